@@ -1,0 +1,95 @@
+"""What a snapshot says of itself.
+
+    published/current.json            Pointer: which snapshot is served
+    published/snapshots/<id>.json     Manifest: written once
+    published/parts/<key>/            the files of a part: tables.duckdb, and for `kpis` cubes.json with cube_<grain>.npy,
+                                      for `registry` artifacts/<run_id>.<suffix>
+"""
+
+from datetime import date, datetime
+
+from msgspec import Struct
+
+from assets_config.contract.names import Unit
+
+
+class File(Struct, frozen=True):
+    """One file of a part."""
+
+    bytes: int
+    sha256: str
+
+
+class Part(Struct, frozen=True):
+    """One immutable folder under `published/parts/`, shared by every snapshot whose inputs are the same."""
+
+    key: str
+    files: dict[str, File]  # path within the part -> size and checksum
+    tables: dict[str, int]  # table -> rows
+    dataset_id: str
+    made_at: datetime
+
+
+class Measure(Struct, frozen=True):
+    """An additive measure: a column of kpi_daily and the last axis of every cube. Money is counted in cents there."""
+
+    name: str
+    unit: Unit
+    meaning: str
+
+
+class Kpi(Struct, frozen=True):
+    """A KPI: arithmetic over sums of measures, in the language of `contract.expressions`."""
+
+    name: str
+    expression: str
+    unit: Unit
+    direction: str  # up, down or none: which way is good
+    meaning: str
+
+
+class Manifest(Struct, frozen=True):
+    """A snapshot: what it is made of, from which data, by which run."""
+
+    id: str  # sorts by time: 20260102T030405Z-1a2b3c4d
+    schema_version: str
+    package_version: str
+    published_at: datetime
+    dagster_run_id: str | None
+    source: str  # entry of sources.yaml
+    dataset_id: str
+    first_day: date  # first and last day of sales
+    as_of: date
+    parts: dict[str, Part]
+    measures: list[Measure]
+    kpis: list[Kpi]
+    omitted: dict[str, str]  # part that could not be published -> why
+
+
+class Pointer(Struct, frozen=True):
+    """The content of current.json."""
+
+    snapshot: str
+    published_at: datetime
+
+
+class Grain(Struct, frozen=True):
+    """One cube: an int64 array of shape [len(axis) for axis in axes] + [days + 1, measures].
+
+    Cell [..., d, m] is the sum of measure m over the first d days, so that the sum of days a..b (0-based, inclusive) is
+    cell[b + 1] - cell[a].
+    """
+
+    axes: list[str]
+    file: str
+    bytes: int
+
+
+class Cubes(Struct, frozen=True):
+    """The content of cubes.json: which cubes exist and what their axes mean."""
+
+    first_day: date
+    days: int
+    measures: list[str]
+    axes: dict[str, list[str | int]]  # store and product: ids; category, department, region: names, UNKNOWN for null
+    grains: dict[str, Grain]

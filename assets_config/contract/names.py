@@ -1,0 +1,17 @@
+"""Closed lists of words that both sides use."""
+
+from typing import Literal
+
+STAGES = ("sources", "core", "features", "models", "backtests", "forecasts", "kpis", "publish")
+"""The stages in the order in which data flows; an asset may depend on its own stage and on earlier ones only."""
+
+JobStatus = Literal["pending", "running", "cancelling", "completed", "failed", "cancelled"]
+JobOrigin = Literal["api", "ui", "cli", "schedule", "sensor"]
+Role = Literal["reader", "operator", "admin"]
+ModelRunStatus = Literal["pending", "running", "success", "failed", "archived"]
+ForecastSource = Literal["forecast", "backtest"]
+Bucket = Literal["all", "h_1_7", "h_8_14", "h_15_28", "h_29_plus"]
+Unit = Literal["money", "count", "ratio"]
+
+UNKNOWN = "(unknown)"
+"""The member that stands for a missing category, department or region, so that parts add up to the whole."""

@@ -1,0 +1,1 @@
+"""Makes data: sources -> core -> features -> models -> backtests -> forecasts -> kpis -> publish."""

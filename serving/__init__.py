@@ -1,0 +1,1 @@
+"""Reads the published snapshot, nothing else."""
