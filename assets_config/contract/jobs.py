@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from assets_config.contract.names import STAGES, Role
 
 ASSETS = (
+    "sources/source",
     "sources/raw_stores",
     "sources/raw_products",
     "sources/raw_calendar",
@@ -19,8 +20,13 @@ ASSETS = (
     "core/sales_daily",
     "core/dim_calendar",
     "features/panel",
-    "models/model_run",
+    "models/fit",
+    "backtests/prediction",
     "backtests/backtest",
+    "backtests/backtest_fold",
+    "backtests/backtest_metric",
+    "forecasts/champion",
+    "forecasts/model_run",
     "forecasts/forecast",
     "kpis/kpi_daily",
     "kpis/cubes",
@@ -72,7 +78,7 @@ class UnknownAssets(ValueError):
         self.entries = entries
 
 
-def selection(job_type: str, params: Struct) -> list[str]:
+def selection(params: Struct) -> list[str]:
     """The asset keys that a job makes, upstream first.
 
     Raises UnknownAssets, when an entry is neither an asset key nor a stage.

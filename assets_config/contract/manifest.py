@@ -1,9 +1,9 @@
 """What a snapshot says of itself.
 
-    published/current.json            Pointer: which snapshot is served
-    published/snapshots/<id>.json     Manifest: written once
-    published/parts/<key>/            the files of a part: tables.duckdb, and for `kpis` cubes.json with cube_<grain>.npy,
-                                      for `registry` artifacts/<run_id>.<suffix>
+published/current.json            Pointer: which snapshot is served
+published/snapshots/<id>.json     Manifest: written once
+published/parts/<key>/            the files of a part: tables.duckdb, and for `kpis` cubes.json with cube_<grain>.npy,
+                                  for `registry` artifacts/<run_id>.<suffix>
 """
 
 from datetime import date, datetime

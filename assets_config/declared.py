@@ -1,0 +1,209 @@
+"""The declarations: what exists, in YAML, read into Structs.
+
+Each file is a list of entries; a user's own folder (DEMANDGRAPH_CONFIG) may hold files of the same names, whose entries
+are added and, where the name is taken, replace the shipped one. A mistake is a DeclarationError that names file, entry
+and field.
+"""
+
+from datetime import date
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+import yaml
+from msgspec import Meta, Struct
+
+from assets_config.contract.expressions import ExpressionError, formula, names
+from assets_config.contract.manifest import Kpi, Measure
+
+Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
+Positive = Annotated[int, Meta(ge=1)]
+Share = Annotated[float, Meta(ge=0, le=0.9)]
+
+
+class DeclarationError(ValueError):
+    """A mistake in a YAML file; the message says file, entry and field, and what would work."""
+
+
+class TableFile(Struct, frozen=True, forbid_unknown_fields=True):
+    """One file (or a glob of files with the same columns) and which of its columns are ours."""
+
+    file: str
+    columns: dict[str, str] = {}  # our column -> theirs; ours of the same name need no line
+    optional: bool = False  # whether the source may come without this file
+
+
+class FileSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="files"):
+    """A folder of CSV or Parquet files."""
+
+    name: Name
+    about: str
+    sales: TableFile
+    stores: TableFile | None = None
+    products: TableFile | None = None
+    calendar: TableFile | None = None
+
+
+class Generator(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="generator"):
+    """Synthetic sales in which price, promotion, stock-out and holiday really move demand."""
+
+    name: Name
+    about: str
+    stores: Annotated[int, Meta(ge=1, le=1000)] = 10
+    products: Annotated[int, Meta(ge=1, le=100_000)] = 50
+    days: Annotated[int, Meta(ge=75, le=3650)] = 365
+    end: date = date(2024, 12, 31)
+    seed: Annotated[int, Meta(ge=0)] = 42
+    base_demand: Annotated[float, Meta(gt=0, le=100_000)] = 20.0
+    promotion_share: Share = 0.05
+    stockout_share: Share = 0.02
+    noise_sigma: Share = 0.1
+
+
+Source = FileSource | Generator
+
+
+class Model(Struct, frozen=True, forbid_unknown_fields=True):
+    """A model type with its parameters: the type is the name of a module in pipelines/models."""
+
+    type: Name
+    params: dict[str, int | float | str | bool] = {}
+    enabled: bool = True
+
+
+class Evaluation(Struct, frozen=True, forbid_unknown_fields=True):
+    """How models are compared and how far ahead they look."""
+
+    horizon: Annotated[int, Meta(ge=1, le=90)] = 28
+    n_splits: Annotated[int, Meta(ge=1, le=20)] = 3
+    strategy: Literal["expanding", "sliding"] = "expanding"
+    gap: Annotated[int, Meta(ge=0, le=30)] = 0
+    min_train_size: Annotated[int, Meta(ge=7)] = 56
+
+
+class MeasureDeclaration(Struct, frozen=True, forbid_unknown_fields=True):
+    """An additive measure: a SQL expression over the rows of core/sales_daily, summed over any of their dimensions."""
+
+    name: Name
+    expression: str
+    unit: Literal["money", "count"]
+    meaning: str
+
+
+class Declarations(Struct, frozen=True):
+    """All that is declared."""
+
+    sources: dict[str, Source]
+    models: dict[str, Model]
+    evaluation: Evaluation
+    measures: list[MeasureDeclaration]
+    kpis: list[Kpi]
+    grains: list[list[str]]
+
+    def published_measures(self) -> list[Measure]:
+        """The measures as the manifest states them."""
+        return [Measure(each.name, each.unit, each.meaning) for each in self.measures]
+
+
+class _ModelsFile(Struct, frozen=True, forbid_unknown_fields=True):
+    models: list[Any] = []
+    evaluation: dict[str, Any] = {}
+
+
+class _KpisFile(Struct, frozen=True, forbid_unknown_fields=True):
+    measures: list[Any] = []
+    kpis: list[Any] = []
+    grains: list[list[str]] = []
+
+
+class _SourcesFile(Struct, frozen=True, forbid_unknown_fields=True):
+    sources: list[Any] = []
+
+
+AXES = ("store", "product", "category", "department", "region")
+T = TypeVar("T")
+
+
+def load_declarations(overlay: Path | None = None) -> Declarations:
+    """Read the shipped YAML and lay the files of `overlay` over it.
+
+    Raises DeclarationError, when a file, entry or field is not what it should be.
+    """
+    sources: dict[str, Source] = {}
+    models: dict[str, Model] = {}
+    measures: dict[str, MeasureDeclaration] = {}
+    kpis: dict[str, Kpi] = {}
+    grains: list[list[str]] = []
+    evaluation = Evaluation()
+    for where, text in _texts("sources.yaml", overlay):
+        for entry in _file(where, text, _SourcesFile).sources:
+            source: Source = _entry(where, entry, Source)  # type: ignore[arg-type]
+            sources[source.name] = source
+    for where, text in _texts("models.yaml", overlay):
+        declared = _file(where, text, _ModelsFile)
+        for entry in declared.models:
+            model = _entry(where, entry, Model, label="type")
+            models[model.type] = model
+        if declared.evaluation:
+            evaluation = _entry(where, declared.evaluation, Evaluation, label="evaluation")
+    for where, text in _texts("kpis.yaml", overlay):
+        listed = _file(where, text, _KpisFile)
+        for entry in listed.measures:
+            measure = _entry(where, entry, MeasureDeclaration)
+            measures[measure.name] = measure
+        for entry in listed.kpis:
+            kpi = _entry(where, entry, Kpi)
+            _check_kpi(where, kpi, list(measures))
+            kpis[kpi.name] = kpi
+        for grain in listed.grains:
+            _check_grain(where, grain)
+            grains += [grain] if grain not in grains else []
+    return Declarations(sources, models, evaluation, list(measures.values()), list(kpis.values()), grains)
+
+
+def _texts(name: str, overlay: Path | None) -> list[tuple[str, str]]:
+    texts = [(f"assets_config/{name}", files("assets_config").joinpath(name).read_text(encoding="utf-8"))]
+    if overlay is not None:
+        if not overlay.is_dir():
+            raise DeclarationError(f"DEMANDGRAPH_CONFIG: {overlay} is not a folder")
+        path = overlay / name
+        if path.exists():
+            texts.append((str(path), path.read_text(encoding="utf-8")))
+    return texts
+
+
+def _file(where: str, text: str, shape: type[T]) -> T:
+    try:
+        return msgspec.convert(yaml.safe_load(text) or {}, shape)
+    except yaml.YAMLError as error:
+        raise DeclarationError(f"{where}: not readable as YAML: {error}") from error
+    except msgspec.ValidationError as error:
+        raise DeclarationError(f"{where}: {error}") from error
+
+
+def _entry(where: str, entry: Any, shape: type[T], *, label: str = "name") -> T:
+    named = entry.get(label, "?") if isinstance(entry, dict) else entry
+    try:
+        return msgspec.convert(entry, shape)
+    except msgspec.ValidationError as error:
+        raise DeclarationError(f"{where}: entry {named}: {error}") from error
+
+
+def _check_kpi(where: str, kpi: Kpi, measures: list[str]) -> None:
+    try:
+        formula(kpi.expression)
+        used = names(kpi.expression)
+    except ExpressionError as error:
+        raise DeclarationError(f"{where}: entry {kpi.name}: expression: {error}") from error
+    for name in used:
+        if name not in measures:
+            raise DeclarationError(
+                f"{where}: entry {kpi.name}: expression: no measure is called {name}; there are {', '.join(measures)}"
+            )
+
+
+def _check_grain(where: str, grain: list[str]) -> None:
+    for axis in grain:
+        if axis not in AXES:
+            raise DeclarationError(f"{where}: grains: {axis} is no axis; there are {', '.join(AXES)}")

@@ -1,0 +1,1 @@
+"""Warehouse tables -> one immutable snapshot: check against the contract, checksum, write, point."""

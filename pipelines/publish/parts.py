@@ -1,0 +1,124 @@
+"""Parts: the tables that are published together, as one immutable folder named by a hash of what went in."""
+
+import hashlib
+import shutil
+import zipfile
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import msgspec
+
+from assets_config.contract.integrity import part_damage, sha256
+from assets_config.contract.layout import Published
+from assets_config.contract.manifest import File, Manifest, Part
+from assets_config.contract.tables import ORDER, PARTS, SCHEMA_VERSION
+from pipelines.durable import making_folder
+from pipelines.publish.frames import check
+from pipelines.warehouse import Warehouse, quoted
+
+TABLE_KEYS = {
+    "dim_store": "core/dim_store",
+    "dim_product": "core/dim_product",
+    "dim_calendar": "core/dim_calendar",
+    "kpi_daily": "kpis/kpi_daily",
+    "model_run": "forecasts/model_run",
+    "backtest": "backtests/backtest",
+    "backtest_fold": "backtests/backtest_fold",
+    "backtest_metric": "backtests/backtest_metric",
+    "forecast": "forecasts/forecast",
+}
+"""The asset that makes each published table: its last key part is the table's name (a test holds it to the graph)."""
+
+
+class PartInputs(msgspec.Struct, frozen=True):
+    """What a part is made of: its tables' Parquet files, and files that are taken along as they are."""
+
+    name: str
+    tables: dict[str, Path]
+    extras: dict[str, Path]  # path within the part -> file; a .zip is unpacked into the part
+    dataset_id: str
+
+    def key(self, package_version: str) -> str:
+        """32 hex digits: a hash of the contents that go in, of the code's version and of the contract's."""
+        digest = hashlib.sha256(f"{self.name}\n{package_version}\n{SCHEMA_VERSION}\n{self.dataset_id}\n".encode())
+        for label, path in sorted({**self.tables, **self.extras}.items()):
+            digest.update(f"{label} {sha256(path)}\n".encode())
+        return digest.hexdigest()[:32]
+
+
+def inputs(warehouse: Warehouse, name: str) -> PartInputs:
+    """What the part `name` would be made of now.
+
+    Raises PipelineError, when one of its tables was never materialised.
+    """
+    tables = {table: warehouse.existing(TABLE_KEYS[table]) for table in PARTS[name]}
+    extras: dict[str, Path] = {}
+    if name == "kpis":
+        extras["cubes.zip"] = warehouse.folder / "kpis" / "cubes" / "cubes.zip"
+    if name == "registry":
+        artifacts = warehouse.folder / "models" / "artifacts"
+        extras = {f"artifacts/{path.name}": path for path in sorted(artifacts.iterdir())}
+    dataset_id = (
+        warehouse.dataset_id() if name == "catalogue" else warehouse.stamp(TABLE_KEYS[PARTS[name][0]]).dataset_id
+    )
+    return PartInputs(name, tables, extras, dataset_id)
+
+
+def make_part(
+    published: Published,
+    part: PartInputs,
+    *,
+    package_version: str,
+    known: Sequence[Manifest],
+    made_at: datetime,
+) -> Part:
+    """The part for these inputs: one that an earlier snapshot has, if its files are whole, else a new one.
+
+    Raises ContractError, when a table differs from its contract; nothing is left behind then.
+    """
+    key = part.key(package_version)
+    earlier = {each.key: each for manifest in known for each in manifest.parts.values()}
+    for n in range(1, 1000):
+        numbered = key if n == 1 else f"{key}-{n}"
+        if numbered not in earlier:
+            break
+        if not any(part_damage(published, part.name, earlier[numbered])):
+            return earlier[numbered]
+    folder = published.part(numbered)
+    if folder.exists():  # a publish was killed between the part and its manifest: no reader knows this path
+        shutil.rmtree(folder)
+    with making_folder(folder) as beside:
+        rows = _write_tables(beside / "tables.duckdb", part.tables)
+        _copy_extras(beside, part.extras)
+        files = {
+            str(path.relative_to(beside)): File(path.stat().st_size, sha256(path))
+            for path in sorted(beside.rglob("*"))
+            if path.is_file()
+        }
+    return Part(numbered, files, rows, part.dataset_id, made_at)
+
+
+def _write_tables(target: Path, tables: Mapping[str, Path]) -> dict[str, int]:
+    rows = {}
+    with duckdb.connect(str(target), config={"threads": 2}) as connection:
+        for name, path in tables.items():
+            rows[name] = check(name, path, connection)
+            order = "" if name == "kpi_daily" else f" ORDER BY {', '.join(ORDER[name])}"  # kpi_daily is sorted already
+            connection.execute(f"CREATE TABLE {name} AS SELECT * FROM read_parquet('{quoted(path)}'){order}")
+    with duckdb.connect(str(target), read_only=True) as connection:
+        for name, expected in rows.items():
+            found = connection.execute(f"SELECT count(*) FROM {name}").fetchall()
+            assert found == [(expected,)], f"{name}: wrote {expected} rows, read back {found}"
+    return rows
+
+
+def _copy_extras(folder: Path, extras: Mapping[str, Path]) -> None:
+    for relative, source in extras.items():
+        if source.suffix == ".zip":
+            with zipfile.ZipFile(source) as archive:
+                archive.extractall(folder)
+        else:
+            (folder / relative).parent.mkdir(exist_ok=True)
+            shutil.copyfile(source, folder / relative)

@@ -1,0 +1,193 @@
+"""Snapshots: publish the warehouse as one, point to one, collect those that nobody may ask for any more."""
+
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from importlib.metadata import version
+
+import duckdb
+import msgspec
+
+from assets_config.contract.integrity import damage
+from assets_config.contract.layout import Published
+from assets_config.contract.manifest import Kpi, Manifest, Measure, Part, Pointer
+from assets_config.contract.tables import PARTS, SCHEMA_VERSION
+from pipelines.durable import remove_leftovers, write_bytes
+from pipelines.errors import PipelineError, PublishError
+from pipelines.publish.parts import TABLE_KEYS, inputs, make_part
+from pipelines.warehouse import Warehouse, quoted
+
+REQUIRED_PARTS = ("catalogue", "kpis")
+KEEP_AT_LEAST = 5
+KEEP_FOR = timedelta(hours=24)
+REMEMBER_EXPIRED_FOR = timedelta(days=30)
+
+
+def publish(
+    warehouse: Warehouse,
+    *,
+    measures: Sequence[Measure],
+    kpis: Sequence[Kpi],
+    dagster_run_id: str | None = None,
+) -> Manifest:
+    """Make a snapshot of what the warehouse holds and point to it.
+
+    Parts whose inputs did not change are shared with earlier snapshots. A part that is not materialised, or was made
+    from another source than the one loaded now, is left out and named in `omitted`; catalogue and kpis must be there.
+    Only one process publishes at a time; a crash at any instant leaves the previous snapshot served.
+
+    Raises PublishError or ContractError; the pointer is then untouched.
+    """
+    published = warehouse.published
+    published.snapshots.mkdir(parents=True, exist_ok=True)
+    published.parts.mkdir(parents=True, exist_ok=True)
+    with publishing(published):
+        kept = manifests(published)
+        now = datetime.now(UTC)
+        parts, omitted = _make_parts(warehouse, kept, now)
+        first_day, as_of = _sales_range(warehouse)
+        manifest = Manifest(
+            id=_next_id(kept, now),
+            schema_version=SCHEMA_VERSION,
+            package_version=version("demandgraph"),
+            published_at=now,
+            dagster_run_id=dagster_run_id,
+            source=warehouse.stamp("core/sales_daily").source,
+            dataset_id=warehouse.dataset_id(),
+            first_day=first_day,
+            as_of=as_of,
+            parts=parts,
+            measures=list(measures),
+            kpis=list(kpis),
+            omitted=omitted,
+        )
+        write_bytes(published.manifest(manifest.id), msgspec.json.format(msgspec.json.encode(manifest)))
+        _point(published, manifest)
+        collect(published, now=now)
+    return manifest
+
+
+def rollback(published: Published, snapshot_id: str) -> Manifest:
+    """Point to a kept snapshot again. The next publish makes a new one on top, as always.
+
+    Raises PublishError, when the snapshot is not kept or its files are damaged.
+    """
+    with publishing(published):
+        found = {manifest.id: manifest for manifest in manifests(published)}
+        if snapshot_id not in found:
+            raise PublishError(f"snapshot {snapshot_id} is not kept; kept are: {', '.join(found) or 'none'}")
+        faults = damage(published, found[snapshot_id])
+        if faults:
+            raise PublishError(f"snapshot {snapshot_id} is damaged: {'; '.join(faults)}")
+        _point(published, found[snapshot_id])
+    return found[snapshot_id]
+
+
+def manifests(published: Published) -> list[Manifest]:
+    """The kept snapshots, newest first. A manifest that cannot be read is passed over: its snapshot is not kept."""
+    found = []
+    for path in sorted(published.snapshots.glob("*.json"), reverse=True):
+        try:
+            found.append(msgspec.json.decode(path.read_bytes(), type=Manifest))
+        except (msgspec.MsgspecError, OSError):
+            continue
+    return found
+
+
+def current(published: Published) -> str | None:
+    """The id of the snapshot that is pointed to; None where nothing was published or the pointer cannot be read."""
+    try:
+        return msgspec.json.decode(published.pointer.read_bytes(), type=Pointer).snapshot
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None
+
+
+def collect(published: Published, *, now: datetime) -> None:
+    """Delete snapshots past their time and parts that no kept snapshot has. The one that is pointed to always stays."""
+    kept = manifests(published)
+    pointed = current(published)
+    expired = [
+        manifest
+        for n, manifest in enumerate(kept)
+        if n >= KEEP_AT_LEAST and now - manifest.published_at > KEEP_FOR and manifest.id != pointed
+    ]
+    published.expired.mkdir(exist_ok=True)
+    for manifest in expired:
+        path = published.manifest(manifest.id)
+        path.rename(published.expired / path.name)
+    for path in published.expired.glob("*.json"):
+        if now.timestamp() - path.stat().st_mtime > REMEMBER_EXPIRED_FOR.total_seconds():
+            path.unlink()
+    used = {part.key for manifest in kept if manifest not in expired for part in manifest.parts.values()}
+    for folder in published.parts.iterdir():
+        if folder.name not in used and not folder.name.startswith("."):
+            shutil.rmtree(folder, ignore_errors=True)
+    for folder in (published.parts, published.snapshots, published.root):
+        remove_leftovers(folder)
+
+
+@contextmanager
+def publishing(published: Published) -> Iterator[None]:
+    """Hold the lock of the published area; waits for another process that holds it. The OS frees it when one dies."""
+    published.root.mkdir(parents=True, exist_ok=True)
+    handle = os.open(published.lock, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _make_parts(
+    warehouse: Warehouse, kept: Sequence[Manifest], now: datetime
+) -> tuple[dict[str, Part], dict[str, str]]:
+    parts: dict[str, Part] = {}
+    omitted: dict[str, str] = {}
+    for name in PARTS:
+        try:
+            part = inputs(warehouse, name)
+            _check_lineage(warehouse, PARTS[name])
+        except PipelineError as error:
+            if name in REQUIRED_PARTS:
+                raise PublishError(f"cannot publish without the part {name}: {error}") from error
+            omitted[name] = str(error)
+            continue
+        parts[name] = make_part(
+            warehouse.published, part, package_version=version("demandgraph"), known=kept, made_at=now
+        )
+    return parts, omitted
+
+
+def _check_lineage(warehouse: Warehouse, tables: Sequence[str]) -> None:
+    loaded = warehouse.stamp("core/sales_daily")
+    for key in (TABLE_KEYS[table] for table in tables):
+        if warehouse.stamp(key).lineage != loaded.lineage:
+            raise PipelineError(f"{key} was made from another source than {loaded.source}: materialise {key} again")
+
+
+def _sales_range(warehouse: Warehouse) -> tuple[date, date]:
+    with duckdb.connect() as connection:
+        [row] = connection.execute(
+            f"SELECT min(date), max(date) FROM read_parquet('{quoted(warehouse.existing('kpis/kpi_daily'))}')"
+        ).fetchall()
+    if row[0] is None:
+        raise PublishError("kpis/kpi_daily has no rows: there is nothing to publish")
+    return row[0], row[1]
+
+
+def _next_id(kept: Sequence[Manifest], now: datetime) -> str:
+    """Later than every kept id, even where the clock was set back."""
+    stamp = now.strftime("%Y%m%dT%H%M%SZ")
+    if kept and kept[0].id[:16] >= stamp:
+        newest = datetime.strptime(kept[0].id[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        stamp = (newest + timedelta(seconds=1)).strftime("%Y%m%dT%H%M%SZ")
+    return f"{stamp}-{secrets.token_hex(4)}"
+
+
+def _point(published: Published, manifest: Manifest) -> None:
+    pointer = Pointer(manifest.id, manifest.published_at)
+    write_bytes(published.pointer, msgspec.json.encode(pointer))
