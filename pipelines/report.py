@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import duckdb
-from dagster import MaterializeResult, MetadataValue, TableColumn, TableRecord, TableSchema
+from dagster import AssetKey, MaterializeResult, MetadataValue, TableColumn, TableRecord, TableSchema
 
 from pipelines.warehouse import Warehouse, quoted
 
@@ -29,3 +29,8 @@ def table_made(warehouse: Warehouse, key: str, **extra: Any) -> MaterializeResul
         schema = TableSchema([TableColumn(name) for name in names])
         metadata = {**metadata, "first rows": MetadataValue.table(records, schema=schema)}
     return MaterializeResult(metadata=metadata)
+
+
+def upstream(*keys: str) -> list[AssetKey]:
+    """Assets of earlier stages that an asset reads, as `deps`: `upstream("core/sales_daily")`."""
+    return [AssetKey(key.split("/")) for key in keys]

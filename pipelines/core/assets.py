@@ -1,14 +1,14 @@
 """Assets of the stage core."""
 
 import polars as pl
-from dagster import AssetCheckResult, AssetCheckSeverity, AssetCheckSpec, MaterializeResult, asset
+from dagster import AssetCheckResult, AssetCheckSeverity, AssetCheckSpec, AssetKey, MaterializeResult, asset
 from dagster_duckdb import DuckDBResource
 
 from pipelines.core.calendar import dim_calendar as make_calendar
 from pipelines.core.dimensions import dim_product as make_products
 from pipelines.core.dimensions import dim_store as make_stores
 from pipelines.core.sales import write_sales
-from pipelines.report import table_made
+from pipelines.report import table_made, upstream
 from pipelines.resources import Storage
 from pipelines.warehouse import Warehouse
 
@@ -16,7 +16,7 @@ GROUP = {"key_prefix": "core", "group_name": "core", "owners": ["team:data"]}
 FEW = 0.01  # share of rejected rows above which the check warns
 
 
-@asset(**GROUP, kinds={"polars", "parquet"}, deps=["sources/raw_stores", "sources/raw_sales"])
+@asset(**GROUP, kinds={"polars", "parquet"}, deps=upstream("sources/raw_stores", "sources/raw_sales"))
 def dim_store(storage: Storage) -> MaterializeResult:
     """One row a store, with its surrogate id, which stays the same from load to load."""
     warehouse = storage.warehouse()
@@ -25,7 +25,7 @@ def dim_store(storage: Storage) -> MaterializeResult:
     return table_made(warehouse, "core/dim_store")
 
 
-@asset(**GROUP, kinds={"polars", "parquet"}, deps=["sources/raw_products", "sources/raw_sales"])
+@asset(**GROUP, kinds={"polars", "parquet"}, deps=upstream("sources/raw_products", "sources/raw_sales"))
 def dim_product(storage: Storage) -> MaterializeResult:
     """One row a product, with its surrogate id, which stays the same from load to load."""
     warehouse = storage.warehouse()
@@ -37,8 +37,8 @@ def dim_product(storage: Storage) -> MaterializeResult:
 @asset(
     **GROUP,
     kinds={"duckdb", "parquet"},
-    deps=["sources/raw_sales", dim_store, dim_product],
-    check_specs=[AssetCheckSpec("rejects_are_few", asset="core/sales_daily")],
+    deps=[*upstream("sources/raw_sales"), dim_store, dim_product],
+    check_specs=[AssetCheckSpec("rejects_are_few", asset=AssetKey(["core", "sales_daily"]))],
 )
 def sales_daily(storage: Storage, duckdb: DuckDBResource) -> MaterializeResult:
     """Sales unique at store x product x day, ids resolved, bounds checked; rejected rows are in sales_daily_rejects."""
@@ -57,7 +57,7 @@ def sales_daily(storage: Storage, duckdb: DuckDBResource) -> MaterializeResult:
     return MaterializeResult(metadata=made.metadata, check_results=[check])
 
 
-@asset(**GROUP, kinds={"polars", "parquet"}, deps=[sales_daily, "sources/raw_calendar"])
+@asset(**GROUP, kinds={"polars", "parquet"}, deps=[*upstream("sources/raw_calendar"), sales_daily])
 def dim_calendar(storage: Storage) -> MaterializeResult:
     """One row a day, from the first day of sales to 90 days after the last, with holidays and events."""
     warehouse = storage.warehouse()

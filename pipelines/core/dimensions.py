@@ -45,10 +45,7 @@ def _dimension(
 
 def _identities(codes: pl.Series, previous: pl.DataFrame | None, *, code: str, identity: str) -> pl.DataFrame:
     """Known codes keep their id; new ones follow in order of code."""
-    if previous is None:
-        known = pl.DataFrame(schema={code: pl.String, identity: pl.Int64})
-    else:
-        known = previous.select(code, identity)
+    known = pl.DataFrame(schema={code: pl.String, identity: pl.Int64}) if previous is None else previous.select(code, identity)
     new = codes.filter(~codes.is_in(known[code].implode())).sort()
     first = int(known[identity].max() or 0) + 1  # type: ignore[arg-type]
     added = pl.DataFrame({code: new, identity: pl.Series(range(first, first + len(new)), dtype=pl.Int64)})

@@ -1,10 +1,10 @@
 """Sales a store, product and day: ids resolved, bounds checked, unique at the grain; what fails is kept with a code.
 
-    UNKNOWN_STORE, UNKNOWN_PRODUCT   the stores or products file does not have the key
-    MISSING_VALUE                    neither unit_price nor total_amount
-    NEGATIVE_QUANTITY, NEGATIVE_AMOUNT
-    OUT_OF_RANGE                     a date before 1990 or after 2100, a quantity or amount past 10^12
-    DUPLICATE_GRAIN                  a later row (by file name, then row) has the same store, product and day
+UNKNOWN_STORE, UNKNOWN_PRODUCT   the stores or products file does not have the key
+MISSING_VALUE                    neither unit_price nor total_amount
+NEGATIVE_QUANTITY, NEGATIVE_AMOUNT
+OUT_OF_RANGE                     a date before 1990 or after 2100, a quantity or amount past 10^12
+DUPLICATE_GRAIN                  a later row (by file name, then row) has the same store, product and day
 """
 
 import duckdb

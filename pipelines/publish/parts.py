@@ -15,6 +15,7 @@ from assets_config.contract.layout import Published
 from assets_config.contract.manifest import File, Manifest, Part
 from assets_config.contract.tables import ORDER, PARTS, SCHEMA_VERSION
 from pipelines.durable import making_folder
+from pipelines.kpis.cubes import cubes_for
 from pipelines.publish.frames import check
 from pipelines.warehouse import Warehouse, quoted
 
@@ -56,13 +57,11 @@ def inputs(warehouse: Warehouse, name: str) -> PartInputs:
     tables = {table: warehouse.existing(TABLE_KEYS[table]) for table in PARTS[name]}
     extras: dict[str, Path] = {}
     if name == "kpis":
-        extras["cubes.zip"] = warehouse.folder / "kpis" / "cubes" / "cubes.zip"
+        extras["cubes.zip"] = cubes_for(warehouse)
     if name == "registry":
         artifacts = warehouse.folder / "models" / "artifacts"
         extras = {f"artifacts/{path.name}": path for path in sorted(artifacts.iterdir())}
-    dataset_id = (
-        warehouse.dataset_id() if name == "catalogue" else warehouse.stamp(TABLE_KEYS[PARTS[name][0]]).dataset_id
-    )
+    dataset_id = warehouse.dataset_id() if name == "catalogue" else warehouse.stamp(TABLE_KEYS[PARTS[name][0]]).dataset_id
     return PartInputs(name, tables, extras, dataset_id)
 
 

@@ -142,9 +142,7 @@ def publishing(published: Published) -> Iterator[None]:
         os.close(handle)
 
 
-def _make_parts(
-    warehouse: Warehouse, kept: Sequence[Manifest], now: datetime
-) -> tuple[dict[str, Part], dict[str, str]]:
+def _make_parts(warehouse: Warehouse, kept: Sequence[Manifest], now: datetime) -> tuple[dict[str, Part], dict[str, str]]:
     parts: dict[str, Part] = {}
     omitted: dict[str, str] = {}
     for name in PARTS:
@@ -156,9 +154,7 @@ def _make_parts(
                 raise PublishError(f"cannot publish without the part {name}: {error}") from error
             omitted[name] = str(error)
             continue
-        parts[name] = make_part(
-            warehouse.published, part, package_version=version("demandgraph"), known=kept, made_at=now
-        )
+        parts[name] = make_part(warehouse.published, part, package_version=version("demandgraph"), known=kept, made_at=now)
     return parts, omitted
 
 

@@ -23,9 +23,7 @@ class Typed(msgspec.Struct, frozen=True):
     rejects: str
 
 
-def read(
-    folder: Path, declared: TableFile, columns: Sequence[Column], connection: duckdb.DuckDBPyConnection
-) -> Typed | None:
+def read(folder: Path, declared: TableFile, columns: Sequence[Column], connection: duckdb.DuckDBPyConnection) -> Typed | None:
     """The queries that read the files of one declared table; None where an optional file is not there.
 
     `rows` gives `columns`, file and row. `rejects` gives file, row, code, field, value and record (JSON of the row).
@@ -57,9 +55,7 @@ class _Scan(msgspec.Struct, frozen=True):
     malformed: str | None = None  # relation of row_, csv_line
 
 
-def _read_file(
-    n: int, path: Path, declared: TableFile, columns: Sequence[Column], connection: duckdb.DuckDBPyConnection
-) -> Typed:
+def _read_file(n: int, path: Path, declared: TableFile, columns: Sequence[Column], connection: duckdb.DuckDBPyConnection) -> Typed:
     if path.stat().st_size == 0:
         raise SourceError(f"{path} is empty (0 bytes)")
     try:
@@ -109,9 +105,7 @@ def _csv(n: int, path: Path, connection: duckdb.DuckDBPyConnection) -> _Scan:
     return _Scan(relation, types, bad)
 
 
-def _mapping(
-    path: Path, declared: TableFile, columns: Sequence[Column], found: Sequence[str]
-) -> Mapping[str, str | None]:
+def _mapping(path: Path, declared: TableFile, columns: Sequence[Column], found: Sequence[str]) -> Mapping[str, str | None]:
     """Our column -> theirs, None where an optional one is absent. Names are compared without regard to case."""
     by_name = {name.lower(): name for name in found}
     mapping: dict[str, str | None] = {}
@@ -128,9 +122,7 @@ def _mapping(
     return mapping
 
 
-def _typed(
-    path: Path, relation: str, columns: Sequence[Column], mapping: Mapping[str, str | None], scan: _Scan
-) -> Typed:
+def _typed(path: Path, relation: str, columns: Sequence[Column], mapping: Mapping[str, str | None], scan: _Scan) -> Typed:
     """The first fault of a row, in column order, is the one it is rejected for."""
     file = f"'{quoted(Path(path.name))}'"
     values, faults = {}, []

@@ -139,9 +139,7 @@ def _long(days: list[date], codes: list[str], skus: list[str], pieces: list) -> 
         "date",
         "quantity",
         price.cast(pl.Decimal(18, 4)).alias("unit_price"),
-        ((pl.col("cents") * pl.col("quantity")).cast(pl.Decimal(18, 2)) / 100)
-        .cast(pl.Decimal(18, 2))
-        .alias("total_amount"),
+        ((pl.col("cents") * pl.col("quantity")).cast(pl.Decimal(18, 2)) / 100).cast(pl.Decimal(18, 2)).alias("total_amount"),
     )
 
 

@@ -62,9 +62,7 @@ def load(warehouse: Warehouse, declared: Source, origin: Origin, table: str, con
     return rejected
 
 
-def _queries(
-    declared: Source, origin: Origin, table: str, connection: duckdb.DuckDBPyConnection
-) -> tuple[str, str]:
+def _queries(declared: Source, origin: Origin, table: str, connection: duckdb.DuckDBPyConnection) -> tuple[str, str]:
     columns = RAW[table]
     empty = "SELECT " + ", ".join(f"NULL::{column.sql_type} AS {column.name}" for column in (*columns, *PLACE))
     no_rejects = (

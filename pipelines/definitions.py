@@ -1,0 +1,50 @@
+"""The asset graph, top-down: the stages in reading order, checks, the nightly verification, resources."""
+
+from types import ModuleType
+
+from dagster import (
+    AssetSelection,
+    Definitions,
+    ExecutorDefinition,
+    ScheduleDefinition,
+    define_asset_job,
+    in_process_executor,
+    multiprocess_executor,
+)
+
+from pipelines.backtests import assets as backtests
+from pipelines.core import assets as core
+from pipelines.features import assets as features
+from pipelines.forecasts import assets as forecasts
+from pipelines.kpis import assets as kpis
+from pipelines.models import assets as models
+from pipelines.publish import assets as publish
+from pipelines.resources import Storage, duckdb_resource, setting
+from pipelines.sources import assets as sources
+
+STAGES: tuple[ModuleType, ...] = (sources, core, features, models, backtests, forecasts, kpis, publish)
+EXECUTORS: dict[str, ExecutorDefinition] = {"in_process": in_process_executor, "multiprocess": multiprocess_executor}
+
+
+def executor() -> ExecutorDefinition:
+    """The executor that DEMANDGRAPH_EXECUTOR names. Raises ValueError, naming those that there are."""
+    name = setting("DEMANDGRAPH_EXECUTOR")
+    if name not in EXECUTORS:
+        raise ValueError(f"DEMANDGRAPH_EXECUTOR is {name}; it must be one of {', '.join(EXECUTORS)}")
+    return EXECUTORS[name]
+
+
+verification = define_asset_job(
+    "verify_published",
+    selection=AssetSelection.checks(*publish.CHECKS),
+    description="Check every published file against its checksum.",
+)
+
+defs = Definitions(
+    assets=[asset for stage in STAGES for asset in stage.ASSETS],
+    asset_checks=publish.CHECKS,
+    jobs=[verification],
+    schedules=[ScheduleDefinition(name="nightly_verification", job=verification, cron_schedule="17 3 * * *")],
+    resources={"storage": Storage(), "duckdb": duckdb_resource()},
+    executor=executor(),
+)

@@ -1,0 +1,1 @@
+"""Fits and backtests -> the champion of each series, the registry of model runs, and forecasts with quantiles."""

@@ -1,0 +1,66 @@
+"""Assets of the stage forecasts."""
+
+from dagster import AssetExecutionContext, MaterializeResult, asset
+
+from pipelines.report import table_made, upstream
+from pipelines.resources import Storage
+
+GROUP = {"key_prefix": "forecasts", "group_name": "forecasts", "owners": ["team:forecasting"]}
+
+
+@asset(**GROUP, kinds={"polars"}, deps=upstream("backtests/prediction", "features/panel"))
+def champion(storage: Storage) -> MaterializeResult:
+    """The model type that forecasts each series: the one with the smallest backtest error on it."""
+    from pipelines.features.panel import read_panel
+    from pipelines.forecasts.champion import champions
+    from pipelines.models.types import enabled
+
+    warehouse = storage.warehouse()
+    types = [model.type for model in enabled(storage.declarations())]
+    chosen = champions(warehouse.read("backtests/prediction"), types, read_panel(warehouse).series)
+    warehouse.write("forecasts/champion", chosen)
+    shares = dict(chosen.group_by("model_type").len().sort("model_type").iter_rows())
+    return table_made(warehouse, "forecasts/champion", champion_of=shares)
+
+
+@asset(**GROUP, kinds={"polars"}, deps=[*upstream("models/fit", "backtests/backtest_metric"), champion])
+def model_run(storage: Storage) -> MaterializeResult:
+    """The registry: every fit that is there, with its backtest metrics and the number of series it is champion of."""
+    from pipelines.forecasts.registry import model_runs
+
+    warehouse = storage.warehouse()
+    tables = (warehouse.read(key) for key in ("models/fit", "backtests/backtest_metric", "forecasts/champion"))
+    warehouse.write("forecasts/model_run", model_runs(*tables))
+    return table_made(warehouse, "forecasts/model_run")
+
+
+@asset(**GROUP, kinds={"xgboost", "numpy"}, deps=[*upstream("models/fit", "features/panel"), champion])
+def forecast(context: AssetExecutionContext, storage: Storage) -> MaterializeResult:
+    """The champions' forecasts with q10, q50 and q90, for the days ahead and for the days of the backtest folds."""
+    from pipelines.backtests.folds import folds
+    from pipelines.features.panel import read_panel
+    from pipelines.forecasts.served import forecast_frame
+    from pipelines.models.fits import artifact_path
+    from pipelines.models.types import module_of
+
+    warehouse, declared = storage.warehouse(), storage.declarations()
+    panel, chosen, fits = read_panel(warehouse), warehouse.read("forecasts/champion"), warehouse.read("models/fit")
+    ahead = {}
+    for row in fits.iter_rows(named=True):
+        artifact = artifact_path(warehouse, row["artifact_uri"]).read_bytes()
+        module = module_of(declared.models[row["model_type"]])
+        ahead[row["model_type"]] = module.predict(artifact, panel, horizon=row["horizon"])
+        context.log.info(f"{row['model_type']}: {panel.series} series x {row['horizon']} days")
+    frame = forecast_frame(
+        panel,
+        chosen,
+        ahead,
+        warehouse.read("backtests/prediction"),
+        folds(panel.days, declared.evaluation),
+        versions=dict(fits.select("model_type", "run_id").iter_rows()),
+    )
+    warehouse.write("forecasts/forecast", frame)
+    return table_made(warehouse, "forecasts/forecast")
+
+
+ASSETS = [champion, model_run, forecast]

@@ -1,0 +1,44 @@
+"""Assets of the stage kpis."""
+
+from dagster import MaterializeResult, asset
+from dagster_duckdb import DuckDBResource
+
+from pipelines.kpis.cubes import cubes_path, write_cubes
+from pipelines.kpis.measures import write_kpi_daily
+from pipelines.report import table_made, upstream
+from pipelines.resources import Storage
+
+
+@asset(key_prefix="kpis", group_name="kpis", kinds={"duckdb", "parquet"}, owners=["team:data"], deps=upstream("core/sales_daily"))
+def kpi_daily(storage: Storage, duckdb: DuckDBResource) -> MaterializeResult:
+    """The additive measures of kpis.yaml of each store, product and day: what every KPI is summed from."""
+    warehouse = storage.warehouse()
+    with duckdb.get_connection() as connection:
+        write_kpi_daily(warehouse, storage.declarations().measures, connection)
+    return table_made(warehouse, "kpis/kpi_daily")
+
+
+@asset(
+    key_prefix="kpis",
+    group_name="kpis",
+    kinds={"numpy"},
+    owners=["team:data"],
+    deps=[*upstream("core/dim_store", "core/dim_product"), kpi_daily],
+)
+def cubes(storage: Storage, duckdb: DuckDBResource) -> MaterializeResult:
+    """Prefix sums over days at the grains of kpis.yaml, so that a KPI of any range is one subtraction."""
+    warehouse, declared = storage.warehouse(), storage.declarations()
+    with duckdb.get_connection() as connection:
+        made = write_cubes(warehouse, declared.published_measures(), declared.grains, connection)
+    left_out = ["_".join(grain) for grain in declared.grains if ("_".join(grain) or "total") not in made.grains]
+    return MaterializeResult(
+        metadata={
+            "dagster/uri": cubes_path(warehouse).as_uri(),
+            "days": made.days,
+            "bytes a grain": {name: grain.bytes for name, grain in made.grains.items()},
+            "left to DuckDB": left_out,
+        }
+    )
+
+
+ASSETS = [kpi_daily, cubes]

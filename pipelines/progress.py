@@ -1,0 +1,62 @@
+"""Runs assets in this process with a progress bar, recorded in the same Dagster instance that the UI shows."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dagster import AssetKey, AssetSelection, DagsterEventType, DagsterInstance, EventLogEntry
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from assets_config.contract.layout import Published
+from pipelines.errors import PublishError
+from pipelines.publish.snapshot import current
+
+
+def run_with_progress(keys: Sequence[str], *, run_config: Mapping[str, Any], run_id: str, published: Published) -> int:
+    """Materialise the assets, telling of each step as it ends; gives the exit status 0 or 1.
+
+    The reason of a failure is printed as the person who has to mend it wants it: the message, not the stack.
+    """
+    from pipelines.definitions import defs
+
+    console = Console(stderr=True)
+    instance = DagsterInstance.get()
+    began = time.monotonic()
+    selected = AssetSelection.assets(*(AssetKey(key.split("/")) for key in keys))
+    job = defs.resolve_implicit_global_asset_job_def()
+    bar = (TextColumn("{task.description:32}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*bar, console=console) as progress:
+        task = progress.add_task("starting", total=len(keys))
+
+        def told(event: EventLogEntry, _: str) -> None:
+            if event.dagster_event is None or event.step_key is None:
+                return
+            if event.dagster_event.event_type == DagsterEventType.STEP_START:
+                progress.update(task, description=event.step_key.replace("__", "/"))
+            if event.dagster_event.event_type == DagsterEventType.ASSET_MATERIALIZATION:
+                progress.advance(task)
+
+        instance.watch_event_logs(run_id, None, told)
+        result = job.execute_in_process(
+            run_config={**run_config, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            instance=instance,
+            asset_selection=list(selected.resolve(defs.resolve_asset_graph())),
+            run_id=run_id,
+            raise_on_error=False,
+        )
+    seconds = time.monotonic() - began
+    if not result.success:
+        for event in result.all_node_events:
+            if event.is_step_failure:
+                error = event.step_failure_data.error
+                reason = error.cause or error if error else None
+                console.print(f"[red]failed[/red] {(event.step_key or '').replace('__', '/')}: {reason and reason.message.strip()}")
+        return 1
+    console.print(f"{len(keys)} assets in {seconds:.1f} s")
+    if "publish/snapshot" in keys:
+        served = current(published)
+        if served is None:
+            raise PublishError("nothing is published, though publish ran")
+        console.print(f"snapshot {served}")
+    return 0
