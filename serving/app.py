@@ -1,0 +1,127 @@
+"""The application: what there is, readable as a table of contents."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+from litestar import Litestar, Request, Router
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.params import QueryParameter
+from litestar.static_files import create_static_files_router
+
+from assets_config.contract.layout import Published
+from serving.edge import Edge
+from serving.jobs import Jobs
+from serving.problems import FieldError, Validation, answer
+from serving.routes import backtests, dimensions, docs, errors, forecasts, health, items, jobs, kpis, registry, system
+from serving.settings import Settings, read_settings
+from serving.snapshot import Library, Snapshot
+
+HANDLERS = [
+    dimensions.list_stores,
+    dimensions.get_store,
+    dimensions.list_products,
+    dimensions.get_product,
+    kpis.get_kpis,
+    kpis.get_drilldown,
+    kpis.get_kpi_timeseries,
+    items.list_items,
+    items.get_item_timeseries,
+    forecasts.get_forecast_summary,
+    registry.list_model_runs,
+    registry.get_model_run,
+    registry.verify_model_run,
+    backtests.list_backtests,
+    backtests.get_backtest,
+    backtests.list_backtest_folds,
+    jobs.list_job_types,
+    jobs.create_job,
+    jobs.list_jobs,
+    jobs.get_job,
+    jobs.cancel_job,
+    system.get_info,
+    system.list_snapshots,
+    system.get_snapshot,
+]
+OPERATIONS = [health.is_alive, health.is_ready, health.get_health, errors.get_problem_type]
+
+
+async def lease(
+    request: Request[Any, Any, Any],
+    state: State,
+    snapshot: Annotated[str | None, QueryParameter(description="Read from this snapshot instead of the current one.")] = None,
+) -> AsyncIterator[Snapshot]:
+    """The snapshot that one request reads from, all through."""
+    leased = await state.library.lease(snapshot)
+    request.scope["state"]["snapshot"] = leased
+    try:
+        yield leased
+    finally:
+        leased.release()
+
+
+def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
+    """Raises Validation, naming query parameters that the route does not have and those that it has."""
+    handler = request.route_handler
+    known = set(handler.parsed_fn_signature.parameters) - {"lease", "state", "request", "data"}
+    if "lease" in handler.parsed_fn_signature.parameters:
+        known.add("snapshot")
+    known -= set(request.path_params)
+    unknown = sorted(set(request.query_params) - known)
+    if unknown:
+        allowed = ", ".join(sorted(known)) or "none"
+        errors_said = [FieldError(name, None, "unknown_parameter", f"known parameters: {allowed}") for name in unknown]
+        raise Validation(f"Unknown query parameter: {', '.join(unknown)}. Known: {allowed}.", errors=errors_said)
+
+
+@asynccontextmanager
+async def lifespan(app: Litestar) -> AsyncIterator[None]:
+    """Nothing to start; at the end everything is closed."""
+    yield
+    await app.state.jobs.close()
+    app.state.library.close()
+
+
+def create_app(settings: Settings | None = None) -> Litestar:
+    """The API over one data root. Nothing is opened before the first request asks for it."""
+    settings = settings or read_settings()
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    state = State(
+        {
+            "settings": settings,
+            "library": Library(
+                Published(settings.data.absolute()),
+                memory=f"{settings.query_memory_mb}MB",
+                pinned=settings.pinned_snapshots,
+                threads=settings.query_threads,
+            ),
+            "jobs": Jobs(settings.dagster_url, settings.data),
+            "orchestrator": health.Orchestrator(settings.dagster_url),
+        }
+    )
+    api = Router("/api/v1", route_handlers=HANDLERS, dependencies={"lease": Provide(lease)})
+    swagger = create_static_files_router("/docs/assets", directories=[docs.ASSETS], include_in_schema=False)
+    return Litestar(
+        route_handlers=[*OPERATIONS, docs.show_docs, docs.get_openapi, api, swagger],
+        exception_handlers={Exception: answer},
+        before_request=refuse_unknown_parameters,
+        openapi_config=OpenAPIConfig(
+            title="Demandgraph",
+            version="1",
+            description="Sales, KPIs and forecasts of one published snapshot, and jobs that make the next.",
+            path="/docs/schema",
+            use_handler_docstrings=True,
+        ),
+        state=state,
+        lifespan=[lifespan],
+        debug=False,
+        logging_config=None,
+    )
+
+
+def create_asgi() -> Edge:
+    """What the server runs: the application behind the edge."""
+    return Edge(create_app())  # type: ignore[arg-type]

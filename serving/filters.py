@@ -1,0 +1,93 @@
+"""Which stores and products a request is about: ids and codes resolved, contradictions told."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from assets_config.contract.names import UNKNOWN
+from serving.problems import BadRequest, NotFound
+from serving.snapshot import Snapshot
+
+
+class Side(Struct, frozen=True):
+    """A filter on one side of the cube: an axis and the members that are wanted."""
+
+    axis: str
+    members: list[Any]
+
+
+class Filters(Struct, frozen=True):
+    """What a request is restricted to; None is no restriction."""
+
+    store: Side | None = None
+    product: Side | None = None
+
+
+def store_of(snapshot: Snapshot, text: str) -> int:
+    """The id of a store given by code or id. Raises NotFound."""
+    return _entity(text, {each.code: each.store_id for each in snapshot.stores}, "store")
+
+
+def product_of(snapshot: Snapshot, text: str) -> int:
+    """The id of a product given by SKU or id. Raises NotFound."""
+    return _entity(text, {each.sku: each.product_id for each in snapshot.products}, "product")
+
+
+def resolve(
+    snapshot: Snapshot,
+    *,
+    store_id: Sequence[str] | None = None,
+    product_id: Sequence[str] | None = None,
+    category: Sequence[str] | None = None,
+    department: Sequence[str] | None = None,
+    region: Sequence[str] | None = None,
+) -> Filters:
+    """The filters of a request.
+
+    Raises NotFound for an unknown store, product or name; BadRequest where nothing can satisfy all of them.
+    """
+    regions = {each.store_id: each.region or UNKNOWN for each in snapshot.stores}
+    categories = {each.product_id: each.category or UNKNOWN for each in snapshot.products}
+    departments = {each.product_id: each.department or UNKNOWN for each in snapshot.products}
+    _known(region, regions.values(), "region")
+    _known(category, categories.values(), "category")
+    _known(department, departments.values(), "department")
+    store = Side("region", list(dict.fromkeys(region))) if region else None
+    if store_id:
+        ids = [store_of(snapshot, text) for text in store_id]
+        store = Side("store", _within(ids, regions, region, f"store {', '.join(store_id)}", "region"))
+    product = Side("category", list(dict.fromkeys(category))) if category else None
+    if department:
+        product = Side("department", list(dict.fromkeys(department)))
+        if category:
+            ids = [each for each, name in departments.items() if name in department and categories[each] in category]
+            if not ids:
+                raise BadRequest(f"No product is in department {', '.join(department)} and category {', '.join(category)}.")
+            product = Side("product", ids)
+    if product_id:
+        ids = [product_of(snapshot, text) for text in product_id]
+        ids = _within(ids, categories, category, f"product {', '.join(product_id)}", "category")
+        product = Side("product", _within(ids, departments, department, f"product {', '.join(product_id)}", "department"))
+    return Filters(store, product)
+
+
+def _entity(text: str, codes: dict[str, int], noun: str) -> int:
+    if text in codes:
+        return codes[text]
+    if text.isascii() and text.isdecimal() and len(text) < 19 and int(text) in codes.values():
+        return int(text)
+    raise NotFound(f"No {noun} has the code or id '{text}'; /api/v1/dimensions/{noun}s lists them.")
+
+
+def _known(names: Sequence[str] | None, existing: Any, noun: str) -> None:
+    for name in names or ():
+        if name not in set(existing):
+            raise NotFound(f"No {noun} is called '{name}'; there are {', '.join(sorted(set(existing))[:20])}.")
+
+
+def _within(ids: list[int], names: dict[int, str], wanted: Sequence[str] | None, what: str, noun: str) -> list[int]:
+    outside = [each for each in ids if wanted and names[each] not in wanted]
+    if outside:
+        raise BadRequest(f"The filters contradict each other: not all of {what} is in {noun} {', '.join(wanted or ())}.")
+    return sorted(set(ids))

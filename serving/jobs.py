@@ -1,0 +1,314 @@
+"""Jobs: each is one Dagster run, launched and watched over GraphQL; Dagster's run storage is their only record."""
+
+import asyncio
+import hashlib
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+from msgspec import Struct
+
+from assets_config.contract.jobs import selection
+from assets_config.contract.names import JobOrigin, JobStatus
+from serving.problems import Conflict, NotFound, OrchestratorUnavailable
+
+LOCATION = "demandgraph"
+STATES: dict[str, JobStatus] = {
+    "QUEUED": "pending",
+    "NOT_STARTED": "pending",
+    "MANAGED": "pending",
+    "STARTING": "running",
+    "STARTED": "running",
+    "SUCCESS": "completed",
+    "FAILURE": "failed",
+    "CANCELING": "cancelling",
+    "CANCELED": "cancelled",
+}
+FINAL = ("completed", "failed", "cancelled")
+NEWEST = 5_000  # runs that are listed
+PAGE = 50  # runs a GraphQL request: each costs Dagster some milliseconds
+KEEP_KEYS = 24 * 3600
+
+LAUNCH = """mutation Launch($p: ExecutionParams!) { launchRun(executionParams: $p) { __typename
+  ... on LaunchRunSuccess { run { runId } } } }"""
+FIELDS = "runId status jobName creationTime startTime endTime updateTime tags { key value } assetSelection { path }"
+RUNS = f"""query Runs($cursor: String, $limit: Int) {{ runsOrError(cursor: $cursor, limit: $limit) {{ __typename
+  ... on Runs {{ results {{ {FIELDS} }} }} }} }}"""
+RUN = f"""query Run($id: ID!) {{ runOrError(runId: $id) {{ __typename ... on Run {{ {FIELDS} stepKeysToExecute
+  stats {{ ... on RunStatsSnapshot {{ stepsSucceeded stepsFailed }} }} }} }} }}"""
+FAILURES = """query Logs($id: ID!) { logsForRun(runId: $id) { ... on EventConnection { events { __typename
+  ... on ExecutionStepFailureEvent { stepKey error { message className cause { message className } } }
+  ... on RunFailureEvent { error { message className } } } } } }"""
+CANCEL = """mutation T($id: String!) { terminateRun(runId: $id, terminatePolicy: SAFE_TERMINATE) { __typename } }"""
+DAEMONS = "{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }"
+
+
+class Progress(Struct, frozen=True):
+    """How far a job is."""
+
+    steps_done: int
+    steps_planned: int
+
+
+class Job(Struct, frozen=True):
+    """One Dagster run as the API tells it."""
+
+    job_id: str
+    job_type: str
+    status: JobStatus
+    origin: JobOrigin
+    params: dict[str, Any]
+    result: dict[str, Any] | None
+    error_message: str | None
+    error_type: str | None
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    updated_at: datetime | None
+    run_id: str | None
+    dagster_run_id: str
+    progress: Progress | None
+
+
+class Jobs:
+    """The jobs of one Dagster instance."""
+
+    def __init__(self, dagster_url: str, data: Path) -> None:
+        self._client = httpx.AsyncClient(base_url=dagster_url.rstrip("/"), timeout=20)
+        self._keys = data / "landing" / "idempotency"
+        self._index: dict[str, Job] = {}
+        self._refreshed = -1.0
+        self._lock = asyncio.Lock()
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def create(self, job_type: str, params: Struct, *, request_id: str, idempotency_key: str | None) -> Job:
+        """Launch a run.
+
+        With a key, the same key and body within 24 hours give the same job. Raises Conflict for the same key with
+        another body, OrchestratorUnavailable where Dagster cannot take it; nothing is half-done then.
+        """
+        body = json.dumps([job_type, msgspec.to_builtins(params)], sort_keys=True)
+        if idempotency_key is None:
+            return await self._launch(job_type, params, request_id, None)
+        async with self._lock:
+            path = self._keys / hashlib.sha256(idempotency_key.encode()).hexdigest()
+            known = _claim(path, body)
+            if known is not None:
+                return await self._earlier(known, body, idempotency_key)
+            try:
+                job = await self._launch(job_type, params, request_id, idempotency_key)
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
+            _write(path, {"body": body, "run": job.dagster_run_id})
+            return job
+
+    async def get(self, job_id: str) -> Job:
+        """A job with its progress and, where it failed, the reason. Raises NotFound."""
+        run_id = _dashed(job_id)
+        answer = (await self._ask(RUN, {"id": run_id}))["runOrError"]
+        if answer["__typename"] != "Run":
+            raise NotFound(f"No job has the id '{job_id}'; /api/v1/jobs lists them.")
+        job = _job(answer)
+        if job.status == "failed":
+            reason = await self._reason(run_id)
+            return msgspec.structs.replace(job, error_type=reason[0], error_message=reason[1])
+        return job
+
+    async def cancel(self, job_id: str) -> Job:
+        """End a job that waits or runs. Raises NotFound, or Conflict where it has ended."""
+        job = await self.get(job_id)
+        if job.status in FINAL:
+            raise Conflict(f"Job {job.job_id} is {job.status} already; only pending and running jobs can be cancelled.")
+        await self._ask(CANCEL, {"id": job.dagster_run_id})
+        return await self.get(job_id)
+
+    async def newest(self) -> list[Job]:
+        """The newest runs, newest first; asked of Dagster at most once a second, and only what may have changed."""
+        async with self._lock:
+            if time.monotonic() - self._refreshed >= 1:
+                await self._refresh()
+                self._refreshed = time.monotonic()
+        return sorted(self._index.values(), key=lambda job: (job.created_at, job.job_id), reverse=True)
+
+    async def _refresh(self) -> None:
+        cursor, seen = None, set()
+        while len(seen) < NEWEST:
+            answer = (await self._ask(RUNS, {"cursor": cursor, "limit": PAGE}))["runsOrError"]
+            runs = answer.get("results", [])
+            jobs = [_job(run) for run in runs]
+            news = [job for job in jobs if self._index.get(job.job_id) != job]
+            self._index.update((job.job_id, job) for job in jobs)
+            seen |= {job.job_id for job in jobs}
+            if len(runs) < PAGE or not news:
+                break
+            cursor = runs[-1]["runId"]
+        for job in [job for job in self._index.values() if job.status not in FINAL and job.job_id not in seen]:
+            self._index[job.job_id] = await self.get(job.job_id)
+
+    async def _launch(self, job_type: str, params: Struct, request_id: str, key: str | None) -> Job:
+        await self._check_daemon()
+        tags = {
+            "demandgraph/job_type": job_type,
+            "demandgraph/params": json.dumps(msgspec.to_builtins(params), sort_keys=True),
+            "demandgraph/origin": "api",
+            "demandgraph/request_id": request_id,
+        }
+        if key is not None:
+            tags["demandgraph/idempotency_key"] = hashlib.sha256(key.encode()).hexdigest()[:32]
+        execution = {
+            "selector": {
+                "repositoryName": "__repository__",
+                "repositoryLocationName": LOCATION,
+                "jobName": "__ASSET_JOB",
+                "assetSelection": [{"path": asset.split("/")} for asset in selection(params)],
+            },
+            "runConfigData": {},
+            "executionMetadata": {"tags": [{"key": name, "value": value} for name, value in tags.items()]},
+        }
+        answer = (await self._ask(LAUNCH, {"p": execution}))["launchRun"]
+        if answer["__typename"] != "LaunchRunSuccess":
+            # Parameters were validated before, so that this is a code location that is away or has another graph.
+            raise OrchestratorUnavailable(
+                f"Dagster did not take the run ({answer['__typename']}): its code location is not there. Try again soon.",
+                headers={"Retry-After": "5"},
+            )
+        return await self.get(answer["run"]["runId"])
+
+    async def _earlier(self, known: Mapping[str, str], body: str, key: str) -> Job:
+        if known["body"] != body:
+            raise Conflict(f"The Idempotency-Key '{key}' was used for another body in the last 24 hours.")
+        for _ in range(50):
+            if known.get("run"):
+                return await self.get(known["run"])
+            await asyncio.sleep(0.1)  # another worker is launching it
+            known = _read(self._keys / hashlib.sha256(key.encode()).hexdigest()) or known
+        raise OrchestratorUnavailable("A request with this key is being launched; try again.", headers={"Retry-After": "5"})
+
+    async def _check_daemon(self) -> None:
+        answer = await self._ask(DAEMONS, {})
+        statuses = answer["instance"]["daemonHealth"]["allDaemonStatuses"]
+        queue = [each for each in statuses if each["daemonType"] == "QUEUED_RUN_COORDINATOR"]
+        if not any(each["healthy"] for each in queue):
+            raise OrchestratorUnavailable(
+                "Dagster's daemon is not running, so that a job would wait without end. Start it with `demandgraph up`.",
+                headers={"Retry-After": "15"},
+            )
+
+    async def _reason(self, run_id: str) -> tuple[str | None, str | None]:
+        answer = (await self._ask(FAILURES, {"id": run_id}))["logsForRun"]
+        events = answer.get("events", [])
+        for kind in ("ExecutionStepFailureEvent", "RunFailureEvent"):
+            for event in events:
+                if event["__typename"] == kind and event.get("error"):
+                    error = event["error"].get("cause") or event["error"]
+                    return error.get("className"), str(error["message"]).strip()[:2000]
+        return None, "the run failed before a step began; see it in the Dagster UI"
+
+    async def _ask(self, query: str, variables: Mapping[str, Any]) -> Any:
+        try:
+            answer = await self._client.post("/graphql", json={"query": query, "variables": variables})
+            data = answer.json()["data"]
+        except (httpx.HTTPError, ValueError, KeyError) as error:
+            raise OrchestratorUnavailable(
+                "Dagster does not answer. `demandgraph up` starts it; nothing was done.", headers={"Retry-After": "5"}
+            ) from error
+        if data is None:
+            raise OrchestratorUnavailable("Dagster refused the question; nothing was done.", headers={"Retry-After": "5"})
+        return data
+
+
+def filtered(jobs: Sequence[Job], *, job_type: str | None, status: JobStatus | None, origin: JobOrigin | None) -> list[Job]:
+    """Those jobs that match all of what is given."""
+    return [
+        job
+        for job in jobs
+        if (job_type is None or job.job_type == job_type)
+        and (status is None or job.status == status)
+        and (origin is None or job.origin == origin)
+    ]
+
+
+def _job(run: Mapping[str, Any]) -> Job:
+    tags = {tag["key"]: tag["value"] for tag in run["tags"]}
+    status = STATES.get(run["status"], "pending")
+    stats, planned = run.get("stats") or {}, run.get("stepKeysToExecute")
+    progress = None
+    if planned is not None and "stepsSucceeded" in stats:
+        progress = Progress(stats["stepsSucceeded"] + stats["stepsFailed"], len(planned))
+    assets = ["/".join(each["path"]) for each in run.get("assetSelection") or []]
+    return Job(
+        job_id=run["runId"].replace("-", ""),
+        job_type=tags.get("demandgraph/job_type", "materialize"),
+        status=status,
+        origin=_origin(tags),
+        params=json.loads(tags["demandgraph/params"]) if "demandgraph/params" in tags else {"assets": assets},
+        result={"assets": assets} if status == "completed" else None,
+        error_message=None,
+        error_type=None,
+        created_at=_time(run["creationTime"]) or datetime.now(UTC),
+        started_at=_time(run["startTime"]),
+        completed_at=_time(run["endTime"]) if status in FINAL else None,
+        updated_at=_time(run["updateTime"]),
+        run_id=None,
+        dagster_run_id=run["runId"],
+        progress=progress,
+    )
+
+
+def _origin(tags: Mapping[str, str]) -> JobOrigin:
+    if "demandgraph/origin" in tags:
+        return "cli" if tags["demandgraph/origin"] == "cli" else "api"
+    if "dagster/schedule_name" in tags:
+        return "schedule"
+    return "sensor" if "dagster/sensor_name" in tags else "ui"
+
+
+def _time(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _dashed(job_id: str) -> str:
+    plain = job_id.replace("-", "").lower()
+    if len(plain) != 32 or not all(letter in "0123456789abcdef" for letter in plain):
+        return job_id
+    return "-".join((plain[:8], plain[8:12], plain[12:16], plain[16:20], plain[20:]))
+
+
+def _claim(path: Path, body: str) -> dict[str, str] | None:
+    """Take a key for us; what an earlier taker wrote where it is taken and not yet 24 hours old."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        if time.time() - path.stat().st_mtime > KEEP_KEYS:
+            path.unlink(missing_ok=True)
+    except FileNotFoundError:
+        pass
+    try:
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        return _read(path) or {"body": body}
+    with os.fdopen(handle, "w") as file:
+        json.dump({"body": body}, file)
+    return None
+
+
+def _read(path: Path) -> dict[str, str] | None:
+    try:
+        found: dict[str, str] = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    return found
+
+
+def _write(path: Path, content: Mapping[str, str]) -> None:
+    beside = path.with_suffix(f".{os.getpid()}.tmp")
+    beside.write_text(json.dumps(dict(content)))
+    beside.replace(path)

@@ -1,0 +1,71 @@
+"""What every answer says of where it came from, and the shape of lists."""
+
+from datetime import UTC, date, datetime
+from typing import Annotated, Generic, TypeVar
+
+from litestar.params import QueryParameter
+from msgspec import Meta, Struct
+
+from serving.problems import BadRequest
+from serving.snapshot import Snapshot
+
+T = TypeVar("T")
+MAX_PAGE = 100
+Page = Annotated[int, QueryParameter(ge=1, le=1_000_000, description="Page to read, from 1.")]
+PageSize = Annotated[int, QueryParameter(ge=1, le=MAX_PAGE, description="Entries a page, 1 to 100.")]
+Search = Annotated[str | None, QueryParameter(min_length=2, max_length=100, description="Part of the code or name, any case.")]
+Start = Annotated[date, QueryParameter(description="First day, inclusive, ISO 8601.")]
+End = Annotated[date, QueryParameter(description="Last day, inclusive, ISO 8601; at most 730 days after the first.")]
+
+
+class Metadata(Struct, frozen=True):
+    """Which snapshot and data an answer was read from."""
+
+    snapshot_id: Annotated[str, Meta(description="Pin further reads to it with ?snapshot=.")]
+    dataset_id: Annotated[str, Meta(description="Hash of the core tables of the part that was read.")]
+    model_version: Annotated[str | None, Meta(description="run_id of the model behind the answer, where there is one.")]
+    run_id: Annotated[str | None, Meta(description="Dagster run that published the snapshot.")]
+    as_of: Annotated[date, Meta(description="Last day of sales.")]
+    generated_at: Annotated[datetime, Meta(description="When the part that was read was made, UTC.")]
+    published_at: Annotated[datetime, Meta(description="When the snapshot was published, UTC.")]
+    stale: Annotated[bool, Meta(description="True where a newer snapshot is damaged and this is the last good one.")]
+
+
+class Listed(Struct, Generic[T], frozen=True):
+    """One page of a list."""
+
+    items: list[T]
+    page: int
+    page_size: int
+    total: Annotated[int, Meta(description="Entries on all pages.")]
+    metadata: Metadata | None = None
+
+
+def metadata(snapshot: Snapshot, part: str, *, model_version: str | None = None) -> Metadata:
+    """The metadata of an answer that was read from `part` (the catalogue where the snapshot lacks it)."""
+    manifest = snapshot.manifest
+    source = manifest.parts.get(part) or manifest.parts["catalogue"]
+    return Metadata(
+        snapshot_id=manifest.id,
+        dataset_id=source.dataset_id,
+        model_version=model_version,
+        run_id=manifest.dagster_run_id,
+        as_of=manifest.as_of,
+        generated_at=source.made_at.astimezone(UTC),
+        published_at=manifest.published_at.astimezone(UTC),
+        stale=snapshot.stale,
+    )
+
+
+def page_of(items: list[T], page: int, page_size: int, said: Metadata | None) -> Listed[T]:
+    """The page of a list that is in memory; past the end it is empty."""
+    first = (page - 1) * page_size
+    return Listed(items[first : first + page_size], page, page_size, len(items), said)
+
+
+def check_range(start: date, end: date, max_days: int) -> None:
+    """Raises BadRequest, when the range is inverted or too long."""
+    if start > end:
+        raise BadRequest(f"The range starts on {start}, after it ends on {end}.")
+    if (end - start).days > max_days:
+        raise BadRequest(f"The range has {(end - start).days} days between start and end; at most {max_days} are allowed.")

@@ -1,0 +1,122 @@
+"""What did one product sell, and what is it forecast to sell?"""
+
+from datetime import date, datetime
+from fractions import Fraction
+from typing import Annotated
+
+from litestar import Request, get
+from litestar.datastructures import State
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery
+from msgspec import Meta, Struct
+
+from serving.cubes import day_bounds, sums
+from serving.figures import said
+from serving.filters import product_of, resolve, store_of
+from serving.reply import End, Listed, Metadata, Page, PageSize, Search, Start, check_range, metadata, page_of
+from serving.snapshot import Snapshot
+
+
+class Item(Struct, frozen=True):
+    """A product, in the short form."""
+
+    id: int
+    name: str
+    category: str | None
+    sku: str
+
+
+class ItemPoint(Struct, frozen=True):
+    """One day of an item."""
+
+    date: date
+    forecast: Annotated[float | None, Meta(description="Expected demand; null where no forecast covers the day. [units]")]
+    q10: Annotated[float | None, Meta(description="Null for more than one store: quantiles do not add up. [units]")]
+    q50: Annotated[float | None, Meta(description="Null for more than one store: quantiles do not add up. [units]")]
+    q90: Annotated[float | None, Meta(description="Null for more than one store: quantiles do not add up. [units]")]
+    actual: Annotated[int | None, Meta(description="Units sold; null after the last day of sales. [units]")]
+    unconstrained: Annotated[float | None, Meta(description="Demand had stock not run out; null where not estimated. [units]")]
+    source: Annotated[str | None, Meta(description="forecast (days ahead) or backtest (as of a past cutoff).")]
+    model_version: Annotated[str | None, Meta(description="run_id, where one model is behind the day's forecast.")]
+    generated_at: datetime | None
+
+
+class ItemAnswer(Struct, frozen=True):
+    """The days of an item."""
+
+    item_id: int
+    sku: str
+    timeseries: list[ItemPoint]
+    metadata: Metadata
+
+
+@get("/items", operation_id="list_items", tags=["items"])
+async def list_items(
+    lease: NamedDependency[Snapshot],
+    page: Page = 1,
+    page_size: PageSize = 20,
+    category: FromQuery[str | None] = None,
+    search: Search = None,
+) -> Listed[Item]:
+    """Products in the short form {id, name, category, sku}. Use the id or SKU in /items/{id}/timeseries."""
+    found = [
+        Item(each.product_id, each.name, each.category, each.sku)
+        for each in sorted(lease.products, key=lambda each: each.sku)
+        if (category is None or each.category == category)
+        and (search is None or search.lower() in each.sku.lower() or search.lower() in each.name.lower())
+    ]
+    return page_of(found, page, page_size, metadata(lease, "catalogue"))
+
+
+@get("/items/{item:str}/timeseries", operation_id="get_item_timeseries", tags=["items"])
+async def get_item_timeseries(
+    request: Request,  # type: ignore[type-arg]
+    lease: NamedDependency[Snapshot],
+    state: State,
+    item: FromPath[str],
+    start: Start,
+    end: End,
+    store_id: FromQuery[str | None] = None,
+) -> ItemAnswer:
+    """Units sold and forecast of a product a day, of one store or summed over all. Days without either are left out."""
+    check_range(start, end, state.settings.max_days)
+    product = product_of(lease, item)
+    sku = next(each.sku for each in lease.products if each.product_id == product)
+    filters = resolve(lease, store_id=[store_id] if store_id else None, product_id=[str(sku)])
+    bounds = day_bounds(start, end)
+    measures = [each.name for each in lease.manifest.measures]
+    sold = (await sums(lease, filters, bounds)).values[0]
+    forecasts = await _forecasts(lease, product, start, end, store_of(lease, store_id) if store_id else None)
+    generated_at = lease.manifest.parts["forecasts"].made_at if "forecasts" in lease.manifest.parts else None
+    versions = {version for *_, version in forecasts.values() if version}
+    request.scope["state"]["model_version"] = ",".join(sorted(versions)) or None
+    points = []
+    for n, day in enumerate(bounds[:-1]):
+        is_known = lease.manifest.first_day <= day <= lease.manifest.as_of
+        found = forecasts.get(day)
+        if not is_known and found is None:
+            continue
+        actual = int(sold[n, measures.index("units")]) if is_known else None
+        yhat, q10, q50, q90, source, version = found or (None, None, None, None, None, None)
+        numbers = [None if value is None else said(Fraction(value), places=2) for value in (yhat, q10, q50, q90)]
+        points.append(ItemPoint(day, *numbers, actual, None, source, version, generated_at if found else None))
+    only = versions.pop() if len(versions) == 1 else None
+    return ItemAnswer(product, sku, points, metadata(lease, "forecasts", model_version=only))
+
+
+_Forecast = tuple[float, float | None, float | None, float | None, str, str | None]
+
+
+async def _forecasts(lease: Snapshot, product: int, start: date, end: date, store: int | None) -> dict[date, _Forecast]:
+    if "forecasts" not in lease.manifest.parts:
+        return {}
+    rows = await lease.query(
+        "SELECT date, sum(yhat), min(q10), min(q50), min(q90), min(source), min(model_version), count(*), "
+        "count(DISTINCT model_version) FROM forecasts.forecast "
+        "WHERE product_id = ? AND date BETWEEN ? AND ? AND (?::BIGINT IS NULL OR store_id = ?) GROUP BY date",
+        [product, start, end, store, store],
+    )
+    return {
+        day: (yhat, *((low, middle, high) if count == 1 else (None, None, None)), source, version if kinds == 1 else None)
+        for day, yhat, low, middle, high, source, version, count, kinds in rows
+    }

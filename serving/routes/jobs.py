@@ -1,0 +1,104 @@
+"""What is being made, and make it again."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import Request, Response, delete, get, post
+from litestar.datastructures import State
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
+from msgspec import Meta, Struct
+
+from assets_config.contract.jobs import JOB_TYPES, UnknownAssets, selection
+from assets_config.contract.names import JobOrigin, JobStatus, Role
+from serving.jobs import Job, Jobs, filtered
+from serving.problems import FieldError, Validation, invalid
+from serving.reply import Listed, Page, PageSize, page_of
+
+
+class JobRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """A job to start."""
+
+    job_type: Annotated[str, Meta(description="One of /jobs/types.", max_length=50)]
+    params: Annotated[dict[str, Any], Meta(description="Parameters of the type; see /jobs/types.")] = {}
+
+
+class JobTypeSaid(Struct, frozen=True):
+    """A type of job that may be started."""
+
+    name: str
+    role: Role
+    summary: str
+    params_schema: dict[str, Any]
+
+
+@get("/jobs/types", operation_id="list_job_types", tags=["jobs"])
+async def list_job_types() -> Listed[JobTypeSaid]:
+    """What may be started, with the JSON Schema of each type's parameters."""
+    found = [JobTypeSaid(each.name, each.role, each.summary, msgspec.json.schema(each.params)) for each in JOB_TYPES.values()]
+    return page_of(found, 1, 100, None)
+
+
+@post("/jobs", operation_id="create_job", tags=["jobs"], status_code=202)
+async def create_job(
+    request: Request,  # type: ignore[type-arg]
+    state: State,
+    data: JSONBody[JobRequest],
+    idempotency_key: Annotated[
+        str | None, HeaderParameter(name="Idempotency-Key", max_length=200, description="Same key and body: same job.")
+    ] = None,
+) -> Response[Job]:
+    """Start a job. Follow it at the Location that is answered; a GET serves what it published from its end on."""
+    params = read_params(data)
+    jobs: Jobs = state.jobs
+    job = await jobs.create(data.job_type, params, request_id=request.scope["state"]["request_id"], idempotency_key=idempotency_key)
+    return Response(job, status_code=202, headers={"Location": f"/api/v1/jobs/{job.job_id}"})
+
+
+@get("/jobs", operation_id="list_jobs", tags=["jobs"])
+async def list_jobs(
+    state: State,
+    page: Page = 1,
+    page_size: PageSize = 20,
+    job_type: FromQuery[str | None] = None,
+    status: FromQuery[JobStatus | None] = None,
+    origin: FromQuery[JobOrigin | None] = None,
+    sort_by: Annotated[
+        Literal["created_at", "completed_at", "job_type", "status"], QueryParameter(description="Field to sort by.")
+    ] = "created_at",
+    sort_order: FromQuery[Literal["asc", "desc"]] = "desc",
+) -> Listed[Job]:
+    """Jobs, newest first, whoever started them: the API, the UI, the command line, a schedule or a sensor."""
+    jobs: Jobs = state.jobs
+    found = filtered(await jobs.newest(), job_type=job_type, status=status, origin=origin)
+    found.sort(key=lambda job: (getattr(job, sort_by) is not None, getattr(job, sort_by)), reverse=sort_order == "desc")
+    return page_of(found, page, page_size, None)
+
+
+@get("/jobs/{job_id:str}", operation_id="get_job", tags=["jobs"])
+async def get_job(state: State, job_id: FromPath[str]) -> Job:
+    """One job: its state, progress and, where it failed, the reason."""
+    jobs: Jobs = state.jobs
+    return await jobs.get(job_id)
+
+
+@delete("/jobs/{job_id:str}", operation_id="cancel_job", tags=["jobs"], status_code=200)
+async def cancel_job(state: State, job_id: FromPath[str]) -> Job:
+    """Cancel a job that waits or runs; 409 where it has ended."""
+    jobs: Jobs = state.jobs
+    return await jobs.cancel(job_id)
+
+
+def read_params(data: JobRequest) -> Struct:
+    """The parameters of a job, typed. Raises Validation, naming the field, before any job exists."""
+    if data.job_type not in JOB_TYPES:
+        raise invalid("job_type", data.job_type, f"use one of {', '.join(JOB_TYPES)}")
+    try:
+        params = msgspec.convert(data.params, JOB_TYPES[data.job_type].params)
+        selection(params)
+    except msgspec.ValidationError as error:
+        field = str(error).partition("at `$.")[2].rstrip("`")
+        raise invalid(f"params.{field}".rstrip("."), data.params, str(error)) from error
+    except UnknownAssets as error:
+        said = [FieldError(f"params.assets[{n}]", text, "unknown_asset", "no asset or stage") for n, text in error.entries]
+        raise Validation(f"Unknown assets: {error}; GET /api/v1/jobs/types says what there is.", errors=said) from error
+    return params
