@@ -124,4 +124,4 @@ def create_app(settings: Settings | None = None) -> Litestar:
 
 def create_asgi() -> Edge:
     """What the server runs: the application behind the edge."""
-    return Edge(create_app())  # type: ignore[arg-type]
+    return Edge(create_app())

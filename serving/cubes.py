@@ -63,7 +63,8 @@ def from_cubes(snapshot: Snapshot, filters: Filters, bounds: Sequence[date], *, 
 async def from_facts(snapshot: Snapshot, filters: Filters, bounds: Sequence[date], *, group: str | None = None) -> Sums:
     """The same sums by SQL over kpi_daily."""
     measures = [f"sum(f.{each.name}{' * 100' if each.unit == 'money' else ''})::BIGINT" for each in snapshot.manifest.measures]
-    where, values = ["f.date >= ? AND f.date < ?"], [bounds[0], bounds[-1]]
+    where = ["f.date >= ? AND f.date < ?"]
+    values: list[Any] = [bounds[0], bounds[-1]]
     for side in (filters.store, filters.product):
         if side:
             where.append(f"list_contains(?, {COLUMNS[side.axis]})")

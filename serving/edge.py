@@ -11,7 +11,8 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from serving.problems import MEDIA_TYPE, Forbidden
 
@@ -27,7 +28,7 @@ class Edge:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != ScopeType.HTTP:
             await self.app(scope, receive, send)
             return
         headers = dict(scope["headers"])
@@ -47,7 +48,7 @@ class Edge:
 class _Answer:
     """Adds headers to an answer and turns it into a 304 where the client has it already."""
 
-    def __init__(self, scope: Scope, send: Send, request_id: str, if_none_match: bytes) -> None:
+    def __init__(self, scope: HTTPScope, send: Send, request_id: str, if_none_match: bytes) -> None:
         self._scope, self._send, self._request_id, self._known = scope, send, request_id, if_none_match
         self.status = 500
         self._is_known = False
@@ -64,13 +65,13 @@ class _Answer:
                 if tag in [each.strip() for each in self._known.split(b",")] or self._known.strip() == b"*":
                     self._is_known, self.status = True, 304
                     headers = [each for each in headers if each[0] not in (b"content-length", b"content-type")]
-            message = {**message, "status": self.status, "headers": headers}  # type: ignore[misc]
+            message = {**message, "status": self.status, "headers": headers}
         elif message["type"] == "http.response.body" and self._is_known:
             message = {**message, "body": b""}
         await self._send(message)
 
 
-def _etag(scope: Scope, snapshot_id: str, *, stale: bool) -> bytes:
+def _etag(scope: HTTPScope, snapshot_id: str, *, stale: bool) -> bytes:
     """Strong: the body is a function of the snapshot, whether it is stale, the path and the query."""
     query = urlencode(sorted(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)))
     said = f"{snapshot_id} {stale} {scope['path']} {query}"
@@ -85,7 +86,7 @@ async def _refuse_host(send: Send, request_id: str) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def _log(scope: Scope, status: int, milliseconds: float) -> None:
+def _log(scope: HTTPScope, status: int, milliseconds: float) -> None:
     if not access.isEnabledFor(logging.INFO):
         return
     state = scope.get("state", {})

@@ -140,7 +140,8 @@ class Jobs:
         return sorted(self._index.values(), key=lambda job: (job.created_at, job.job_id), reverse=True)
 
     async def _refresh(self) -> None:
-        cursor, seen = None, set()
+        cursor: str | None = None
+        seen: set[str] = set()
         while len(seen) < NEWEST:
             answer = (await self._ask(RUNS, {"cursor": cursor, "limit": PAGE}))["runsOrError"]
             runs = answer.get("results", [])

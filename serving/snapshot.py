@@ -65,8 +65,13 @@ class Snapshot:
         """All rows of a query, run in a thread. Raises duckdb.Error, also when a file was altered under us."""
         self.leases += 1  # of the query's own: a client that hangs up ends the request's lease while this still runs
         future = asyncio.get_running_loop().run_in_executor(self._threads, self._query, sql, values)
-        future.add_done_callback(lambda done: (self.release(), done.cancelled() or done.exception()))
+        future.add_done_callback(self._query_ended)
         return await asyncio.shield(future)
+
+    def _query_ended(self, done: asyncio.Future[Any]) -> None:
+        if not done.cancelled():
+            done.exception()  # looked at, so that asyncio does not complain where the client hung up
+        self.release()
 
     async def rows(self, part: str, table: str, where: str = "true", values: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """Rows of a published table as dicts in contract order; none where the snapshot came without the part."""

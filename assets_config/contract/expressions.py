@@ -53,9 +53,7 @@ def _compile(node: ast.expr, source: str) -> Formula:
             if combine is not None:
                 first, second = _compile(left, source), _compile(right, source)
                 return lambda sums: _both(combine, first(sums), second(sums))
-    raise ExpressionError(
-        f"'{source}': {ast.unparse(node)} is not allowed; use measures, numbers, + - * / and brackets"
-    )
+    raise ExpressionError(f"'{source}': {ast.unparse(node)} is not allowed; use measures, numbers, + - * / and brackets")
 
 
 def _both(

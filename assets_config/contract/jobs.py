@@ -41,8 +41,7 @@ class MaterializeParams(Struct, frozen=True, forbid_unknown_fields=True):
     assets: Annotated[
         list[str],
         Meta(
-            description="Asset keys such as `core/sales_daily`, or whole stages such as `forecasts`. "
-            "Empty: the whole graph.",
+            description="Asset keys such as `core/sales_daily`, or whole stages such as `forecasts`. Empty: the whole graph.",
             max_length=100,
         ),
     ] = []

@@ -21,14 +21,11 @@ def column(description: str, *, unit: str = "") -> Meta:
     return Meta(description=f"{description} [{unit}]" if unit else description)
 
 
-StoreId = Annotated[
-    int, column("Surrogate key of a store, stable within a data root. Use it wherever store_id is asked.")
-]
-ProductId = Annotated[
-    int, column("Surrogate key of a product, stable within a data root. Use it wherever product_id is asked.")
-]
+StoreId = Annotated[int, column("Surrogate key of a store, stable within a data root. Use it wherever store_id is asked.")]
+ProductId = Annotated[int, column("Surrogate key of a product, stable within a data root. Use it wherever product_id is asked.")]
 Day = Annotated[date, column("Calendar day of the sale.")]
 Money = Decimal
+CalendarDay = date
 
 
 class DimStore(Struct, frozen=True):
@@ -88,11 +85,9 @@ class Forecast(Struct, frozen=True):
     store_id: StoreId
     product_id: ProductId
     date: Annotated[date, column("Day that the forecast is for.")]
-    source: Annotated[
-        ForecastSource, column("`forecast`: a future day; `backtest`: a past day, forecast as of cutoff.")
-    ]
+    source: Annotated[ForecastSource, column("`forecast`: a future day; `backtest`: a past day, forecast as of cutoff.")]
     step: Annotated[int, column("Days after the cutoff, from 1.", unit="days")]
-    cutoff: Annotated[date, column("Last day that the model was allowed to see.")]
+    cutoff: Annotated[CalendarDay, column("Last day that the model was allowed to see.")]
     yhat: Annotated[float, column("Expected demand.", unit="units/day")]
     q10: Annotated[float, column("Demand is below this in 10 % of cases.", unit="units/day")]
     q50: Annotated[float, column("Median demand.", unit="units/day")]
@@ -168,12 +163,8 @@ class BacktestMetric(Struct, frozen=True):
     smape: Annotated[float | None, column("Symmetric absolute percentage error, 0 to 2.", unit="ratio")]
     mape: Annotated[float | None, column("Mean absolute percentage error where demand is not zero.", unit="ratio")]
     mape_n: Annotated[int, column("Points that mape is the mean of.", unit="series-days")]
-    mase: Annotated[
-        float | None, column("Absolute error over that of the in-sample weekly naive, mean of series.", unit="ratio")
-    ]
-    rmsse: Annotated[
-        float | None, column("Root squared error over that of the in-sample naive, mean of series.", unit="ratio")
-    ]
+    mase: Annotated[float | None, column("Absolute error over that of the in-sample weekly naive, mean of series.", unit="ratio")]
+    rmsse: Annotated[float | None, column("Root squared error over that of the in-sample naive, mean of series.", unit="ratio")]
     bias: Annotated[float | None, column("Mean of forecast minus actual; positive is over-forecast.", unit="units/day")]
     bias_ratio: Annotated[float | None, column("Sum of forecast minus actual over sum of demand.", unit="ratio")]
 

@@ -1,11 +1,13 @@
 """Assets of the stage backtests."""
 
+from typing import Any
+
 from dagster import AssetExecutionContext, MaterializeResult, asset
 
 from pipelines.report import table_made, upstream
 from pipelines.resources import Storage
 
-GROUP = {"key_prefix": "backtests", "group_name": "backtests", "owners": ["team:forecasting"]}
+GROUP: dict[str, Any] = {"key_prefix": "backtests", "group_name": "backtests", "owners": ["team:forecasting"]}
 
 
 @asset(**GROUP, kinds={"xgboost", "numpy"}, deps=upstream("features/panel", "models/fit"))

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import polars as pl
@@ -75,7 +75,7 @@ def metric_rows(
     panel: Panel, identity: str, model_type: str, windows: Sequence[Fold], predictions: pl.DataFrame
 ) -> Iterator[dict[str, object]]:
     """The errors of one model type a fold and bucket, and pooled over folds (fold -1), as contract.tables.BacktestMetric."""
-    blocks = []
+    blocks: list[tuple[Any, ...]] = []
     for fold in windows:
         rows = predictions.filter((pl.col("model_type") == model_type) & (pl.col("fold") == fold.number)).sort("s", "step")
         steps = rows["step"].unique().sort().to_numpy()

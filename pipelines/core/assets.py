@@ -1,5 +1,7 @@
 """Assets of the stage core."""
 
+from typing import Any
+
 import polars as pl
 from dagster import AssetCheckResult, AssetCheckSeverity, AssetCheckSpec, AssetKey, MaterializeResult, asset
 from dagster_duckdb import DuckDBResource
@@ -12,7 +14,7 @@ from pipelines.report import table_made, upstream
 from pipelines.resources import Storage
 from pipelines.warehouse import Warehouse
 
-GROUP = {"key_prefix": "core", "group_name": "core", "owners": ["team:data"]}
+GROUP: dict[str, Any] = {"key_prefix": "core", "group_name": "core", "owners": ["team:data"]}
 FEW = 0.01  # share of rejected rows above which the check warns
 
 

@@ -56,9 +56,10 @@ def write_panel(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection) -> 
         content = BytesIO()
         np.savez(
             content,
+            allow_pickle=False,
             first_day=np.array(panel.first_day.isoformat()),
             dataset_id=np.array(warehouse.dataset_id()),
-            **_arrays(panel),
+            **_arrays(panel),  # type: ignore[arg-type]  # numpy's stub takes every keyword for allow_pickle
         )
         file.write(content.getbuffer())
     return panel

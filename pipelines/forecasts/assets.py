@@ -1,11 +1,13 @@
 """Assets of the stage forecasts."""
 
+from typing import Any
+
 from dagster import AssetExecutionContext, MaterializeResult, asset
 
 from pipelines.report import table_made, upstream
 from pipelines.resources import Storage
 
-GROUP = {"key_prefix": "forecasts", "group_name": "forecasts", "owners": ["team:forecasting"]}
+GROUP: dict[str, Any] = {"key_prefix": "forecasts", "group_name": "forecasts", "owners": ["team:forecasting"]}
 
 
 @asset(**GROUP, kinds={"polars"}, deps=upstream("backtests/prediction", "features/panel"))

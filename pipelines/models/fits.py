@@ -6,6 +6,7 @@ import platform
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -15,7 +16,7 @@ from pipelines.features.panel import Panel
 from pipelines.models.types import module_of
 from pipelines.warehouse import Warehouse
 
-SCHEMA = {
+SCHEMA: dict[str, Any] = {
     "run_id": pl.String,
     "model_type": pl.String,
     "config": pl.String,

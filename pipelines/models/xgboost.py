@@ -45,7 +45,7 @@ def fit(
         def reset(self) -> None:
             self._blocks = iter(_blocks(panel.series))
 
-        def next(self, input_data: Callable) -> bool:  # type: ignore[type-arg]
+        def next(self, input_data: Callable) -> bool:
             series = next(self._blocks, None)
             if series is None:
                 return False

@@ -10,6 +10,7 @@ A stock-out day sells nothing and, as in a till's export, has no row.
 """
 
 from datetime import date, timedelta
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -77,7 +78,7 @@ def _stores(knobs: Generator) -> dict[str, list[str | None]]:
     }
 
 
-def _products(knobs: Generator) -> dict[str, list]:  # type: ignore[type-arg]
+def _products(knobs: Generator) -> dict[str, list]:
     numbers = range(1, knobs.products + 1)
     shelf = [(category, department) for category, departments in CATEGORIES.items() for department in departments]
     draws = [np.random.default_rng([knobs.seed, 1, n]) for n in numbers]
@@ -96,7 +97,7 @@ def _products(knobs: Generator) -> dict[str, list]:  # type: ignore[type-arg]
     }
 
 
-def _sales(knobs: Generator, days: list[date], stores: dict, products: dict) -> pl.DataFrame:  # type: ignore[type-arg]
+def _sales(knobs: Generator, days: list[date], stores: dict, products: dict) -> pl.DataFrame:
     weekday = WEEKDAYS[np.array([day.weekday() for day in days])]
     season = 1 + 0.15 * np.sin(2 * np.pi * (np.array([day.timetuple().tm_yday for day in days]) - 80) / 365.25)
     holiday = np.where([_holiday(day) is not None for day in days], HOLIDAY_LIFT, 1.0)
@@ -120,7 +121,7 @@ def _sales(knobs: Generator, days: list[date], stores: dict, products: dict) -> 
     return _long(days, stores["code"], products["sku"], pieces)
 
 
-def _long(days: list[date], codes: list[str], skus: list[str], pieces: list) -> pl.DataFrame:  # type: ignore[type-arg]
+def _long(days: list[date], codes: list[str], skus: list[str], pieces: list) -> pl.DataFrame:
     count = len(days)
     kept = np.concatenate([in_stock for *_, in_stock in pieces])
     frame = pl.DataFrame(
@@ -155,8 +156,8 @@ def _holiday(day: date) -> str | None:
     return FIXED_HOLIDAYS.get((day.month, day.day))
 
 
-def _frame(table: str, values: dict) -> pl.DataFrame:  # type: ignore[type-arg]
-    types = {"VARCHAR": pl.String, "DATE": pl.Date, "DECIMAL(18,2)": pl.Decimal(18, 2)}
+def _frame(table: str, values: dict) -> pl.DataFrame:
+    types: dict[str, Any] = {"VARCHAR": pl.String, "DATE": pl.Date, "DECIMAL(18,2)": pl.Decimal(18, 2)}
     columns = {column.name: types[column.sql_type] for column in RAW[table]}
     return pl.DataFrame(
         {name: pl.Series(values[name]).cast(kind) for name, kind in columns.items()},

@@ -7,6 +7,7 @@ from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 from msgspec import Meta, Struct
+from msgspec.structs import asdict
 
 from assets_config.contract.tables import DimProduct, DimStore, ProductId, StoreId
 from serving.filters import product_of, store_of
@@ -81,7 +82,7 @@ async def get_store(lease: NamedDependency[Snapshot], store: FromPath[str]) -> S
     """One store, by code or id."""
     wanted = store_of(lease, store)
     found = next(each for each in snapshot_stores(lease) if each.id == wanted)
-    return StoreAnswer(*(getattr(found, name) for name in found.__struct_fields__), metadata=metadata(lease, "catalogue"))
+    return StoreAnswer(**asdict(found), metadata=metadata(lease, "catalogue"))
 
 
 @get("/dimensions/products", operation_id="list_products", tags=["dimensions"])
@@ -116,7 +117,7 @@ async def get_product(lease: NamedDependency[Snapshot], product: FromPath[str]) 
     """One product, by SKU or id."""
     wanted = product_of(lease, product)
     found = next(each for each in snapshot_products(lease) if each.id == wanted)
-    return ProductAnswer(*(getattr(found, name) for name in found.__struct_fields__), metadata=metadata(lease, "catalogue"))
+    return ProductAnswer(**asdict(found), metadata=metadata(lease, "catalogue"))
 
 
 def snapshot_stores(snapshot: Snapshot) -> list[Store]:

@@ -98,8 +98,8 @@ async def get_item_timeseries(
             continue
         actual = int(sold[n, measures.index("units")]) if is_known else None
         yhat, q10, q50, q90, source, version = found or (None, None, None, None, None, None)
-        numbers = [None if value is None else said(Fraction(value), places=2) for value in (yhat, q10, q50, q90)]
-        points.append(ItemPoint(day, *numbers, actual, None, source, version, generated_at if found else None))
+        at = generated_at if found else None
+        points.append(ItemPoint(day, _units(yhat), _units(q10), _units(q50), _units(q90), actual, None, source, version, at))
     only = versions.pop() if len(versions) == 1 else None
     return ItemAnswer(product, sku, points, metadata(lease, "forecasts", model_version=only))
 
@@ -120,3 +120,7 @@ async def _forecasts(lease: Snapshot, product: int, start: date, end: date, stor
         day: (yhat, *((low, middle, high) if count == 1 else (None, None, None)), source, version if kinds == 1 else None)
         for day, yhat, low, middle, high, source, version, count, kinds in rows
     }
+
+
+def _units(value: float | None) -> float | None:
+    return None if value is None else said(Fraction(value), places=2)

@@ -94,7 +94,7 @@ async def get_model_run(lease: NamedDependency[Snapshot], run_id: FromPath[str])
     """One model run."""
     found = await _run(lease, run_id)
     said = metadata(lease, "registry", model_version=run_id)
-    return ModelRunAnswer(*(getattr(found, name) for name in found.__struct_fields__), metadata=said)
+    return ModelRunAnswer(**msgspec.structs.asdict(found), metadata=said)
 
 
 @get("/registry/runs/{run_id:str}/verify", operation_id="verify_model_run", tags=["registry"])

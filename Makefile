@@ -1,0 +1,47 @@
+# The whole project from a checkout. `make run` and `make test` need nothing but Python 3.11-3.13, make and a package index.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$python && break; done)
+BIN := .venv/bin
+EXTRAS := pipelines,serving,dev
+
+.PHONY: help setup run test check format bench constraints clean
+
+help:  ## list the targets
+	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 20
+
+setup: .venv/.ready  ## make the environment in .venv, where it is not up to date
+
+run: setup  ## generate data, run the graph, serve the API on 8123 and the Dagster UI on 3000
+	@exec $(BIN)/demandgraph up
+
+test: setup  ## run all tests
+	$(BIN)/python -m pytest
+
+check: setup  ## lint, format, types and the house rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_boundaries.py tests/test_docs.py
+
+format: setup  ## put every file into its format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup  ## run every script of benchmarks/, one JSON line each
+	@for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script || exit 1; done
+
+constraints:  ## resolve pyproject.toml afresh into constraints.txt
+	@$(PYTHON) -m venv .venv-constraints && .venv-constraints/bin/pip install -q -e '.[$(EXTRAS)]'
+	@sed -n '/^#/p' constraints.txt > constraints.new
+	@.venv-constraints/bin/pip list --format=freeze --exclude-editable --exclude pip >> constraints.new
+	@mv constraints.new constraints.txt && rm -rf .venv-constraints
+
+clean:  ## remove what was built; data/ stays
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.venv/.ready: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found. Install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; exit 1; }
+	@echo "Making the environment in .venv ..."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
+	@touch $@

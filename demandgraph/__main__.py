@@ -1,0 +1,7 @@
+"""`python -m demandgraph` is `demandgraph`."""
+
+import sys
+
+from demandgraph.cli import main
+
+sys.exit(main())

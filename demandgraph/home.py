@@ -1,0 +1,74 @@
+"""The Dagster home of a data root, and the environment in which every process of that root runs."""
+
+import os
+from pathlib import Path
+
+INSTANCE = """\
+# Made by `demandgraph` and never overwritten: change what you like.
+telemetry:
+  enabled: false
+run_coordinator:
+  module: dagster
+  class: QueuedRunCoordinator
+  config:
+    dequeue_interval_seconds: 1  # Dagster's default is 5: a job would wait that long before it starts
+run_monitoring:
+  enabled: true
+  start_timeout_seconds: 180
+  cancel_timeout_seconds: 60
+  max_runtime_seconds: 14400     # a run that hangs does not hold the queue for ever
+  poll_interval_seconds: 30
+  free_slots_after_run_end_seconds: 60
+concurrency:
+  runs:
+    max_concurrent_runs: 1  # every run writes the same warehouse; publishing takes an OS lock besides
+retention:
+  schedule: {purge_after_days: 30}
+  sensor:
+    purge_after_days: {skipped: 2, success: 30, failure: 30}
+  auto_materialize:
+    purge_after_days: {skipped: 2, success: 30, failure: 30}
+"""
+
+WORKSPACE = """\
+# Made by `demandgraph up` at each start: the code server that it runs.
+load_from:
+  - grpc_server:
+      host: 127.0.0.1
+      port: {port}
+      location_name: demandgraph
+"""
+
+
+class Home:
+    """`<data>/dagster`: run storage, event log and schedules, seen alike by the UI, the command line and the API."""
+
+    def __init__(self, data: Path) -> None:
+        self.folder = data / "dagster"
+        self.instance = self.folder / "dagster.yaml"
+        self.workspace = self.folder / "workspace.yaml"
+        self.running = self.folder / "up.json"  # held locked by the `up` that runs
+
+    def make(self) -> None:
+        """Make the folder, and dagster.yaml where there is none."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.instance.exists():
+            self.instance.write_text(INSTANCE, encoding="utf-8")
+
+    def write_workspace(self, *, code_server_port: int) -> None:
+        self.workspace.write_text(WORKSPACE.format(port=code_server_port), encoding="utf-8")
+
+
+def data_root(given: str | None) -> Path:
+    """The root under which all state lies: --data, else DEMANDGRAPH_DATA, else `data` here."""
+    return Path(given or os.environ.get("DEMANDGRAPH_DATA") or "data").absolute()
+
+
+def environment(data: Path) -> dict[str, str]:
+    """The environment of a child process: this one, with the data root and its Dagster home."""
+    return {
+        **os.environ,
+        "DEMANDGRAPH_DATA": str(data),
+        "DAGSTER_HOME": str(Home(data).folder),
+        "PYTHONUNBUFFERED": "1",
+    }

@@ -1,0 +1,35 @@
+"""Ports of the loopback interface, where every process of `demandgraph up` listens."""
+
+import socket
+
+HOST = "127.0.0.1"
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on the port now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def any_free_port() -> int:
+    """A port that is free now, picked by the system."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def next_free_port(port: int) -> int:
+    """The next port above one that is taken; any where there is none."""
+    return next((above for above in range(port + 1, 65536) if is_free(above)), any_free_port())
+
+
+def listens(port: int) -> bool:
+    """Whether something accepts connections on the port."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((HOST, port)) == 0

@@ -1,0 +1,130 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from demandgraph import cli
+from demandgraph.cli import main, parser
+from tests.demandgraph.conftest import Publish
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """What would be run as a child, instead of running it."""
+    seen: list[tuple[str, ...]] = []
+
+    def run(data: Path, module: str, *arguments: str) -> int:
+        seen.append((data.name, module, *arguments))
+        return 3
+
+    monkeypatch.setattr(cli, "_run", run)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("given", "child"),
+    [
+        ("materialize", "pipelines materialize"),
+        ("materialize --preset demo_minimal", "pipelines materialize --preset demo_minimal"),
+        (
+            "materialize --source m5 --path x --select core kpis",
+            "pipelines materialize --source m5 --path x --select core kpis",
+        ),
+        ("serve", "serving"),
+        ("serve --port 18200 --workers 2", "serving --port 18200 --workers 2"),
+        ("rollback 20260101T000000Z-1a2b3c4d", "pipelines rollback 20260101T000000Z-1a2b3c4d"),
+    ],
+)
+def test_options_and_exit_code_pass_through(commands: list[tuple[str, ...]], given: str, child: str) -> None:
+    code = main(["--data", "root", *given.split()])
+
+    assert code == 3
+    assert commands == [("root", *child.split())]
+
+
+def test_data_may_stand_after_the_command(commands: list[tuple[str, ...]]) -> None:
+    main(["serve", "--data", "after"])
+
+    assert commands == [("after", "serving")]
+
+
+def test_the_port_may_be_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEMANDGRAPH_PORT", "18200")
+
+    assert parser().parse_args(["up"]).port == 18200
+    assert parser().parse_args(["up", "--port", "18201"]).port == 18201
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["serve", "--port", "0"],
+        ["serve", "--port", "x"],
+        ["materialize", "--preset", "a", "--source", "b"],
+        ["fly"],
+        [],
+    ],
+)
+def test_a_wrong_command_line_is_refused(wrong: Sequence[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        parser().parse_args(wrong)
+
+    assert refused.value.code == 2
+
+
+def test_snapshots_are_printed_as_json(data: Path, publish: Publish, capsys: pytest.CaptureFixture[str]) -> None:
+    publish("20260102T000000Z-00000000")
+
+    code = main(["snapshots", "--json", "--data", str(data)])
+
+    assert code == 0
+    assert json.loads(capsys.readouterr().out)[0]["current"] is True
+
+
+def test_the_command_is_installed(data: Path) -> None:
+    command = Path(sys.executable).with_name("demandgraph")
+
+    said = subprocess.run([command, "--data", data, "snapshots"], capture_output=True, text=True, timeout=30)
+
+    assert said.returncode == 0
+    assert "Nothing is published" in said.stdout
+
+
+def test_a_folder_of_the_same_name_is_not_run(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "serving").mkdir()
+    (tmp_path / "serving" / "__main__.py").write_text("raise SystemExit(77)")
+    command = [sys.executable, "-P", "-m", "demandgraph", "--data", data, "serve", "--help"]
+
+    code = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=60).returncode
+
+    assert code != 77
+
+
+def test_a_signal_reaches_the_child(data: Path, tmp_path: Path) -> None:
+    script = f"""
+import sys
+from pathlib import Path
+from demandgraph import cli
+cli.PYTHON = (sys.executable,)
+sys.exit(cli._run(Path({str(data)!r}), "probe"))
+"""
+    (tmp_path / "probe.py").write_text(
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(5))\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(30)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(timeout=20) == 5

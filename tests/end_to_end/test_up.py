@@ -1,0 +1,145 @@
+"""`demandgraph up` on a fresh data root, as a new user meets it: real processes, real data, then Ctrl-C."""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+import pytest
+
+from demandgraph.ports import any_free_port, is_free
+from tests.demandgraph.conftest import ends
+
+COMMAND = Path(sys.executable).with_name("demandgraph")
+
+
+class Running(NamedTuple):
+    process: subprocess.Popen[str]
+    data: Path
+    api: str
+    dagster: str
+    said: str
+
+    def curls(self) -> list[list[str]]:
+        """The curl lines that were printed, as words."""
+        return [shlex.split(line) for line in self.said.splitlines() if line.startswith("curl ")]
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    data = tmp_path_factory.mktemp("up") / "data"
+    port, dagster_port = any_free_port(), any_free_port()
+    ports = ["--port", str(port), "--dagster-port", str(dagster_port)]
+    command = [COMMAND, "--data", data, "up", *ports]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        said = ""
+        for line in process.stdout:
+            said += line
+            if "Ctrl-C" in line:
+                break
+        try:
+            assert process.poll() is None, said
+            yield Running(process, data, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{dagster_port}", said)
+        finally:
+            process.kill()
+
+
+def test_every_printed_read_answers(up: Running) -> None:
+    reads = [words[1] for words in up.curls() if "-X" not in words]
+
+    answers = [httpx.get(url) for url in reads]
+
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].json()["metrics"]["total_revenue"] > 0
+
+
+def test_the_printed_job_publishes_a_new_snapshot(up: Running) -> None:
+    words = next(words for words in up.curls() if "-X" in words)
+    before = served(up)
+
+    answer = httpx.post(words[3], content=words[-1], headers={"Content-Type": "application/json"}, timeout=30)
+
+    assert answer.status_code == 202, answer.text
+    assert finished(up, answer.headers["Location"])["status"] == "completed"
+    assert served(up) != before
+
+
+def test_dagster_and_the_api_docs_answer(up: Running) -> None:
+    assert httpx.get(f"{up.dagster}/server_info").status_code == 200
+    assert httpx.get(f"{up.api}/docs").status_code == 200
+
+
+def test_doctor_finds_all_well(up: Running) -> None:
+    said = subprocess.run([COMMAND, "--data", up.data, "doctor"], capture_output=True, text=True, timeout=60)
+
+    assert said.returncode == 0, said.stdout
+    assert "Dagster daemon" in said.stdout
+
+
+def test_a_killed_api_is_started_again(up: Running) -> None:
+    [api] = [pid for pid, words in children(up.process.pid) if "serving" in words]
+    workers = [pid for pid, group in processes() if group == api and pid != api]
+    assert workers
+
+    os.kill(api, signal.SIGKILL)
+
+    assert all(ends(pid) for pid in workers)
+    deadline = time.monotonic() + 30
+    while not answers(f"{up.api}/readyz"):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert up.process.poll() is None
+
+
+def test_ctrl_c_leaves_nothing_running(up: Running) -> None:
+    groups = [pid for pid, _ in children(up.process.pid)]
+    members = [pid for pid, group in processes() if group in groups]
+    assert len(groups) == 5
+
+    up.process.send_signal(signal.SIGINT)
+
+    assert up.process.wait(timeout=20) == 0
+    assert all(ends(pid) for pid in members)
+    assert all(is_free(int(url.rpartition(":")[2])) for url in (up.api, up.dagster))
+
+
+def served(up: Running) -> str:
+    return str(httpx.get(up.curls()[0][1]).json()["metadata"]["snapshot_id"])
+
+
+def finished(up: Running, location: str) -> dict[str, object]:
+    """The job, once it has ended."""
+    deadline = time.monotonic() + 90
+    while True:
+        job: dict[str, object] = httpx.get(f"{up.api}{location}", timeout=30).json()
+        if job["status"] not in ("pending", "running"):
+            return job
+        assert time.monotonic() < deadline, job
+        time.sleep(0.5)
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def children(parent: int) -> list[tuple[int, str]]:
+    """The children of a process with their command lines."""
+    lines = subprocess.run(["ps", "-eo", "ppid=,pid=,args="], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(None, 2) for line in lines.splitlines()]
+    return [(int(pid), words) for ppid, pid, words in rows if int(ppid) == parent]
+
+
+def processes() -> list[tuple[int, int]]:
+    """Every process with its group."""
+    lines = subprocess.run(["ps", "-eo", "pid=,pgid="], capture_output=True, text=True, check=True).stdout
+    return [(int(pid), int(group)) for pid, group in (line.split() for line in lines.splitlines())]
