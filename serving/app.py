@@ -122,6 +122,6 @@ def create_app(settings: Settings | None = None) -> Litestar:
     )
 
 
-def create_asgi() -> Edge:
+def create_asgi(settings: Settings | None = None) -> Edge:
     """What the server runs: the application behind the edge."""
-    return Edge(create_app())
+    return Edge(create_app(settings))

@@ -1,6 +1,8 @@
 """`demandgraph up` on a fresh data root, as a new user meets it: real processes, real data, then Ctrl-C."""
 
+import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -60,6 +62,17 @@ def test_every_printed_read_answers(up: Running) -> None:
     assert answers[0].json()["metrics"]["total_revenue"] > 0
 
 
+def test_the_readme_shows_what_is_answered(up: Running) -> None:
+    """Sales are the same on every machine; forecasts may differ in the digits, by the build of xgboost."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    shown = re.findall(r"```sh\ncurl '([^']+)'\n```\n\n```json\n(.*?)```", readme, re.DOTALL)
+
+    assert len(shown) == 3
+    for url, answer in shown:
+        answered = httpx.get(url.replace("http://127.0.0.1:8123", up.api)).json()
+        assert contains(answered, json.loads(answer), exact="/analytics/" in url), url
+
+
 def test_the_printed_job_publishes_a_new_snapshot(up: Running) -> None:
     words = next(words for words in up.curls() if "-X" in words)
     before = served(up)
@@ -108,6 +121,17 @@ def test_ctrl_c_leaves_nothing_running(up: Running) -> None:
     assert up.process.wait(timeout=20) == 0
     assert all(ends(pid) for pid in members)
     assert all(is_free(int(url.rpartition(":")[2])) for url in (up.api, up.dagster))
+
+
+def contains(whole: object, part: object, *, exact: bool) -> bool:
+    """Whether a JSON value has all that another shows of it; numbers need not be equal where not `exact`."""
+    if isinstance(whole, dict) and isinstance(part, dict):
+        return all(key in whole and contains(whole[key], value, exact=exact) for key, value in part.items())
+    if isinstance(whole, list) and isinstance(part, list):
+        return len(whole) == len(part) and all(contains(*pair, exact=exact) for pair in zip(whole, part, strict=True))
+    if isinstance(whole, float) and isinstance(part, int | float) and not exact:
+        return True
+    return whole == part
 
 
 def served(up: Running) -> str:
