@@ -59,7 +59,7 @@ def write_panel(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection) -> 
             allow_pickle=False,
             first_day=np.array(panel.first_day.isoformat()),
             dataset_id=np.array(warehouse.dataset_id()),
-            **_arrays(panel),  # type: ignore[arg-type]  # numpy's stub takes every keyword for allow_pickle
+            **_arrays(panel),
         )
         file.write(content.getbuffer())
     return panel
