@@ -1,6 +1,7 @@
 """`python -m pipelines`: materialise the graph in this process, or point to an earlier snapshot."""
 
 import argparse
+import os
 import sys
 import uuid
 
@@ -66,4 +67,7 @@ def _materialize(arguments: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # all is on disk; DuckDB's bindings would fill the screen with leak reports on the way out

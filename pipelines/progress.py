@@ -48,10 +48,11 @@ def run_with_progress(keys: Sequence[str], *, run_config: Mapping[str, Any], run
     seconds = time.monotonic() - began
     if not result.success:
         for event in result.all_node_events:
-            if event.is_step_failure:
-                error = event.step_failure_data.error
-                reason = error.cause or error if error else None
-                console.print(f"[red]failed[/red] {(event.step_key or '').replace('__', '/')}: {reason and reason.message.strip()}")
+            if event.is_step_failure and event.step_failure_data.error:
+                error = event.step_failure_data.error.cause or event.step_failure_data.error
+                reason = error.message.strip().removeprefix(f"pipelines.errors.{error.cls_name}: ")
+                step = (event.step_key or "").replace("__", "/")
+                console.print(f"failed {step}: {reason}", markup=False, highlight=False, soft_wrap=True)
         return 1
     console.print(f"{len(keys)} assets in {seconds:.1f} s")
     if "publish/snapshot" in keys:

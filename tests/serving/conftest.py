@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pytest
 from litestar.testing import TestClient
@@ -27,8 +28,18 @@ GRAINS = [[], ["store"], ["product"], ["category"], ["region"], ["store", "categ
 
 def publish_tiny(root: Path, *, scale: int = 1, grains: list[list[str]] | None = None) -> Manifest:
     """Publish the tiny source's KPIs, every quantity and amount times `scale`; no model is fitted."""
-    import duckdb
+    make_tiny(root, scale=scale, grains=grains)
+    return publish_made(root)
 
+
+def publish_made(root: Path) -> Manifest:
+    """Publish what the warehouse holds."""
+    declared = load_declarations()
+    return publish(Warehouse(root), measures=declared.published_measures(), kpis=declared.kpis)
+
+
+def make_tiny(root: Path, *, scale: int = 1, grains: list[list[str]] | None = None) -> None:
+    """Fill the warehouse with the tiny source's core tables, KPIs and cubes."""
     warehouse, declared, origin = Warehouse(root), load_declarations(), Origin("tiny", None)
     warehouse.set_origin(origin)
     with duckdb.connect() as connection:
@@ -48,7 +59,6 @@ def publish_tiny(root: Path, *, scale: int = 1, grains: list[list[str]] | None =
         warehouse.write("core/dim_calendar", dim_calendar(raw["date"].min(), raw["date"].max(), holidays))
         write_kpi_daily(warehouse, declared.measures, connection)
         write_cubes(warehouse, declared.published_measures(), GRAINS if grains is None else grains, connection)
-    return publish(warehouse, measures=declared.published_measures(), kpis=declared.kpis)
 
 
 @pytest.fixture(scope="session")
