@@ -11,8 +11,8 @@ help:  ## list the targets
 
 setup: .venv/.ready  ## make the environment in .venv, where it is not up to date
 
-run: setup  ## generate data, run the graph, serve the API on 8123 and the Dagster UI on 3000
-	@exec $(BIN)/demandgraph up
+run: setup  ## generate data, run the graph, serve API (8123) and Dagster UI (3000); ARGS="--port 8124" changes options
+	@exec $(BIN)/demandgraph up $(ARGS)
 
 test: setup  ## run all tests
 	$(BIN)/python -m pytest

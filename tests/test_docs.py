@@ -11,7 +11,7 @@ import pytest
 
 from demandgraph.cli import parser
 from pipelines.resources import SETTINGS as PIPELINES
-from serving.problems import PROBLEMS, Problem
+from serving.problems import PROBLEMS
 from serving.settings import SETTINGS as SERVING
 
 ROOT = Path(__file__).parents[1]
