@@ -4,6 +4,7 @@ from types import ModuleType
 
 from dagster import (
     AssetSelection,
+    DefaultScheduleStatus,
     Definitions,
     ExecutorDefinition,
     ScheduleDefinition,
@@ -40,11 +41,18 @@ verification = define_asset_job(
     description="Check every published file against its checksum.",
 )
 
+nightly = ScheduleDefinition(
+    name="nightly_verification",
+    job=verification,
+    cron_schedule="17 3 * * *",
+    default_status=DefaultScheduleStatus.RUNNING,
+)
+
 defs = Definitions(
     assets=[asset for stage in STAGES for asset in stage.ASSETS],
     asset_checks=publish.CHECKS,
     jobs=[verification],
-    schedules=[ScheduleDefinition(name="nightly_verification", job=verification, cron_schedule="17 3 * * *")],
+    schedules=[nightly],
     resources={"storage": Storage(), "duckdb": duckdb_resource()},
     executor=executor(),
 )

@@ -24,7 +24,7 @@ SETTINGS = (
     Setting("DEMANDGRAPH_CONFIG", "", "Folder whose sources.yaml, models.yaml and kpis.yaml lie over the shipped ones."),
     Setting("DEMANDGRAPH_EXECUTOR", "in_process", "How the steps of a run are executed: in_process or multiprocess."),
     Setting("DEMANDGRAPH_MEMORY", "3GB", "Memory that DuckDB may use in one step before it spills to disk."),
-    Setting("DEMANDGRAPH_THREADS", "", "Threads that DuckDB and xgboost use in one step; all cores by default."),
+    Setting("DEMANDGRAPH_THREADS", "", "Threads that DuckDB uses in one step; all cores by default."),
 )
 
 
