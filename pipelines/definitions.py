@@ -15,6 +15,7 @@ from dagster import (
 
 from pipelines.backtests import assets as backtests
 from pipelines.core import assets as core
+from pipelines.dead_runs import dead_runs
 from pipelines.features import assets as features
 from pipelines.forecasts import assets as forecasts
 from pipelines.kpis import assets as kpis
@@ -52,6 +53,7 @@ defs = Definitions(
     assets=[asset for stage in STAGES for asset in stage.ASSETS],
     asset_checks=publish.CHECKS,
     jobs=[verification],
+    sensors=[dead_runs],
     schedules=[nightly],
     resources={"storage": Storage(), "duckdb": duckdb_resource()},
     executor=executor(),

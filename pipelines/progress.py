@@ -44,6 +44,7 @@ def run_with_progress(keys: Sequence[str], *, run_config: Mapping[str, Any], run
             asset_selection=list(selected.resolve(defs.resolve_asset_graph())),
             run_id=run_id,
             raise_on_error=False,
+            tags={"demandgraph/origin": "cli"},
         )
     seconds = time.monotonic() - began
     if not result.success:

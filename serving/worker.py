@@ -8,5 +8,6 @@ _handler = logging.StreamHandler()
 _handler.setFormatter(logging.Formatter("%(message)s"))
 logging.getLogger("serving").addHandler(_handler)
 logging.getLogger("serving").setLevel(logging.INFO)
+logging.getLogger("serving").propagate = False
 
 app = create_asgi()
