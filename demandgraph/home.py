@@ -7,6 +7,8 @@ INSTANCE = """\
 # Made by `demandgraph` and never overwritten: change what you like.
 telemetry:
   enabled: false
+nux:
+  enabled: false  # no sign-up form over the first page
 run_coordinator:
   module: dagster
   class: QueuedRunCoordinator

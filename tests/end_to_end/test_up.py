@@ -84,6 +84,37 @@ def test_the_printed_job_publishes_a_new_snapshot(up: Running) -> None:
     assert served(up) != before
 
 
+def test_the_same_key_and_body_are_the_same_job(up: Running) -> None:
+    headers = {"Idempotency-Key": "one"}
+
+    first, second, other = (
+        httpx.post(f"{up.api}/api/v1/jobs", json={"job_type": job_type}, headers=headers, timeout=30)
+        for job_type in ("refresh", "refresh", "materialize")
+    )
+
+    assert first.json()["job_id"] == second.json()["job_id"]
+    assert (other.status_code, other.json()["code"]) == (409, "CONFLICT")
+    assert finished(up, first.headers["Location"])["status"] == "completed"
+
+
+def test_a_job_can_be_cancelled_until_it_has_ended(up: Running) -> None:
+    made = httpx.post(f"{up.api}/api/v1/jobs", json={"job_type": "materialize"}, timeout=30)
+    url = up.api + made.headers["Location"]
+
+    cancelled = httpx.delete(url, timeout=30)
+
+    assert cancelled.status_code == 200
+    assert finished(up, made.headers["Location"])["status"] == "cancelled"
+    assert httpx.delete(url, timeout=30).status_code == 409
+    assert httpx.delete(f"{up.api}/api/v1/jobs/{'0' * 32}", timeout=30).status_code == 404
+
+
+def test_runs_of_the_command_line_are_jobs_too(up: Running) -> None:
+    body = httpx.get(f"{up.api}/api/v1/jobs", params={"origin": "cli"}, timeout=30).json()
+
+    assert [job["status"] for job in body["items"]] == ["completed"]
+
+
 def test_dagster_and_the_api_docs_answer(up: Running) -> None:
     assert httpx.get(f"{up.dagster}/server_info").status_code == 200
     assert httpx.get(f"{up.api}/docs").status_code == 200
@@ -143,7 +174,7 @@ def finished(up: Running, location: str) -> dict[str, object]:
     deadline = time.monotonic() + 90
     while True:
         job: dict[str, object] = httpx.get(f"{up.api}{location}", timeout=30).json()
-        if job["status"] not in ("pending", "running"):
+        if job["status"] not in ("pending", "running", "cancelling"):
             return job
         assert time.monotonic() < deadline, job
         time.sleep(0.5)

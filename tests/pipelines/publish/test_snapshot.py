@@ -93,6 +93,25 @@ def test_a_damaged_part_is_made_again_under_another_key(tmp_path: Path) -> None:
     assert damage(published, second) == []
 
 
+def test_the_nightly_check_names_what_was_altered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipelines.publish.assets import published_files_are_whole
+    from pipelines.resources import Storage
+
+    manifest = publish_tiny(tmp_path)
+    monkeypatch.setenv("DEMANDGRAPH_DATA", str(tmp_path))
+    sound = published_files_are_whole(storage=Storage())
+    path = Warehouse(tmp_path).published.part(manifest.parts["catalogue"].key) / "tables.duckdb"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 0xFF
+    path.write_bytes(bytes(content))
+
+    found = published_files_are_whole(storage=Storage())
+
+    assert sound.passed
+    assert not found.passed
+    assert "tables.duckdb" in str(found.metadata["damage"])
+
+
 def test_rollback_refuses_what_is_unknown_or_damaged(tmp_path: Path) -> None:
     first = publish_tiny(tmp_path)
     second = publish_tiny(tmp_path, scale=2)
