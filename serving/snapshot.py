@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import duckdb
 import msgspec
@@ -52,7 +53,8 @@ class Snapshot:
             self._connection.execute("SET lock_configuration = true")
             self.stores = self._all("catalogue.dim_store", DimStore)
             self.products = self._all("catalogue.dim_product", DimProduct)
-            self.cubes, self.arrays = _read_cubes(published.part(manifest.parts["kpis"].key))
+            self._shared = _shared_cubes(published.part(manifest.parts["kpis"].key))
+            self.cubes, self.arrays = self._shared.cubes, self._shared.arrays
         except Exception:
             self._connection.close()
             raise
@@ -115,6 +117,7 @@ class Library:
         self._current: Snapshot | None = None
         self._seen: tuple[int, ...] | None = None
         self._retry_at = 0.0
+        self._retry: asyncio.Task[None] | None = None
         self._most_pinned = pinned
         self._pinned: OrderedDict[str, Snapshot] = OrderedDict()
         self._lock = asyncio.Lock()
@@ -124,10 +127,10 @@ class Library:
 
         Raises NoSnapshot where none can be served; NotFound or Gone for a pin that is unknown or kept no more.
         """
-        if self._is_outdated():
-            async with self._lock:
-                if self._is_outdated():
-                    await self._refresh()
+        if self._stat() != self._seen or (self._current is None and self._is_retry_due()):
+            await self._refresh_once()
+        elif self._is_retry_due() and (self._retry is None or self._retry.done()):
+            self._retry = asyncio.create_task(self._refresh_once())  # nobody waits: the last good snapshot is served
         snapshot = self._current if pin is None or (self._current and self._current.id == pin) else await self._pin(pin)
         if snapshot is None:
             raise NoSnapshot(
@@ -145,8 +148,13 @@ class Library:
                 snapshot.retire()
         self._threads.shutdown(wait=False)
 
-    def _is_outdated(self) -> bool:
-        return self._stat() != self._seen or (self.failure is not None and time.monotonic() >= self._retry_at)
+    def _is_retry_due(self) -> bool:
+        return self.failure is not None and time.monotonic() >= self._retry_at
+
+    async def _refresh_once(self) -> None:
+        async with self._lock:
+            if self._stat() != self._seen or self._is_retry_due():
+                await self._refresh()
 
     def _stat(self) -> tuple[int, ...]:
         try:
@@ -253,7 +261,21 @@ def kept(published: Published, current_id: str) -> list[Kept]:
     return found
 
 
-def _read_cubes(folder: Path) -> tuple[Cubes, dict[str, np.ndarray[Any, np.dtype[np.int64]]]]:
-    cubes = msgspec.json.decode((folder / "cubes.json").read_bytes(), type=Cubes)
-    arrays = {name: np.load(folder / grain.file, allow_pickle=False) for name, grain in cubes.grains.items()}
-    return cubes, arrays
+class _Cubes:
+    """The prefix sums of one part, in memory once however many snapshots share the part."""
+
+    def __init__(self, folder: Path) -> None:
+        self.cubes = msgspec.json.decode((folder / "cubes.json").read_bytes(), type=Cubes)
+        self.arrays: dict[str, np.ndarray[Any, np.dtype[np.int64]]] = {
+            name: np.load(folder / grain.file, allow_pickle=False) for name, grain in self.cubes.grains.items()
+        }
+
+
+_open_cubes: WeakValueDictionary[Path, _Cubes] = WeakValueDictionary()
+
+
+def _shared_cubes(folder: Path) -> _Cubes:
+    found = _open_cubes.get(folder)
+    if found is None:
+        found = _open_cubes[folder] = _Cubes(folder)
+    return found

@@ -206,3 +206,21 @@ def test_serving_loads_no_ml_package(root: Path) -> None:
     )
 
     assert json.loads(done.stdout) == []
+
+
+def test_a_mended_part_is_served_again_without_a_restart(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.snapshot.RETRY_AFTER", 0.0)
+    with client_of(root) as client:
+        client.get(KPIS)
+        manifest = publish_tiny(root, scale=2)
+        path = part_file(root, "kpis", "tables.duckdb")
+        content = path.read_bytes()
+        path.write_bytes(b"")
+        assert client.get(KPIS).json()["metadata"]["stale"] is True
+
+        path.write_bytes(content)
+
+        seen = [client.get(KPIS).json()["metadata"] for _ in range(50)]
+
+    assert seen[-1]["snapshot_id"] == manifest.id
+    assert seen[-1]["stale"] is False
