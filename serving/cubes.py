@@ -106,19 +106,13 @@ def _pick(snapshot: Snapshot, axis: str, filters: Filters) -> list[int]:
     wanted = set(side.members)
     if side.axis == axis:
         return [n for n, member in enumerate(members) if member in wanted]
-    names = _names(snapshot, side.axis)  # the filter is coarser than the axis: keep the members that belong
+    names = snapshot.names[side.axis]  # the filter is coarser than the axis: keep the members that belong
     return [n for n, member in enumerate(members) if names[member] in wanted]
 
 
 def _fold(snapshot: Snapshot, group: str, members: list[Any], values: Array) -> Sums:
-    names = _names(snapshot, group)
+    names = snapshot.names[group]
     groups = sorted({names[member] for member in members})
     folded = np.zeros((len(groups), *values.shape[1:]), dtype=np.int64)
     np.add.at(folded, [groups.index(names[member]) for member in members], values)
     return Sums(groups, folded)
-
-
-def _names(snapshot: Snapshot, axis: str) -> dict[Any, str]:
-    if axis == "region":
-        return {each.store_id: each.region or UNKNOWN for each in snapshot.stores}
-    return {each.product_id: getattr(each, axis) or UNKNOWN for each in snapshot.products}

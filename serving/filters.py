@@ -5,7 +5,6 @@ from typing import Any
 
 from msgspec import Struct
 
-from assets_config.contract.names import UNKNOWN
 from serving.problems import BadRequest, NotFound
 from serving.snapshot import Snapshot
 
@@ -26,12 +25,12 @@ class Filters(Struct, frozen=True):
 
 def store_of(snapshot: Snapshot, text: str) -> int:
     """The id of a store given by code or id. Raises NotFound."""
-    return _entity(text, {each.code: each.store_id for each in snapshot.stores}, "store")
+    return _entity(text, snapshot.codes["store"], "store")
 
 
 def product_of(snapshot: Snapshot, text: str) -> int:
     """The id of a product given by SKU or id. Raises NotFound."""
-    return _entity(text, {each.sku: each.product_id for each in snapshot.products}, "product")
+    return _entity(text, snapshot.codes["product"], "product")
 
 
 def resolve(
@@ -47,9 +46,7 @@ def resolve(
 
     Raises NotFound for an unknown store, product or name; BadRequest where nothing can satisfy all of them.
     """
-    regions = {each.store_id: each.region or UNKNOWN for each in snapshot.stores}
-    categories = {each.product_id: each.category or UNKNOWN for each in snapshot.products}
-    departments = {each.product_id: each.department or UNKNOWN for each in snapshot.products}
+    regions, categories, departments = (snapshot.names[axis] for axis in ("region", "category", "department"))
     _known(region, regions.values(), "region")
     _known(category, categories.values(), "category")
     _known(department, departments.values(), "department")
@@ -81,9 +78,12 @@ def _entity(text: str, codes: dict[str, int], noun: str) -> int:
 
 
 def _known(names: Sequence[str] | None, existing: Any, noun: str) -> None:
-    for name in names or ():
-        if name not in set(existing):
-            raise NotFound(f"No {noun} is called '{name}'; there are {', '.join(sorted(set(existing))[:20])}.")
+    if not names:
+        return
+    there = set(existing)
+    for name in names:
+        if name not in there:
+            raise NotFound(f"No {noun} is called '{name}'; there are {', '.join(sorted(there)[:20])}.")
 
 
 def _within(ids: list[int], names: dict[int, str], wanted: Sequence[str] | None, what: str, noun: str) -> list[int]:

@@ -23,6 +23,7 @@ from msgspec import Struct
 from assets_config.contract.integrity import part_damage
 from assets_config.contract.layout import Published
 from assets_config.contract.manifest import Cubes, Manifest, Pointer
+from assets_config.contract.names import UNKNOWN
 from assets_config.contract.tables import SCHEMA_VERSION, TABLES, DimProduct, DimStore
 from serving.problems import Gone, NoSnapshot, NotFound
 
@@ -53,6 +54,15 @@ class Snapshot:
             self._connection.execute("SET lock_configuration = true")
             self.stores = self._all("catalogue.dim_store", DimStore)
             self.products = self._all("catalogue.dim_product", DimProduct)
+            self.names = {  # what each store or product belongs to; looked up by every filter
+                "region": {each.store_id: each.region or UNKNOWN for each in self.stores},
+                "category": {each.product_id: each.category or UNKNOWN for each in self.products},
+                "department": {each.product_id: each.department or UNKNOWN for each in self.products},
+            }
+            self.codes = {
+                "store": {each.code: each.store_id for each in self.stores},
+                "product": {each.sku: each.product_id for each in self.products},
+            }
             self._shared = _shared_cubes(published.part(manifest.parts["kpis"].key))
             self.cubes, self.arrays = self._shared.cubes, self._shared.arrays
         except Exception:
