@@ -1,5 +1,6 @@
 """What the whole graph publishes: every part, checked against the tables that it was made of."""
 
+import zipfile
 from pathlib import Path
 
 import duckdb
@@ -99,8 +100,6 @@ def test_parts_of_another_source_are_left_out_with_the_reason(own_root: Path) ->
 
 def remark(archive_path: Path, comment: str) -> None:
     """Say in the cubes' archive which dataset it sums."""
-    import zipfile
-
     with zipfile.ZipFile(archive_path, "a") as archive:
         archive.comment = comment.encode()
 

@@ -1,0 +1,174 @@
+"""Any range of any grain is one subtraction, and the cent is never lost: the same numbers as a loop over the facts."""
+
+import io
+import random
+import zipfile
+from collections import defaultdict
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+import numpy as np
+import pytest
+
+from assets_config.contract.manifest import Cubes
+from assets_config.declared import MeasureDeclaration, load_declarations
+from pipelines.errors import ContractError, PipelineError
+from pipelines.kpis import cubes as module
+from pipelines.kpis.cubes import cubes_for, cubes_path, write_cubes
+from pipelines.kpis.measures import write_kpi_daily
+from pipelines.warehouse import Warehouse
+
+DECLARED = load_declarations()
+MEASURES = [measure.name for measure in DECLARED.measures]
+
+
+def read_cubes(root: Path) -> tuple[Cubes, dict[str, np.ndarray]]:
+    with zipfile.ZipFile(cubes_path(Warehouse(root))) as archive:
+        cubes = msgspec.json.decode(archive.read("cubes.json"), type=Cubes)
+        return cubes, {name: np.load(io.BytesIO(archive.read(grain.file))) for name, grain in cubes.grains.items()}
+
+
+def facts_of(root: Path) -> list[dict[str, Any]]:
+    """kpi_daily with the member of each axis, money in cents."""
+    warehouse = Warehouse(root)
+    stores = {row["store_id"]: row for row in warehouse.read("core/dim_store").iter_rows(named=True)}
+    products = {row["product_id"]: row for row in warehouse.read("core/dim_product").iter_rows(named=True)}
+    return [
+        {
+            **row,
+            "revenue": int(row["revenue"] * 100),
+            "store": row["store_id"],
+            "product": row["product_id"],
+            "category": products[row["product_id"]]["category"] or "(unknown)",
+            "department": products[row["product_id"]]["department"] or "(unknown)",
+            "region": stores[row["store_id"]]["region"] or "(unknown)",
+        }
+        for row in warehouse.read("kpis/kpi_daily").iter_rows(named=True)
+    ]
+
+
+@pytest.fixture(scope="module")
+def facts(demo_root: Path) -> list[dict[str, Any]]:
+    return facts_of(demo_root)
+
+
+@pytest.mark.parametrize("grain", DECLARED.grains, ids=lambda grain: "_".join(grain) or "total")
+def test_any_range_of_a_grain_equals_a_loop_over_the_facts(grain: list[str], demo_root: Path, facts: list[dict[str, Any]]) -> None:
+    cubes, arrays = read_cubes(demo_root)
+    cube, draw = arrays["_".join(grain) or "total"], random.Random(3)
+    ranges = [sorted(draw.choices(range(cubes.days), k=2)) for _ in range(5)] + [[0, cubes.days - 1], [0, 0]]
+
+    for first, last in ranges:
+        found = cube[..., last + 1, :] - cube[..., first, :]
+        expected: dict[tuple[int, ...], list[int]] = defaultdict(lambda: [0] * len(MEASURES))
+        for row in facts:
+            if first <= (row["date"] - cubes.first_day).days <= last:
+                cell = expected[tuple(cubes.axes[axis].index(row[axis]) for axis in grain)]
+                for m, name in enumerate(MEASURES):
+                    cell[m] += row[name]
+
+        for cell, sums in np.ndenumerate(np.empty(found.shape[:-1])):
+            assert found[cell].tolist() == expected[cell], (first, last, cell, sums)
+
+
+def test_the_parts_of_each_grain_add_up_to_the_total(demo_root: Path) -> None:
+    _, arrays = read_cubes(demo_root)
+
+    for name, cube in arrays.items():
+        parts = cube.sum(axis=tuple(range(cube.ndim - 2)))
+        np.testing.assert_array_equal(parts, arrays["total"], err_msg=name)
+
+
+def test_what_has_no_region_is_a_member_of_its_own(own_root: Path) -> None:
+    warehouse = Warehouse(own_root)
+    stores = warehouse.read("core/dim_store")
+    _, before = read_cubes(own_root)
+
+    warehouse.write("core/dim_store", stores.with_columns(region=stores["region"].clear().extend_constant(None, len(stores))))
+    with duckdb.connect() as connection:
+        write_cubes(warehouse, DECLARED.published_measures(), [[], ["region"]], connection)
+
+    cubes, arrays = read_cubes(own_root)
+    assert cubes.axes["region"] == ["(unknown)"]
+    np.testing.assert_array_equal(arrays["region"][0], before["total"])
+
+
+def test_the_file_says_what_its_arrays_are(demo_root: Path, facts: list[dict[str, Any]]) -> None:
+    cubes, arrays = read_cubes(demo_root)
+
+    assert cubes.measures == MEASURES
+    assert cubes.first_day == min(row["date"] for row in facts)
+    assert cubes.first_day + timedelta(days=cubes.days - 1) == max(row["date"] for row in facts)
+    for name, grain in cubes.grains.items():
+        assert name == ("_".join(grain.axes) or "total")
+        assert arrays[name].dtype == np.int64
+        assert arrays[name].nbytes == grain.bytes
+        assert arrays[name].shape == (*(len(cubes.axes[axis]) for axis in grain.axes), cubes.days + 1, len(MEASURES))
+
+
+def test_the_same_facts_give_the_same_bytes(own_root: Path) -> None:
+    path = cubes_path(Warehouse(own_root))
+    before = path.read_bytes()
+
+    with duckdb.connect() as connection:
+        write_cubes(Warehouse(own_root), DECLARED.published_measures(), DECLARED.grains, connection)
+
+    assert path.read_bytes() == before
+
+
+def test_a_grain_that_is_too_large_is_left_out(own_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cubes, _ = read_cubes(own_root)
+    monkeypatch.setattr(module, "LARGEST", cubes.grains["store"].bytes)
+
+    with duckdb.connect() as connection:
+        made = write_cubes(Warehouse(own_root), DECLARED.published_measures(), [[], ["store"], ["store", "product"]], connection)
+
+    assert set(made.grains) == {"total", "store"}
+
+
+def test_cubes_of_other_facts_are_refused(own_root: Path) -> None:
+    warehouse = Warehouse(own_root)
+    sales = warehouse.read("core/sales_daily")
+    warehouse.write("core/sales_daily", sales.head(50))
+    with duckdb.connect() as connection:
+        write_kpi_daily(warehouse, DECLARED.measures, connection)
+
+    with pytest.raises(PipelineError, match="sums another kpi_daily"):
+        cubes_for(warehouse)
+
+    cubes_path(warehouse).unlink()
+    with pytest.raises(PipelineError, match="materialise kpis/cubes"):
+        cubes_for(warehouse)
+
+
+def test_facts_without_rows_are_an_error_and_replace_nothing(own_root: Path) -> None:
+    warehouse = Warehouse(own_root)
+    before = cubes_path(warehouse).read_bytes()
+    warehouse.write("kpis/kpi_daily", warehouse.read("kpis/kpi_daily").clear())
+
+    with duckdb.connect() as connection, pytest.raises(ContractError, match="has no rows"):
+        write_cubes(warehouse, DECLARED.published_measures(), DECLARED.grains, connection)
+
+    assert cubes_path(warehouse).read_bytes() == before
+
+
+def test_measures_equal_the_sales_they_are_made_of(demo_root: Path) -> None:
+    sales, facts = Warehouse(demo_root).read("core/sales_daily"), Warehouse(demo_root).read("kpis/kpi_daily")
+
+    expected = [(*row[:3], row[5], row[3], 1) for row in sales.iter_rows()]
+
+    assert facts.rows() == expected
+
+
+def test_a_measure_that_is_no_sql_is_named_and_replaces_nothing(own_root: Path) -> None:
+    warehouse = Warehouse(own_root)
+    before = warehouse.path("kpis/kpi_daily").read_bytes()
+    wrong = MeasureDeclaration("profit", "total_amount - cost", "money", "for a test")
+
+    with duckdb.connect() as connection, pytest.raises(ContractError, match=r"kpis\.yaml: measure profit: .*cost"):
+        write_kpi_daily(warehouse, [*DECLARED.measures, wrong], connection)
+
+    assert warehouse.path("kpis/kpi_daily").read_bytes() == before
