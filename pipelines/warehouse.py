@@ -14,7 +14,7 @@ import pyarrow.parquet
 
 from assets_config.contract.integrity import sha256
 from assets_config.contract.layout import Published
-from pipelines.durable import replacing, write_bytes
+from assets_config.contract.durable import replacing, write_bytes
 from pipelines.errors import PipelineError
 
 CORE_TABLES = ("core/dim_store", "core/dim_product", "core/sales_daily")

@@ -12,7 +12,7 @@ import duckdb
 import msgspec
 import numpy as np
 
-from pipelines.durable import replacing
+from assets_config.contract.durable import replacing
 from pipelines.errors import PipelineError
 from pipelines.warehouse import Warehouse, quoted
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from assets_config.contract.manifest import Cubes, Grain, Measure
 from assets_config.contract.names import UNKNOWN
-from pipelines.durable import replacing
+from assets_config.contract.durable import replacing
 from pipelines.errors import ContractError, PipelineError
 from pipelines.warehouse import Warehouse, quoted
 

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from assets_config.declared import Model
-from pipelines.durable import write_bytes
+from assets_config.contract.durable import write_bytes
 from pipelines.features.panel import Panel
 from pipelines.models.types import module_of
 from pipelines.warehouse import Warehouse

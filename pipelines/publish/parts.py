@@ -14,7 +14,7 @@ from assets_config.contract.integrity import part_damage, sha256
 from assets_config.contract.layout import Published
 from assets_config.contract.manifest import File, Manifest, Part
 from assets_config.contract.tables import ORDER, PARTS, SCHEMA_VERSION
-from pipelines.durable import making_folder
+from assets_config.contract.durable import making_folder
 from pipelines.kpis.cubes import cubes_for
 from pipelines.publish.frames import check
 from pipelines.warehouse import Warehouse, quoted

@@ -16,7 +16,7 @@ from assets_config.contract.integrity import damage
 from assets_config.contract.layout import Published
 from assets_config.contract.manifest import Kpi, Manifest, Measure, Part, Pointer
 from assets_config.contract.tables import PARTS, SCHEMA_VERSION
-from pipelines.durable import remove_leftovers, write_bytes
+from assets_config.contract.durable import remove_leftovers, write_bytes
 from pipelines.errors import PipelineError, PublishError
 from pipelines.publish.parts import TABLE_KEYS, inputs, make_part
 from pipelines.warehouse import Warehouse, quoted

@@ -5,13 +5,14 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import get_ident
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A path beside `path` to write to; on leaving without an error it takes the place of `path` in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{get_ident()}.tmp")
     try:
         yield beside
         sync(beside)
@@ -24,7 +25,7 @@ def replacing(path: Path) -> Iterator[Path]:
 @contextmanager
 def making_folder(path: Path) -> Iterator[Path]:
     """An empty folder beside `path` to fill; on leaving without an error it becomes `path`, which must not exist yet."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{get_ident()}.tmp")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     try:
