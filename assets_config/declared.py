@@ -5,60 +5,29 @@ are added and, where the name is taken, replace the shipped one. A mistake is a 
 and field.
 """
 
-from datetime import date
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 import yaml
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from assets_config.contract.expressions import ExpressionError, formula, names
 from assets_config.contract.manifest import Kpi, Measure
-
-Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
-Positive = Annotated[int, Meta(ge=1)]
-Share = Annotated[float, Meta(ge=0, le=0.9)]
+from assets_config.contract.seeds import PRESETS, Preset, Seed
+from assets_config.mapping import FileSource, Name
 
 
 class DeclarationError(ValueError):
     """A mistake in a YAML file; the message says file, entry and field, and what would work."""
 
 
-class TableFile(Struct, frozen=True, forbid_unknown_fields=True):
-    """One file (or a glob of files with the same columns) and which of its columns are ours."""
-
-    file: str
-    columns: dict[str, str] = {}  # our column -> theirs; ours of the same name need no line
-    optional: bool = False  # whether the source may come without this file
-
-
-class FileSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="files"):
-    """A folder of CSV or Parquet files."""
+class Generator(Seed, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="generator"):
+    """Synthetic data with knobs of its own, beside the presets of contract.seeds."""
 
     name: Name
     about: str
-    sales: TableFile
-    stores: TableFile | None = None
-    products: TableFile | None = None
-    calendar: TableFile | None = None
-
-
-class Generator(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="generator"):
-    """Synthetic sales in which price, promotion, stock-out and holiday really move demand."""
-
-    name: Name
-    about: str
-    stores: Annotated[int, Meta(ge=1, le=1000)] = 10
-    products: Annotated[int, Meta(ge=1, le=100_000)] = 50
-    days: Annotated[int, Meta(ge=75, le=3650)] = 365
-    end: date = date(2024, 12, 31)
-    seed: Annotated[int, Meta(ge=0)] = 42
-    base_demand: Annotated[float, Meta(gt=0, le=100_000)] = 20.0
-    promotion_share: Share = 0.05
-    stockout_share: Share = 0.02
-    noise_sigma: Share = 0.1
 
 
 Source = FileSource | Generator
@@ -130,7 +99,7 @@ def load_declarations(overlay: Path | None = None) -> Declarations:
 
     Raises DeclarationError, when a file, entry or field is not what it should be.
     """
-    sources: dict[str, Source] = {}
+    sources: dict[str, Source] = {each.name: _generator(each) for each in PRESETS.values()}
     models: dict[str, Model] = {}
     measures: dict[str, MeasureDeclaration] = {}
     kpis: dict[str, Kpi] = {}
@@ -139,6 +108,9 @@ def load_declarations(overlay: Path | None = None) -> Declarations:
     for where, text in _texts("sources.yaml", overlay):
         for entry in _file(where, text, _SourcesFile).sources:
             source: Source = _entry(where, entry, Source)  # type: ignore[arg-type]
+            fault = source.fault() if isinstance(source, FileSource) else None
+            if fault:
+                raise DeclarationError(f"{where}: entry {source.name}: {fault}")
             sources[source.name] = source
     for where, text in _texts("models.yaml", overlay):
         declared = _file(where, text, _ModelsFile)
@@ -160,6 +132,10 @@ def load_declarations(overlay: Path | None = None) -> Declarations:
             _check_grain(where, grain)
             grains += [grain] if grain not in grains else []
     return Declarations(sources, models, evaluation, list(measures.values()), list(kpis.values()), grains)
+
+
+def _generator(preset: Preset) -> Generator:
+    return Generator(name=preset.name, about=preset.about, **structs.asdict(preset.seed))
 
 
 def _texts(name: str, overlay: Path | None) -> list[tuple[str, str]]:

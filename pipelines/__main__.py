@@ -47,7 +47,7 @@ def _materialize(arguments: argparse.Namespace) -> int:
     from pipelines.sources.load import choose
 
     try:
-        keys = selection(MaterializeParams(arguments.select))
+        keys = selection("materialize", MaterializeParams(arguments.select))
     except UnknownAssets as error:
         print(f"error: --select: {error} is no stage and no asset; assets are {', '.join(ASSETS)}", file=sys.stderr)  # noqa: T201
         return 2
@@ -60,8 +60,8 @@ def _materialize(arguments: argparse.Namespace) -> int:
     choose(storage.warehouse(), declarations, name=name, path=arguments.path)  # a wrong name fails before Dagster loads
     from pipelines.progress import run_with_progress
 
-    config = {"ops": {"sources__source": {"config": {"name": name, "path": arguments.path}}}} if name else {}
-    if name and "sources/source" not in keys:
+    config = {"ops": {"sources__batches": {"config": {"name": name, "path": arguments.path}}}} if name else {}
+    if name and "sources/batches" not in keys:
         raise PipelineError(f"--source {name} needs the stage sources among what is selected")
     return run_with_progress(keys, run_config=config, run_id=str(uuid.uuid4()), published=Published(storage.warehouse().root))
 

@@ -18,6 +18,7 @@ from pipelines.core import assets as core
 from pipelines.dead_runs import dead_runs
 from pipelines.features import assets as features
 from pipelines.forecasts import assets as forecasts
+from pipelines.inbox import ingest, landing_inbox
 from pipelines.kpis import assets as kpis
 from pipelines.models import assets as models
 from pipelines.publish import assets as publish
@@ -52,8 +53,8 @@ nightly = ScheduleDefinition(
 defs = Definitions(
     assets=[asset for stage in STAGES for asset in stage.ASSETS],
     asset_checks=publish.CHECKS,
-    jobs=[verification],
-    sensors=[dead_runs],
+    jobs=[verification, ingest],
+    sensors=[dead_runs, landing_inbox],
     schedules=[nightly],
     resources={"storage": Storage(), "duckdb": duckdb_resource()},
     executor=executor(),

@@ -6,14 +6,14 @@ from typing import Any
 import duckdb
 from dagster import AssetKey, MaterializeResult, MetadataValue, TableColumn, TableRecord, TableSchema
 
-from pipelines.warehouse import Warehouse, quoted
+from pipelines.warehouse import Warehouse
 
 
 def table_made(warehouse: Warehouse, key: str, **extra: Any) -> MaterializeResult:
     """Row count, columns, place and the first rows of a table that was just written, and what else is worth saying."""
     path = warehouse.existing(key)
     with duckdb.connect() as connection:
-        source = f"read_parquet('{quoted(path)}')"
+        source = warehouse.parquet(key)
         columns = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
         [(rows,)] = connection.execute(f"SELECT count(*) FROM {source}").fetchall()
         first = connection.execute(f"SELECT COLUMNS(*)::VARCHAR FROM {source} LIMIT 5").fetchall()

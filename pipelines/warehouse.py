@@ -1,10 +1,11 @@
-"""Where assets hand tables to each other: one Parquet file a table under `<root>/warehouse/<stage>/<table>/`.
+"""Where assets hand tables to each other, under `<root>/warehouse/<stage>/<table>/`: one Parquet file, or one a month.
 
-Each file carries in its metadata the lineage it was made in (a source and its path) and, past the core stage, the
+Each table carries with it the lineage it was made in (a source and its path) and, past the core stage, the
 dataset id. So publish can tell a table that was made from another source from one that belongs.
 """
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
@@ -12,11 +13,13 @@ import msgspec
 import polars as pl
 import pyarrow.parquet
 
+from assets_config.contract.durable import remove_leftovers, replacing, write_bytes
 from assets_config.contract.integrity import sha256
 from assets_config.contract.layout import Published
-from assets_config.contract.durable import replacing, write_bytes
 from pipelines.errors import PipelineError
+from pipelines.partitions import Partitioned
 
+ALSO_CORE = ("core/demand_unconstrained", "core/lifecycle")
 CORE_TABLES = ("core/dim_store", "core/dim_product", "core/sales_daily")
 
 
@@ -37,7 +40,7 @@ class Stamp(msgspec.Struct, frozen=True):
 
     source: str
     lineage: str
-    dataset_id: str  # empty up to the core stage
+    dataset_id: str  # empty in the core stage
 
 
 class Warehouse:
@@ -52,21 +55,53 @@ class Warehouse:
         """The Parquet file of a table such as `core/sales_daily`; it may not exist yet."""
         return self.folder / key / "data.parquet"
 
-    def existing(self, key: str) -> Path:
-        """The Parquet file of a table that must exist.
+    def partitioned(self, key: str) -> Partitioned:
+        """A table that is kept by month; it may not exist yet."""
+        return Partitioned(self.folder / key)
+
+    def files(self, key: str) -> list[Path]:
+        """The Parquet files of a table that must exist: one, or one a month.
 
         Raises PipelineError, when the asset was never materialised.
         """
-        path = self.path(key)
-        if not path.exists():
+        paths = self.partitioned(key).paths() or [self.path(key)]
+        if not paths[0].exists():
             raise PipelineError(f"{key} is not there yet: materialise {key} (or everything) first")
-        return path
+        return paths
+
+    def existing(self, key: str) -> Path:
+        """The Parquet file of a table that is kept in one, or the folder of one that is kept by month.
+
+        Raises PipelineError, when the asset was never materialised.
+        """
+        paths = self.files(key)
+        return paths[0] if paths == [self.path(key)] else paths[0].parent
+
+    def parquet(self, key: str) -> str:
+        """A table as SQL to select from. Raises PipelineError, when the asset was never materialised."""
+        return scan(self.files(key))
 
     def read(self, key: str) -> pl.DataFrame:
-        return pl.read_parquet(self.existing(key))
+        return pl.read_parquet(self.files(key))
+
+    def previous(self, key: str) -> pl.DataFrame | None:
+        """A core table as it was, where it belongs to the source that is loaded now: surrogate ids go on from it."""
+        if not self.path(key).exists() or self.stamp(key).lineage != self.new_stamp(key).lineage:
+            return None
+        return self.read(key)
+
+    def digest(self, key: str) -> str:
+        """64 hex digits of a table's content. Raises PipelineError, when the asset was never materialised."""
+        self.files(key)
+        index = self.partitioned(key).index()
+        if index is None:
+            return sha256(self.path(key))
+        said = "\n".join(f"{month} {part.sha256}" for month, part in sorted(index.partitions.items()))
+        return hashlib.sha256(said.encode()).hexdigest()
 
     def write(self, key: str, frame: pl.DataFrame) -> int:
         """Replace a table in one step; gives its number of rows."""
+        remove_leftovers(self.path(key).parent, of_the_dead=True)
         with replacing(self.path(key)) as beside:
             frame.write_parquet(beside, compression="zstd", metadata=msgspec.to_builtins(self.new_stamp(key)))
         return frame.height
@@ -74,6 +109,7 @@ class Warehouse:
     def write_query(self, key: str, connection: duckdb.DuckDBPyConnection, query: str) -> int:
         """Replace a table by the rows of a query, without holding them in memory; gives their number."""
         stamp = ", ".join(f"{name}: '{value}'" for name, value in msgspec.to_builtins(self.new_stamp(key)).items())
+        remove_leftovers(self.path(key).parent, of_the_dead=True)
         with replacing(self.path(key)) as beside:
             [(rows,)] = connection.execute(
                 f"COPY ({query}) TO '{quoted(beside)}' (FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{stamp}}})"
@@ -85,15 +121,20 @@ class Warehouse:
 
         Raises PipelineError, when the asset was never materialised.
         """
-        metadata = pyarrow.parquet.read_metadata(self.existing(key)).metadata or {}
+        self.files(key)
+        index = self.partitioned(key).index()
+        if index is not None:
+            return Stamp(index.source, index.lineage, index.dataset_id)
+        metadata = pyarrow.parquet.read_metadata(self.path(key)).metadata or {}
         return Stamp(**{name: metadata.get(name.encode(), b"").decode() for name in Stamp.__struct_fields__})
 
     def dataset_id(self) -> str:
-        """16 hex digits of the content of the core tables.
+        """16 hex digits of the content of the core tables that features, models and KPIs are made of.
 
-        Raises PipelineError, when a core table is missing.
+        Raises PipelineError, when one of CORE_TABLES is missing.
         """
-        digests = [sha256(self.existing(key)) for key in CORE_TABLES]
+        told = [key for key in ALSO_CORE if self.partitioned(key).index() is not None]
+        digests = [self.digest(key) for key in (*CORE_TABLES, *told)]
         return hashlib.sha256("\n".join(digests).encode()).hexdigest()[:16]
 
     def origin(self) -> Origin | None:
@@ -111,17 +152,21 @@ class Warehouse:
         return self.folder / "sources" / "source.json"
 
     def new_stamp(self, key: str) -> Stamp:
-        """The stamp of a table that is written now: raw tables take the chosen source's, others inherit."""
+        """The stamp of a table that is written now: core tables take the chosen source's, others inherit."""
         stage = key.split("/")[0]
-        if stage == "sources":
+        if stage == "core":
             origin = self.origin()
             if origin is None:
-                raise PipelineError("no source was chosen yet: materialise sources/source first")
+                raise PipelineError("no source was chosen yet: materialise sources/batches first")
             return Stamp(origin.name, origin.lineage, "")
-        if stage == "core":
-            return self.stamp("sources/raw_sales")
         loaded = self.stamp("core/sales_daily")
         return Stamp(loaded.source, loaded.lineage, self.dataset_id())
+
+
+def scan(paths: Sequence[Path]) -> str:
+    """Parquet files of the same columns as SQL to select from."""
+    listed = ", ".join(f"'{quoted(path)}'" for path in paths)
+    return f"read_parquet([{listed}])"
 
 
 def quoted(path: Path) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from litestar import Litestar, Request, Router
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.enums import ParamType
 from litestar.openapi import OpenAPIConfig
 from litestar.params import QueryParameter
 from litestar.static_files import create_static_files_router
@@ -15,8 +16,24 @@ from litestar.static_files import create_static_files_router
 from assets_config.contract.layout import Published
 from serving.edge import Edge
 from serving.jobs import Jobs
-from serving.problems import FieldError, Validation, answer
-from serving.routes import backtests, dimensions, docs, errors, forecasts, health, items, jobs, kpis, registry, system
+from serving.problems import FieldError, NoSnapshot, Validation, answer
+from serving.routes import (
+    backtests,
+    batches,
+    dimensions,
+    docs,
+    errors,
+    forecasts,
+    health,
+    ingest,
+    inventory,
+    items,
+    jobs,
+    kpis,
+    registry,
+    seeder,
+    system,
+)
 from serving.settings import Settings, read_settings
 from serving.snapshot import Library, Snapshot
 
@@ -25,18 +42,36 @@ HANDLERS = [
     dimensions.get_store,
     dimensions.list_products,
     dimensions.get_product,
+    dimensions.list_categories,
     kpis.get_kpis,
     kpis.get_drilldown,
     kpis.get_kpi_timeseries,
     items.list_items,
     items.get_item_timeseries,
     forecasts.get_forecast_summary,
+    inventory.get_supply,
+    inventory.list_stock,
     registry.list_model_runs,
     registry.get_model_run,
     registry.verify_model_run,
     backtests.list_backtests,
     backtests.get_backtest,
     backtests.list_backtest_folds,
+    ingest.list_ingest_kinds,
+    ingest.ingest_batch,
+    ingest.replay_batch,
+    batches.list_batches,
+    batches.get_batch,
+    batches.list_rejects,
+    batches.list_ingest_events,
+    batches.list_external_ids,
+    seeder.list_scenarios,
+    seeder.get_seed_status,
+    seeder.generate,
+    seeder.append_days,
+    seeder.enrich,
+    seeder.verify,
+    seeder.delete_generated,
     jobs.list_job_types,
     jobs.create_job,
     jobs.list_jobs,
@@ -47,13 +82,12 @@ HANDLERS = [
     system.get_snapshot,
 ]
 OPERATIONS = [health.is_alive, health.is_ready, health.get_health, errors.get_problem_type]
+LEASES = {"lease", "lease_if_any"}
+INJECTED = {*LEASES, "state", "request", "data"}
+Pin = Annotated[str | None, QueryParameter(description="Read from this snapshot instead of the current one.")]
 
 
-async def lease(
-    request: Request[Any, Any, Any],
-    state: State,
-    snapshot: Annotated[str | None, QueryParameter(description="Read from this snapshot instead of the current one.")] = None,
-) -> AsyncIterator[Snapshot]:
+async def lease(request: Request[Any, Any, Any], state: State, snapshot: Pin = None) -> AsyncIterator[Snapshot]:
     """The snapshot that one request reads from, all through."""
     leased = await state.library.lease(snapshot)
     request.scope["state"]["snapshot"] = leased
@@ -63,18 +97,39 @@ async def lease(
         leased.release()
 
 
+async def lease_if_any(request: Request[Any, Any, Any], state: State, snapshot: Pin = None) -> AsyncIterator[Snapshot | None]:
+    """The same for routes that can answer without one: None before the first publish."""
+    leased: Snapshot | None = None
+    try:
+        leased = await state.library.lease(snapshot)
+        request.scope["state"]["snapshot"] = leased
+    except NoSnapshot:
+        pass
+    try:
+        yield leased
+    finally:
+        if leased is not None:
+            leased.release()
+
+
 def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
     """Raises Validation, naming query parameters that the route does not have and those that it has."""
-    handler = request.route_handler
-    known = set(handler.parsed_fn_signature.parameters) - {"lease", "state", "request", "data"}
-    if "lease" in handler.parsed_fn_signature.parameters:
+    parameters = request.route_handler.parsed_fn_signature.parameters
+    known = {_query_name(name, field.kwarg_definition) for name, field in parameters.items() if name not in INJECTED}
+    if LEASES & set(parameters):
         known.add("snapshot")
-    known -= set(request.path_params)
+    known -= {*request.path_params, ""}
     unknown = sorted(set(request.query_params) - known)
     if unknown:
         allowed = ", ".join(sorted(known)) or "none"
         errors_said = [FieldError(name, None, "unknown_parameter", f"known parameters: {allowed}") for name in unknown]
         raise Validation(f"Unknown query parameter: {', '.join(unknown)}. Known: {allowed}.", errors=errors_said)
+
+
+def _query_name(name: str, declared: Any) -> str:
+    """What a handler's parameter is called in the query; empty for one that comes from elsewhere."""
+    kind = getattr(declared, "param_type", ParamType.QUERY)
+    return (getattr(declared, "name", None) or name) if kind == ParamType.QUERY else ""
 
 
 @asynccontextmanager
@@ -102,7 +157,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             "orchestrator": health.Orchestrator(settings.dagster_url),
         }
     )
-    api = Router("/api/v1", route_handlers=HANDLERS, dependencies={"lease": Provide(lease)})
+    api = Router("/api/v1", route_handlers=HANDLERS, dependencies={"lease": Provide(lease), "lease_if_any": Provide(lease_if_any)})
     swagger = create_static_files_router("/docs/assets", directories=[docs.ASSETS], include_in_schema=False)
     return Litestar(
         route_handlers=[*OPERATIONS, docs.show_docs, docs.get_openapi, api, swagger],

@@ -71,7 +71,7 @@ async def from_facts(snapshot: Snapshot, filters: Filters, bounds: Sequence[date
             values.append(side.members)
     key = COLUMNS[group] if group else "NULL"
     rows = await snapshot.query(
-        f"SELECT {key}, f.date, {', '.join(measures)} FROM kpis.kpi_daily f "  # noqa: S608 - columns of the contract
+        f"SELECT {key}, f.date, {', '.join(measures)} FROM kpi_daily f "  # noqa: S608 - columns of the contract
         "JOIN catalogue.dim_store s USING (store_id) JOIN catalogue.dim_product p USING (product_id) "
         f"WHERE {' AND '.join(where)} GROUP BY 1, 2 ORDER BY 1, 2",
         values,

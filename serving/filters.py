@@ -24,13 +24,13 @@ class Filters(Struct, frozen=True):
 
 
 def store_of(snapshot: Snapshot, text: str) -> int:
-    """The id of a store given by code or id. Raises NotFound."""
-    return _entity(text, snapshot.codes["store"], "store")
+    """The id of a store given by code, id or external id. Raises NotFound; BadRequest for an id of several stores."""
+    return _entity(snapshot, text, "store")
 
 
 def product_of(snapshot: Snapshot, text: str) -> int:
-    """The id of a product given by SKU or id. Raises NotFound."""
-    return _entity(text, snapshot.codes["product"], "product")
+    """The id of a product given by SKU, id or external id. Raises NotFound; BadRequest for an id of several products."""
+    return _entity(snapshot, text, "product")
 
 
 def resolve(
@@ -69,11 +69,18 @@ def resolve(
     return Filters(store, product)
 
 
-def _entity(text: str, codes: dict[str, int], noun: str) -> int:
+def _entity(snapshot: Snapshot, text: str, noun: str) -> int:
+    codes: dict[str, int] = snapshot.codes[noun]
     if text in codes:
         return codes[text]
     if text.isascii() and text.isdecimal() and len(text) < 19 and int(text) in codes.values():
         return int(text)
+    meant = snapshot.aliases[noun].get(text, set())
+    if len(meant) > 1:
+        said = sorted(code for code, number in codes.items() if number in meant)
+        raise BadRequest(f"The external id '{text}' is one of several {noun}s in several sources: use {' or '.join(said[:5])}.")
+    for number in meant:
+        return number
     raise NotFound(f"No {noun} has the code or id '{text}'; /api/v1/dimensions/{noun}s lists them.")
 
 

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ import httpx
 import msgspec
 from msgspec import Struct
 
-from assets_config.contract.jobs import selection
+from assets_config.contract.jobs import run_config, selection
 from assets_config.contract.names import JobOrigin, JobStatus
 from serving.problems import Conflict, NotFound, OrchestratorUnavailable
 
@@ -30,7 +31,9 @@ STATES: dict[str, JobStatus] = {
     "CANCELING": "cancelling",
     "CANCELED": "cancelled",
 }
+NAMES_OF_ERRORS = re.compile(r"^[A-Za-z_][\w.]*: ")  # the message says what is wrong; error_type says the rest
 FINAL = ("completed", "failed", "cancelled")
+CANCEL_TRIES = 3  # two seconds apart
 NEWEST = 5_000  # runs that are listed
 PAGE = 50  # runs a GraphQL request: each costs Dagster some milliseconds
 KEEP_KEYS = 24 * 3600
@@ -89,17 +92,34 @@ class Jobs:
     async def close(self) -> None:
         await self._client.aclose()
 
+    async def check(self) -> None:
+        """Raises OrchestratorUnavailable, unless Dagster answers and its daemon takes runs from the queue."""
+        answer = await self._ask(DAEMONS, {})
+        statuses = answer["instance"]["daemonHealth"]["allDaemonStatuses"]
+        queue = [each for each in statuses if each["daemonType"] == "QUEUED_RUN_COORDINATOR"]
+        if not any(each["healthy"] for each in queue):
+            raise OrchestratorUnavailable(
+                "Dagster's daemon is not running, so that a job would wait without end. Start it with `demandgraph up`.",
+                headers={"Retry-After": "15"},
+            )
+
+    async def refuse_reused_key(self, job_type: str, params: Struct, key: str) -> None:
+        """Raises Conflict, where `create` would: the key was used for another body in the last 24 hours."""
+        known = _read(self._path(key))
+        if known is not None and known["body"] != _body(job_type, params) and not _is_old(self._path(key)):
+            raise _reused(key)
+
     async def create(self, job_type: str, params: Struct, *, request_id: str, idempotency_key: str | None) -> Job:
         """Launch a run.
 
         With a key, the same key and body within 24 hours give the same job. Raises Conflict for the same key with
         another body, OrchestratorUnavailable where Dagster cannot take it; nothing is half-done then.
         """
-        body = json.dumps([job_type, msgspec.to_builtins(params)], sort_keys=True)
+        body = _body(job_type, params)
         if idempotency_key is None:
             return await self._launch(job_type, params, request_id, None)
         async with self._lock:
-            path = self._keys / hashlib.sha256(idempotency_key.encode()).hexdigest()
+            path = self._path(idempotency_key)
             known = _claim(path, body)
             if known is not None:
                 return await self._earlier(known, body, idempotency_key)
@@ -128,8 +148,14 @@ class Jobs:
         job = await self.get(job_id)
         if job.status in FINAL:
             raise Conflict(f"Job {job.job_id} is {job.status} already; only pending and running jobs can be cancelled.")
-        await self._ask(CANCEL, {"id": job.dagster_run_id})
-        return await self.get(job_id)
+        for _ in range(CANCEL_TRIES):  # a process that is just starting may lose the signal
+            await self._ask(CANCEL, {"id": job.dagster_run_id})
+            for _ in range(10):
+                job = await self.get(job_id)
+                if job.status in FINAL:
+                    return job
+                await asyncio.sleep(0.2)
+        return job
 
     async def newest(self) -> list[Job]:
         """The newest runs, newest first; asked of Dagster at most once a second, and only what may have changed."""
@@ -156,7 +182,7 @@ class Jobs:
             self._index[job.job_id] = await self.get(job.job_id)
 
     async def _launch(self, job_type: str, params: Struct, request_id: str, key: str | None) -> Job:
-        await self._check_daemon()
+        await self.check()
         tags = {
             "demandgraph/job_type": job_type,
             "demandgraph/params": json.dumps(msgspec.to_builtins(params), sort_keys=True),
@@ -170,9 +196,9 @@ class Jobs:
                 "repositoryName": "__repository__",
                 "repositoryLocationName": LOCATION,
                 "jobName": "__ASSET_JOB",
-                "assetSelection": [{"path": asset.split("/")} for asset in selection(params)],
+                "assetSelection": [{"path": asset.split("/")} for asset in selection(job_type, params)],
             },
-            "runConfigData": {},
+            "runConfigData": run_config(job_type, params),
             "executionMetadata": {"tags": [{"key": name, "value": value} for name, value in tags.items()]},
         }
         answer = (await self._ask(LAUNCH, {"p": execution}))["launchRun"]
@@ -184,25 +210,18 @@ class Jobs:
             )
         return await self.get(answer["run"]["runId"])
 
+    def _path(self, key: str) -> Path:
+        return self._keys / hashlib.sha256(key.encode()).hexdigest()
+
     async def _earlier(self, known: Mapping[str, str], body: str, key: str) -> Job:
         if known["body"] != body:
-            raise Conflict(f"The Idempotency-Key '{key}' was used for another body in the last 24 hours.")
+            raise _reused(key)
         for _ in range(50):
             if known.get("run"):
                 return await self.get(known["run"])
             await asyncio.sleep(0.1)  # another worker is launching it
-            known = _read(self._keys / hashlib.sha256(key.encode()).hexdigest()) or known
+            known = _read(self._path(key)) or known
         raise OrchestratorUnavailable("A request with this key is being launched; try again.", headers={"Retry-After": "5"})
-
-    async def _check_daemon(self) -> None:
-        answer = await self._ask(DAEMONS, {})
-        statuses = answer["instance"]["daemonHealth"]["allDaemonStatuses"]
-        queue = [each for each in statuses if each["daemonType"] == "QUEUED_RUN_COORDINATOR"]
-        if not any(each["healthy"] for each in queue):
-            raise OrchestratorUnavailable(
-                "Dagster's daemon is not running, so that a job would wait without end. Start it with `demandgraph up`.",
-                headers={"Retry-After": "15"},
-            )
 
     async def _reason(self, run_id: str) -> tuple[str | None, str | None]:
         answer = (await self._ask(FAILURES, {"id": run_id}))["logsForRun"]
@@ -211,7 +230,7 @@ class Jobs:
             for event in events:
                 if event["__typename"] == kind and event.get("error"):
                     error = event["error"].get("cause") or event["error"]
-                    return error.get("className"), str(error["message"]).strip()[:2000]
+                    return error.get("className"), NAMES_OF_ERRORS.sub("", str(error["message"]).strip())[:2000]
         return None, "the run failed before a step began; see it in the Dagster UI"
 
     async def _ask(self, query: str, variables: Mapping[str, Any]) -> Any:
@@ -284,14 +303,26 @@ def _dashed(job_id: str) -> str:
     return "-".join((plain[:8], plain[8:12], plain[12:16], plain[16:20], plain[20:]))
 
 
+def _body(job_type: str, params: Struct) -> str:
+    return json.dumps([job_type, msgspec.to_builtins(params)], sort_keys=True)
+
+
+def _reused(key: str) -> Conflict:
+    return Conflict(f"The Idempotency-Key '{key}' was used for another body in the last 24 hours.")
+
+
+def _is_old(path: Path) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime > KEEP_KEYS
+    except FileNotFoundError:
+        return False
+
+
 def _claim(path: Path, body: str) -> dict[str, str] | None:
     """Take a key for us; what an earlier taker wrote where it is taken and not yet 24 hours old."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        if time.time() - path.stat().st_mtime > KEEP_KEYS:
-            path.unlink(missing_ok=True)
-    except FileNotFoundError:
-        pass
+    if _is_old(path):
+        path.unlink(missing_ok=True)
     try:
         handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     except FileExistsError:

@@ -16,7 +16,7 @@
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, get_type_hints
 
 import duckdb
 import msgspec
@@ -27,6 +27,7 @@ from msgspec import Meta, Struct
 log = logging.getLogger("serving.problems")
 
 MEDIA_TYPE = "application/problem+json"
+UNKNOWN_FIELD = re.compile(r"unknown field `([^`]*)`")
 
 
 class FieldError(Struct, frozen=True):
@@ -200,7 +201,6 @@ PROBLEMS: dict[str, type[Problem]] = {each.slug(): each for each in Problem.__su
 """Every problem type by its slug."""
 
 _BY_STATUS: dict[int, type[Problem]] = {each.status: each for each in reversed(list(PROBLEMS.values()))}
-_BY_STATUS[400] = Validation  # Litestar calls an unreadable body a 400; here malformed is 422
 
 
 def invalid(field: str, value: Any, message: str, *, code: str = "invalid") -> Validation:
@@ -215,9 +215,13 @@ def problem_of(error: Exception, request: Request[Any, Any, Any]) -> Problem:
             return error
         case ValidationException():
             return _of_validation(error, request)
+        case HTTPException(status_code=400):  # Litestar calls an unreadable body so; here malformed is 422
+            return invalid("body", None, str(error.detail))
         case HTTPException(status_code=status) if status in _BY_STATUS and status < 500:
             kind = _BY_STATUS[status]
             return kind(_DETAILS.get(status, str(error.detail)).format(request=request), headers=error.headers)
+        case RecursionError() | UnicodeDecodeError() if request.method in ("POST", "PUT", "PATCH"):
+            return invalid("body", None, "not readable as JSON: it is nested too deep, or not UTF-8")
         case duckdb.Error():
             return Database("The published tables could not be read. Run `demandgraph doctor` on the server.")
     return Unknown("Something went wrong here. The log of the server has the cause under the request id.")
@@ -245,13 +249,30 @@ def _of_validation(error: ValidationException, request: Request[Any, Any, Any]) 
 def _field_error(entry: Mapping[str, Any], request: Request[Any, Any, Any]) -> FieldError:
     key = str(entry.get("key", "body"))
     message = str(entry.get("message", "invalid"))
+    if message == "'data'":  # Litestar's words for an empty body
+        return FieldError("body", None, "missing", "a JSON body is needed")
+    if UNKNOWN_FIELD.search(message):
+        data = request.route_handler.parsed_fn_signature.parameters["data"]
+        return FieldError(*said_of(message, key.removeprefix("data"), data.annotation))
     value: Any = request.query_params.get(key)
     if value is None:
         value = request.path_params.get(key)
     allowed = request.app.state.get("allowed_values", {}).get((request.route_handler.operation_id, key))
     if allowed:
         message = f"use one of {', '.join(map(str, allowed))}"
-    return FieldError(key, value, "invalid", message)
+    return FieldError("body" if key == "data" else key, value, "invalid", message)
+
+
+def said_of(message: str, path: str, shape: Any) -> tuple[str, None, str, str]:
+    """msgspec's message on a body of the type `shape`, told as a FieldError: an unknown member is named, with those known."""
+    unknown = UNKNOWN_FIELD.search(message)
+    if unknown is None:
+        return path, None, "invalid", message
+    steps = path.split(".") if path else []
+    for step in steps:
+        shape = get_type_hints(shape)[step]
+    known = ", ".join(shape.__struct_fields__) or "none"
+    return ".".join([*steps, unknown.group(1)]), None, "unknown", f"unknown; known are: {known}"
 
 
 def render(problem: Problem, request_id: str) -> Response[bytes]:

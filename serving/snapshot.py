@@ -9,7 +9,7 @@ import asyncio
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from assets_config.contract.integrity import part_damage
 from assets_config.contract.layout import Published
 from assets_config.contract.manifest import Cubes, Manifest, Pointer
 from assets_config.contract.names import UNKNOWN
-from assets_config.contract.tables import SCHEMA_VERSION, TABLES, DimProduct, DimStore
+from assets_config.contract.tables import FACTS_PREFIX, SCHEMA_VERSION, TABLES, DimProduct, DimStore, IdMap
 from serving.problems import Gone, NoSnapshot, NotFound
 
 SNAPSHOT_ID = re.compile(r"^\d{8}T\d{6}Z-[0-9a-f]{8}$")
@@ -48,13 +48,18 @@ class Snapshot:
         self._connection = duckdb.connect(":memory:", config={"threads": 2, "memory_limit": memory})
         try:
             for name, part in manifest.parts.items():
-                path = str(published.part(part.key) / "tables.duckdb").replace("'", "''")
-                self._connection.execute(f"ATTACH '{path}' AS {name} (READ_ONLY)")
+                if "tables.duckdb" in part.files:
+                    path = str(published.part(part.key) / "tables.duckdb").replace("'", "''")
+                    self._connection.execute(f"ATTACH '{path}' AS {name} (READ_ONLY)")
+            years = [f"FROM {name}.kpi_daily" for name in manifest.parts if name.startswith(FACTS_PREFIX)]  # one file a year
+            if not years:
+                raise ValueError("no part holds kpi_daily")
+            self._connection.execute(f"CREATE VIEW kpi_daily AS {' UNION ALL '.join(years)}")
             self._connection.execute("SET enable_external_access = false")
             self._connection.execute("SET lock_configuration = true")
-            self.stores = self._all("catalogue.dim_store", DimStore)
-            self.products = self._all("catalogue.dim_product", DimProduct)
-            self.names = {  # what each store or product belongs to; looked up by every filter
+            self.stores: list[DimStore] = self._all("catalogue.dim_store", DimStore)
+            self.products: list[DimProduct] = self._all("catalogue.dim_product", DimProduct)
+            self.names: dict[str, dict[Any, str]] = {  # what each store or product belongs to; looked up by every filter
                 "region": {each.store_id: each.region or UNKNOWN for each in self.stores},
                 "category": {each.product_id: each.category or UNKNOWN for each in self.products},
                 "department": {each.product_id: each.department or UNKNOWN for each in self.products},
@@ -63,6 +68,13 @@ class Snapshot:
                 "store": {each.code: each.store_id for each in self.stores},
                 "product": {each.sku: each.product_id for each in self.products},
             }
+            self.aliases: dict[str, dict[str, set[int]]] = {"store": {}, "product": {}}  # external id -> ids, of any source
+            self.product_ids: dict[int, list[IdMap]] = {}
+            for each in self._all("catalogue.id_map", IdMap) if self._has("catalogue", "id_map") else []:
+                if each.internal_id is not None:
+                    self.aliases[each.entity].setdefault(each.external_id, set()).add(each.internal_id)
+                if each.entity == "product":
+                    self.product_ids.setdefault(each.internal_id, []).append(each)
             self._shared = _shared_cubes(published.part(manifest.parts["kpis"].key))
             self.cubes, self.arrays = self._shared.cubes, self._shared.arrays
         except Exception:
@@ -86,12 +98,30 @@ class Snapshot:
         self.release()
 
     async def rows(self, part: str, table: str, where: str = "true", values: Sequence[Any] = ()) -> list[dict[str, Any]]:
-        """Rows of a published table as dicts in contract order; none where the snapshot came without the part."""
-        if part not in self.manifest.parts:
+        """Rows of a published table as dicts in contract order; none where the snapshot came without the table."""
+        if not self._has(part, table):
             return []
         columns = TABLES[table].__struct_fields__
-        found = await self.query(f"SELECT {', '.join(columns)} FROM {part}.{table} WHERE {where}", values)  # noqa: S608
+        found = await self.query(f"SELECT {_quoted(columns)} FROM {part}.{table} WHERE {where}", values)  # noqa: S608
         return [dict(zip(columns, row, strict=True)) for row in found]
+
+    async def page(
+        self, part: str, table: str, wanted: Mapping[str, Any], *, order: str, page: int, page_size: int
+    ) -> tuple[list[dict[str, Any]], int]:
+        """One page of the rows that match all of `wanted` (a condition with one `?`, and its value; None is no condition).
+
+        Gives the rows and how many there are on all pages. `order` and the conditions are ours, never the client's.
+        """
+        if not self._has(part, table):
+            return [], 0
+        given = {condition: value for condition, value in wanted.items() if value is not None}
+        where = " AND ".join(given) or "true"
+        [[total]] = await self.query(f"SELECT count(*) FROM {part}.{table} WHERE {where}", list(given.values()))  # noqa: S608
+        window = [*given.values(), page_size, (page - 1) * page_size]
+        return await self.rows(part, table, f"{where} ORDER BY {order} LIMIT ? OFFSET ?", window), total
+
+    def _has(self, part: str, table: str) -> bool:
+        return part in self.manifest.parts and table in self.manifest.parts[part].tables
 
     def release(self) -> None:
         """End a lease; the last one of a retired snapshot closes it."""
@@ -112,8 +142,12 @@ class Snapshot:
             return cursor.execute(sql, list(values)).fetchall()
 
     def _all(self, table: str, shape: type[Any]) -> list[Any]:
-        columns = ", ".join(shape.__struct_fields__)
+        columns = _quoted(shape.__struct_fields__)
         return [shape(*row) for row in self._query(f"SELECT {columns} FROM {table} ORDER BY 1", ())]  # noqa: S608
+
+
+def _quoted(columns: Sequence[str]) -> str:
+    return ", ".join(f'"{name}"' for name in columns)  # DuckDB takes some of them, such as `at`, for keywords
 
 
 class Library:

@@ -9,7 +9,7 @@ from dagster import DagsterInstance
 
 SOURCES = """
 sources:
-  - {name: small, kind: generator, about: for tests, stores: 3, products: 4, days: 150}
+  - {name: small, kind: generator, about: for tests, stores: 3, products: 4, start: 2024-08-04}
 """
 MODELS = """
 models:
@@ -40,7 +40,7 @@ def demo_root(tmp_path_factory: pytest.TempPathFactory, small_config: Path) -> P
         patch.setenv("DEMANDGRAPH_CONFIG", str(small_config))
         result = defs.resolve_implicit_global_asset_job_def().execute_in_process(
             run_config={
-                "ops": {"sources__source": {"config": {"name": "small"}}},
+                "ops": {"sources__batches": {"config": {"name": "small"}}},
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
             },
             instance=instance,

@@ -1,14 +1,28 @@
 """The asset graph is the one that was reviewed, and data flows down it."""
 
-import pytest
-from dagster import AssetKey
+from typing import Any
 
-from assets_config.contract.jobs import ASSETS, MaterializeParams, RefreshParams, UnknownAssets, selection
+import msgspec
+import pytest
+from dagster import AssetKey, define_asset_job, validate_run_config
+
+from assets_config.contract.jobs import (
+    ASSETS,
+    JOB_TYPES,
+    MaterializeParams,
+    RefreshParams,
+    SeedAppendParams,
+    UnknownAssets,
+    run_config,
+    selection,
+)
 from assets_config.contract.names import STAGES
+from assets_config.contract.seeds import Seed
 from assets_config.contract.tables import ORDER, PARTS, TABLES
 from pipelines.definitions import defs
 from pipelines.publish.frames import fields
 from pipelines.publish.parts import TABLE_KEYS
+from pipelines.sources.assets import SourceConfig
 
 GRAPH = defs.resolve_asset_graph()
 KEYS = sorted(key.to_user_string() for key in GRAPH.get_all_asset_keys())
@@ -51,13 +65,61 @@ def test_every_column_has_a_type_and_a_meaning(table: str) -> None:
 
 
 def test_a_job_selects_stages_and_assets_upstream_first() -> None:
-    assert selection(MaterializeParams()) == list(ASSETS)
-    assert selection(MaterializeParams(["kpis", "core/dim_store"])) == ["core/dim_store", "kpis/kpi_daily", "kpis/cubes"]
-    assert selection(RefreshParams()) == ["publish/snapshot"]
+    some = MaterializeParams(["kpis", "core/dim_store"])
+
+    assert selection("materialize", MaterializeParams()) == list(ASSETS)
+    assert selection("materialize", some) == ["core/dim_store", "kpis/kpi_daily", "kpis/cubes"]
+    assert selection("refresh", RefreshParams()) == ["publish/snapshot"]
 
 
 def test_a_job_refuses_assets_that_do_not_exist() -> None:
     with pytest.raises(UnknownAssets) as caught:
-        selection(MaterializeParams(["core", "core/nothing"]))
+        selection("materialize", MaterializeParams(["core", "core/nothing"]))
 
     assert caught.value.entries == [(1, "core/nothing")]
+
+
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "ingest": {"batch_id": "0" * 32},
+    "replay_batch": {"batch_id": "0" * 32},
+    "seed": {"scenario": "sparse", "stores": 3, "overrides": {"noise_sigma": 0.2}},
+    "seed_append": {"start_date": "2025-01-01", "end_date": "2025-01-31"},
+    "seed_delete": {"confirm": True, "scope": "facts"},
+}
+"""Parameters of the job types that need some."""
+
+
+@pytest.mark.parametrize("name", JOB_TYPES)
+def test_every_job_selects_assets_of_the_graph(name: str) -> None:
+    params = msgspec.convert(PARAMETERS.get(name, {}), JOB_TYPES[name].params)
+
+    chosen = selection(name, params)
+
+    assert chosen
+    assert set(chosen) <= set(KEYS)
+    assert chosen == sorted(chosen, key=ASSETS.index)
+
+
+@pytest.mark.parametrize("name", JOB_TYPES)
+def test_the_config_of_a_job_is_one_that_its_run_takes(name: str) -> None:
+    params = msgspec.convert(PARAMETERS.get(name, {}), JOB_TYPES[name].params)
+
+    config = run_config(name, params)
+
+    chosen = [AssetKey(key.split("/")) for key in selection(name, params)]
+    job = define_asset_job("made", selection=chosen).resolve(asset_graph=GRAPH)
+    assert validate_run_config(job, config)
+    decoded = SourceConfig(**config.get("ops", {}).get("sources__batches", {}).get("config", {}))
+    if decoded.seed is not None:
+        assert msgspec.json.decode(decoded.seed, type=Seed).stores == 3
+    if decoded.append is not None:
+        assert msgspec.json.decode(decoded.append, type=SeedAppendParams) == params
+    told = [field for field, value in decoded.model_dump().items() if value]
+    assert told == {
+        "ingest": ["batch"],
+        "replay_batch": ["replay"],
+        "seed": ["seed"],
+        "seed_append": ["append"],
+        "seed_enrich": ["enrich"],
+        "seed_delete": ["delete"],
+    }.get(name, [])

@@ -104,7 +104,8 @@ def test_declarations_are_read_and_overlaid_from_the_wheel(wheel: Path, tmp_path
     unpacked, overlay = tmp_path / "unpacked", tmp_path / "mine"
     zipfile.ZipFile(wheel).extractall(unpacked)
     overlay.mkdir()
-    (overlay / "sources.yaml").write_text("sources:\n  - {name: mine, kind: files, about: ours, sales: {file: s.csv}}\n")
+    tables = "{sales-daily: {file: s.csv}}"
+    (overlay / "sources.yaml").write_text(f"sources:\n  - {{name: mine, kind: files, about: ours, tables: {tables}}}\n")
     script = (
         "import assets_config.declared as d, os, pathlib;"
         "print(d.__file__, *d.load_declarations(pathlib.Path(os.environ['DEMANDGRAPH_CONFIG'])).sources)"

@@ -1,7 +1,9 @@
 """Files that are whole or absent, whenever the process is killed: write beside, fsync, rename, fsync the folder."""
 
+import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,10 +57,41 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Delete what killed processes left half-written in a folder. Only for a folder that nobody else writes to now."""
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold an OS lock on a file; waits for another process that holds it. The OS frees it when one dies."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def remove_leftovers(folder: Path, *, older_than: float = 0, of_the_dead: bool = False) -> None:
+    """Delete what killed processes left half-written in a folder.
+
+    Where others may be writing there now: only what is some seconds old, or what a process made that is gone.
+    """
     for path in folder.glob(".*.tmp"):
+        if of_the_dead and _lives(path):
+            continue
+        if older_than and path.exists() and time.time() - path.stat().st_mtime < older_than:
+            continue
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
+
+
+def _lives(path: Path) -> bool:
+    """Whether the process that makes a file, whose number is in its name, still runs on this machine."""
+    number = path.name.split(".")[-3]
+    try:
+        os.kill(int(number), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except PermissionError:
+        return True
+    return True

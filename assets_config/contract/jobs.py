@@ -3,22 +3,40 @@
 Serving validates with these Structs before a Dagster run exists; a test checks the assets against the real graph.
 """
 
-from typing import Annotated
+from collections.abc import Callable
+from datetime import date
+from typing import Annotated, Any, Literal
 
+import msgspec
 from msgspec import Meta, Struct
 
 from assets_config.contract.names import STAGES, Role
+from assets_config.contract.seeds import Overrides, Seed, resolve
 
 ASSETS = (
-    "sources/source",
-    "sources/raw_stores",
-    "sources/raw_products",
-    "sources/raw_calendar",
-    "sources/raw_sales",
+    "sources/batches",
+    "core/hist_store",
+    "core/hist_product",
     "core/dim_store",
     "core/dim_product",
+    "core/id_map",
     "core/sales_daily",
+    "core/returns_daily",
+    "core/inventory_daily",
+    "core/receipt",
+    "core/price_history",
+    "core/promotion",
+    "core/lifecycle",
+    "core/exogenous",
+    "core/weekly_actuals",
+    "core/dim_process",
+    "core/dim_category",
     "core/dim_calendar",
+    "core/demand_unconstrained",
+    "core/seed_truth",
+    "core/ingest_batch",
+    "core/ingest_reject",
+    "core/ingest_audit",
     "features/panel",
     "models/fit",
     "backtests/prediction",
@@ -33,6 +51,9 @@ ASSETS = (
     "publish/snapshot",
 )
 """Every asset that a job may select, upstream first."""
+
+DATA_STAGES = ("sources", "core", "kpis", "publish")
+"""What a job that brings data in makes again: everything but models and forecasts, which jobs of their own train."""
 
 
 class MaterializeParams(Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,6 +72,74 @@ class RefreshParams(Struct, frozen=True, forbid_unknown_fields=True):
     """Publish what is computed already; starts no model."""
 
 
+class IngestParams(Struct, frozen=True, forbid_unknown_fields=True):
+    """Read every batch that waits in the landing zone, whichever job is told of it, and publish."""
+
+    batch_id: Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="The batch that the job was started for.")]
+
+
+class ReplayParams(Struct, frozen=True, forbid_unknown_fields=True):
+    """Read the kept bytes of a batch again; the tables come out as they were."""
+
+    batch_id: Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="A batch of /ingest/batches.")]
+
+
+class SeedParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Generate synthetic data in place of what is loaded. What is not given is the scenario's."""
+
+    scenario: Annotated[str, Meta(description="One of /seeder/scenarios.")] = "retail_standard"
+    seed: Annotated[Annotated[int, Meta(ge=0, le=2**31 - 1)] | None, Meta(description="Other seeds give other random numbers.")] = (
+        None
+    )
+    stores: Annotated[Annotated[int, Meta(ge=1, le=100)] | None, Meta(description="Number of stores.")] = None
+    products: Annotated[Annotated[int, Meta(ge=1, le=500)] | None, Meta(description="Number of products.")] = None
+    start_date: Annotated[date | None, Meta(description="First day.")] = None
+    end_date: Annotated[date | None, Meta(description="Last day.")] = None
+    sparsity: Annotated[
+        Annotated[float, Meta(ge=0, le=0.9)] | None, Meta(description="Share of store and product pairs that never sell.")
+    ] = None
+    overrides: Annotated[Overrides, Meta(description="Knobs that are applied last.")] = Overrides()
+
+    def resolved(self) -> Seed:
+        """Raises KeyError for an unknown scenario, ValueError for a range of days that is too short."""
+        return resolve(
+            self.scenario,
+            seed=self.seed,
+            stores=self.stores,
+            products=self.products,
+            start=self.start_date,
+            end=self.end_date,
+            sparsity=self.sparsity,
+            overrides=self.overrides,
+        )
+
+
+class SeedAppendParams(Struct, frozen=True, forbid_unknown_fields=True):
+    """Generate the days after those that were generated, for the same stores and products."""
+
+    start_date: Annotated[date, Meta(description="First new day; it must follow the last generated one.")]
+    end_date: Annotated[date, Meta(description="Last new day.")]
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="Seed of the noise of the new days.")] = 43
+
+
+class SeedEnrichParams(Struct, frozen=True, forbid_unknown_fields=True):
+    """Generate lifecycle, replenishment, exogenous series and returns for the generated sales."""
+
+
+class SeedDeleteParams(Struct, frozen=True, forbid_unknown_fields=True):
+    """Take generated data out of the tables. Batches that were brought in stay."""
+
+    confirm: Annotated[Literal[True], Meta(description="Must be true.")]
+    scope: Annotated[
+        Literal["all", "facts", "dimensions"],
+        Meta(description="facts: sales, stock, prices and promotions; dimensions: stores and products, and so the facts too."),
+    ] = "all"
+
+
+class VerifyParams(Struct, frozen=True, forbid_unknown_fields=True):
+    """Check the loaded data: references, signs, calendar, sales and dimensions present."""
+
+
 class JobType(Struct, frozen=True):
     """One thing that a program may ask for."""
 
@@ -58,15 +147,44 @@ class JobType(Struct, frozen=True):
     params: type[Struct]
     role: Role
     summary: str
+    stages: tuple[str, ...] = DATA_STAGES  # what it makes
+    source: Callable[[Any], dict[str, Any]] | None = None  # its parameters as config of the asset sources/batches
+
+
+def _seed(params: SeedParams) -> dict[str, Any]:
+    return {"seed": msgspec.json.encode(params.resolved()).decode()}
+
+
+def _append(params: SeedAppendParams) -> dict[str, Any]:
+    return {"append": msgspec.json.encode(params).decode()}
 
 
 JOB_TYPES: dict[str, JobType] = {
     job.name: job
     for job in (
-        JobType("materialize", MaterializeParams, "operator", "Make assets again, in the order of the graph."),
-        JobType("refresh", RefreshParams, "admin", "Publish the newest complete tables as a new snapshot; no ML."),
+        JobType("materialize", MaterializeParams, "operator", "Make assets again, in the order of the graph.", ()),
+        JobType("refresh", RefreshParams, "admin", "Publish the newest complete tables as a new snapshot; no ML.", ("publish",)),
+        JobType(
+            "ingest", IngestParams, "operator", "Read the batches that wait in the landing zone and publish.",
+            source=lambda params: {"batch": params.batch_id},
+        ),
+        JobType(
+            "replay_batch", ReplayParams, "operator", "Read the kept bytes of a batch again and publish.",
+            source=lambda params: {"replay": params.batch_id},
+        ),
+        JobType("seed", SeedParams, "operator", "Generate synthetic data in place of what is loaded.", source=_seed),
+        JobType("seed_append", SeedAppendParams, "operator", "Generate the days that follow.", source=_append),
+        JobType(
+            "seed_enrich", SeedEnrichParams, "operator", "Generate lifecycle, replenishment, exogenous series and returns.",
+            source=lambda _: {"enrich": True},
+        ),
+        JobType(
+            "seed_delete", SeedDeleteParams, "admin", "Take generated data out of the tables.",
+            source=lambda params: {"delete": params.scope},
+        ),
+        JobType("verify_data", VerifyParams, "operator", "Check the loaded data again.", ("core",)),
     )
-}
+}  # fmt: skip
 
 
 class UnknownAssets(ValueError):
@@ -77,16 +195,20 @@ class UnknownAssets(ValueError):
         self.entries = entries
 
 
-def selection(params: Struct) -> list[str]:
+def selection(job_type: str, params: Struct) -> list[str]:
     """The asset keys that a job makes, upstream first.
 
     Raises UnknownAssets, when an entry is neither an asset key nor a stage.
     """
     if isinstance(params, MaterializeParams):
-        if not params.assets:
-            return list(ASSETS)
         unknown = [(n, entry) for n, entry in enumerate(params.assets) if entry not in ASSETS and entry not in STAGES]
         if unknown:
             raise UnknownAssets(unknown)
-        return [key for key in ASSETS if key in params.assets or key.split("/")[0] in params.assets]
-    return ["publish/snapshot"]
+        return [key for key in ASSETS if not params.assets or key in params.assets or key.split("/")[0] in params.assets]
+    return [key for key in ASSETS if key.split("/")[0] in JOB_TYPES[job_type].stages]
+
+
+def run_config(job_type: str, params: Struct) -> dict[str, Any]:
+    """The Dagster run config of a job: what the asset sources/batches is told."""
+    source = JOB_TYPES[job_type].source
+    return {"ops": {"sources__batches": {"config": source(params)}}} if source else {}

@@ -6,13 +6,13 @@ Money is DECIMAL(18,2) in the source's currency, quantities are whole units, rat
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from assets_config.contract.names import Bucket, ForecastSource, ModelRunStatus
+from assets_config.contract.names import BatchState, Bucket, ForecastSource, ModelRunStatus
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 """Rises with every change of a published Struct that an older reader could not read."""
 
 
@@ -26,6 +26,7 @@ ProductId = Annotated[int, column("Surrogate key of a product, stable within a d
 Day = Annotated[date, column("Calendar day of the sale.")]
 Money = Decimal
 CalendarDay = date
+Entity = Literal["store", "product"]
 
 
 class DimStore(Struct, frozen=True):
@@ -37,6 +38,11 @@ class DimStore(Struct, frozen=True):
     region: Annotated[str | None, column("Sales region or state.")]
     city: Annotated[str | None, column("City.")]
     store_type: Annotated[str | None, column("Format of the store, for example supermarket.")]
+    size_sqft: Annotated[int | None, column("Sales floor.", unit="square feet")]
+    location_tier: Annotated[str | None, column("Tier of the location, A best.")]
+    median_income: Annotated[int | None, column("Median household income around the store.", unit="money/year")]
+    opened_on: Annotated[date | None, column("First day of trade.")]
+    closed_on: Annotated[date | None, column("Last day of trade.")]
 
 
 class DimProduct(Struct, frozen=True):
@@ -50,6 +56,164 @@ class DimProduct(Struct, frozen=True):
     brand: Annotated[str | None, column("Brand.")]
     base_price: Annotated[Money | None, column("List price.", unit="money/unit")]
     base_cost: Annotated[Money | None, column("Purchase cost.", unit="money/unit")]
+    launched_on: Annotated[date | None, column("First day on sale.")]
+    discontinued_on: Annotated[date | None, column("Last day on sale.")]
+
+
+class HistStore(DimStore, frozen=True):
+    """One row a version of a store's attributes; the versions of a store follow each other without a gap."""
+
+    valid_from: Annotated[date | None, column("First day that these attributes held; null: since ever.")]
+    valid_to: Annotated[date | None, column("Last day that they held; null: they hold now.")]
+
+
+class HistProduct(DimProduct, frozen=True):
+    """One row a version of a product's attributes; the versions of a product follow each other without a gap."""
+
+    valid_from: Annotated[date | None, column("First day that these attributes held; null: since ever.")]
+    valid_to: Annotated[date | None, column("Last day that they held; null: they hold now.")]
+
+
+class DimCategory(Struct, frozen=True):
+    """One row a category that occurs in the data."""
+
+    category_id: Annotated[int, column("Surrogate key of the category, stable within a data root.")]
+    category: Annotated[str, column("Name of the category.")]
+    products: Annotated[int, column("Products of the category.")]
+    first_seen: Annotated[CalendarDay | None, column("First day of sales in the category; null where it never sold.")]
+    row_count: Annotated[int, column("Store-product-day records of the category.", unit="records")]
+
+
+class DimProcess(Struct, frozen=True):
+    """How a product is supplied: one row a product that the ERP extract knows."""
+
+    product_id: ProductId
+    supplier: Annotated[str | None, column("Supplier.")]
+    process: Annotated[str | None, column("How the product is made or bought.")]
+    lead_time_days: Annotated[int | None, column("From order to receipt.", unit="days")]
+    moq: Annotated[int | None, column("Smallest order.", unit="units")]
+    pack_size: Annotated[int | None, column("Units of a pack; orders are whole packs.", unit="units")]
+    unit_cost: Annotated[Money | None, column("Purchase cost.", unit="money/unit")]
+
+
+class IdMap(Struct, frozen=True):
+    """Crosswalk: what a source calls a store or product, and which of ours that is."""
+
+    source: Annotated[str, column("Entry of sources.yaml that uses the id; `api` for posted batches, `*` for every source.")]
+    entity: Annotated[Entity, column("Whether it is a store or a product.")]
+    external_id: Annotated[str, column("Id that the source uses.")]
+    code: Annotated[str, column("Our store code or SKU.")]
+    internal_id: Annotated[int | None, column("Our store_id or product_id; null where no store or product has that code.")]
+
+
+class PriceHistory(Struct, frozen=True):
+    """A price over an interval of days; intervals of one product and store do not overlap."""
+
+    product_id: ProductId
+    store_id: Annotated[int | None, column("Store; null: every store without a price of its own.")]
+    price: Annotated[Money, column("Price.", unit="money/unit")]
+    valid_from: Annotated[date, column("First day.")]
+    valid_to: Annotated[date | None, column("Last day, inclusive; null: it holds now.")]
+
+
+class Promotion(Struct, frozen=True):
+    """A promotion over an interval of days."""
+
+    product_id: ProductId
+    store_id: Annotated[int | None, column("Store; null: every store.")]
+    name: Annotated[str, column("Name of the promotion.")]
+    discount_pct: Annotated[float | None, column("Share of the price that is cut.", unit="ratio")]
+    discount_amount: Annotated[Money | None, column("Amount cut off the price.", unit="money/unit")]
+    start_date: Annotated[date, column("First day.")]
+    end_date: Annotated[date, column("Last day, inclusive.")]
+
+
+class InventoryDaily(Struct, frozen=True):
+    """Stock of a product in a store at the end of a day; days without a count have no row."""
+
+    store_id: StoreId
+    product_id: ProductId
+    date: Annotated[date, column("Day of the count.")]
+    on_hand: Annotated[int, column("Units in the store.", unit="units")]
+    on_order: Annotated[int, column("Units ordered and not received.", unit="units")]
+    is_stockout: Annotated[bool, column("Whether the product could not be bought on that day.")]
+
+
+class DemandUnconstrained(Struct, frozen=True):
+    """A day on which a product was out of stock: what was sold, and what would have been."""
+
+    store_id: StoreId
+    product_id: ProductId
+    date: Annotated[date, column("Day of the stock-out.")]
+    sold: Annotated[int, column("Units that were sold nevertheless.", unit="units")]
+    unconstrained: Annotated[
+        float, column("Mean of the last eight same weekdays in stock, from the past only; never below sold.", unit="units/day")
+    ]
+
+
+class WeeklyActual(Struct, frozen=True):
+    """Units sold in a store in a week of a plan, as they were reported."""
+
+    plan: Annotated[str, column("The plan's id, sent as forecast_id with the batch.")]
+    store_id: StoreId
+    week_number: Annotated[int, column("Week of the plan, from 1.")]
+    units_sold: Annotated[int, column("Units sold in the week.", unit="units")]
+
+
+class IngestBatch(Struct, frozen=True):
+    """One batch of the landing zone: what it is, and what became of its rows. Lines in = loaded + rejected + merged + skipped."""
+
+    batch_id: Annotated[str, column("32 hex digits: hash of kind, source, parameters and content.")]
+    kind: Annotated[str, column("Kind of data, one of /ingest/kinds.")]
+    source: Annotated[str, column("Entry of sources.yaml that says how to read it; `api` for posted batches that name none.")]
+    state: Annotated[BatchState, column("received, validating, loaded, partially_loaded, rejected, replayed or retracted.")]
+    file_name: Annotated[str, column("What the sender called the file.")]
+    media_type: Annotated[str, column("Media type of the file.")]
+    bytes: Annotated[int, column("Size of all files of the batch.", unit="bytes")]
+    sha256: Annotated[str, column("SHA-256 of the first file, 64 hex digits.")]
+    parameters: Annotated[str, column("What was sent beside the rows, such as forecast_id, as JSON.")]
+    received_at: Annotated[datetime, column("When it came in, UTC. Of two batches with the same row the later one holds.")]
+    lines: Annotated[int, column("Rows that the batch has.", unit="rows")]
+    loaded: Annotated[int, column("Rows that the batch gave to the tables.", unit="rows")]
+    rejected: Annotated[int, column("Rows that could not be used; see /ingest/batches/{id}/rejects.", unit="rows")]
+    merged: Annotated[int, column("Rows that were added to, or replaced by, another row of the batch.", unit="rows")]
+    skipped: Annotated[int, column("Rows that the mapping leaves out on purpose.", unit="rows")]
+    first_date: Annotated[CalendarDay | None, column("First day that its rows speak of.")]
+    last_date: Annotated[CalendarDay | None, column("Last day that its rows speak of.")]
+    reasons: Annotated[str, column("Number of rejected rows a code, as JSON; or why the whole batch was rejected.")]
+    duration_ms: Annotated[int, column("Time that reading and checking it took.", unit="ms")]
+    dagster_run_id: Annotated[str | None, column("Run that read it; the job of that id without dashes.")]
+
+
+class IngestReject(Struct, frozen=True):
+    """One row that could not be used, as it came. At most the first 1,000 of a batch are published; all are in the warehouse."""
+
+    batch_id: Annotated[str, column("The batch.")]
+    row_index: Annotated[int, column("Number of the row in its file, from 0.")]
+    file: Annotated[str, column("Name of the file.")]
+    code: Annotated[str, column("Why, for example UNKNOWN_STORE or INVALID_TYPE; docs/sources.md has all.")]
+    field: Annotated[str | None, column("Column at fault.")]
+    value: Annotated[str | None, column("What stood there.")]
+    record: Annotated[str, column("The whole row as JSON.")]
+
+
+class IngestAudit(Struct, frozen=True):
+    """One event in the life of a batch. Each line holds the hash of the one before, so that none can be altered unseen."""
+
+    seq: Annotated[int, column("Number of the event, from 1.")]
+    at: Annotated[datetime, column("When it happened, UTC.")]
+    batch_id: Annotated[str, column("The batch.")]
+    kind: Annotated[str, column("Kind of data.")]
+    state: Annotated[BatchState, column("State that the batch is in from then on.")]
+    lines: Annotated[int, column("Rows that the batch has.", unit="rows")]
+    loaded: Annotated[int, column("Rows loaded.", unit="rows")]
+    rejected: Annotated[int, column("Rows rejected.", unit="rows")]
+    merged: Annotated[int, column("Rows merged.", unit="rows")]
+    skipped: Annotated[int, column("Rows left out on purpose.", unit="rows")]
+    detail: Annotated[str, column("Why, where there is more to say.")]
+    dagster_run_id: Annotated[str | None, column("Run in which it happened.")]
+    previous: Annotated[str, column("Hash of the event before, 64 hex digits; zeros for the first.")]
+    hash: Annotated[str, column("SHA-256 over previous and this event.")]
 
 
 class DimCalendar(Struct, frozen=True):
@@ -173,6 +337,19 @@ TABLES: dict[str, type[Struct]] = {
     "dim_store": DimStore,
     "dim_product": DimProduct,
     "dim_calendar": DimCalendar,
+    "dim_category": DimCategory,
+    "dim_process": DimProcess,
+    "hist_store": HistStore,
+    "hist_product": HistProduct,
+    "id_map": IdMap,
+    "price_history": PriceHistory,
+    "promotion": Promotion,
+    "inventory_daily": InventoryDaily,
+    "demand_unconstrained": DemandUnconstrained,
+    "weekly_actuals": WeeklyActual,
+    "ingest_batch": IngestBatch,
+    "ingest_reject": IngestReject,
+    "ingest_audit": IngestAudit,
     "kpi_daily": KpiDaily,
     "forecast": Forecast,
     "model_run": ModelRun,
@@ -183,17 +360,40 @@ TABLES: dict[str, type[Struct]] = {
 """Every published table by name. Its asset is the one whose last key part is that name."""
 
 PARTS: dict[str, tuple[str, ...]] = {
-    "catalogue": ("dim_store", "dim_product", "dim_calendar"),
+    "catalogue": (
+        *("dim_store", "dim_product", "dim_calendar", "dim_category", "dim_process", "hist_store", "hist_product"),
+        *("id_map", "price_history", "promotion"),
+    ),
+    "stock": ("inventory_daily", "demand_unconstrained"),
+    "planning": ("weekly_actuals",),
+    "ingest": ("ingest_batch", "ingest_reject", "ingest_audit"),
     "kpis": ("kpi_daily",),
     "registry": ("model_run", "backtest", "backtest_fold", "backtest_metric"),
     "forecasts": ("forecast",),
 }
-"""Tables that are published together: each part is one immutable folder with one `tables.duckdb`."""
+"""Tables that are published together: each part is one immutable folder with one `tables.duckdb`.
+
+The rows of kpi_daily are parts of their own, `facts_<year>`; the part kpis has the cubes over all of them."""
+
+FACTS_PREFIX = "facts_"
 
 ORDER: dict[str, tuple[str, ...]] = {
     "dim_store": ("store_id",),
     "dim_product": ("product_id",),
     "dim_calendar": ("date",),
+    "dim_category": ("category_id",),
+    "dim_process": ("product_id",),
+    "hist_store": ("store_id", "valid_from"),
+    "hist_product": ("product_id", "valid_from"),
+    "id_map": ("source", "entity", "external_id"),
+    "price_history": ("product_id", "store_id", "valid_from"),
+    "promotion": ("product_id", "store_id", "start_date"),
+    "inventory_daily": ("store_id", "product_id", "date"),
+    "demand_unconstrained": ("store_id", "product_id", "date"),
+    "weekly_actuals": ("plan", "store_id", "week_number"),
+    "ingest_batch": ("received_at", "batch_id"),
+    "ingest_reject": ("batch_id", "row_index"),
+    "ingest_audit": ("seq",),
     "kpi_daily": ("store_id", "product_id", "date"),
     "forecast": ("store_id", "product_id", "date"),
     "model_run": ("created_at", "run_id"),

@@ -12,12 +12,15 @@ from pipelines.resources import Storage
     group_name="features",
     kinds={"numpy"},
     owners=["team:forecasting"],
-    deps=upstream("core/sales_daily", "core/dim_store", "core/dim_product", "core/dim_calendar"),
+    deps=upstream(
+        *("core/sales_daily", "core/dim_store", "core/dim_product", "core/dim_calendar"),
+        *("core/demand_unconstrained", "core/lifecycle"),
+    ),
 )
 def panel(storage: Storage, duckdb: DuckDBResource) -> MaterializeResult:
     """Demand and price of every series on every day, dense: what models and backtests read."""
     from pipelines.features.blocks import NAMES
-    from pipelines.features.panel import panel_path, write_panel
+    from pipelines.features.panel import STATES, panel_path, write_panel
 
     warehouse = storage.warehouse()
     with duckdb.get_connection() as connection:
@@ -27,6 +30,7 @@ def panel(storage: Storage, duckdb: DuckDBResource) -> MaterializeResult:
             "dagster/uri": panel_path(warehouse).as_uri(),
             "series": made.series,
             "days": made.days,
+            "series-days a state": {name: int((made.state == n).sum()) for n, name in enumerate(STATES)},
             "features": ", ".join(NAMES),
         }
     )

@@ -1,7 +1,8 @@
 """The dense panel: demand and price of every series on every day, as arrays [series, day].
 
 A series is one store x product that ever sold. Demand is NaN before its first row; a later day without a row is zero,
-as tills export nothing for what was not sold. Prices are carried forward, and back to the first day.
+as tills export nothing for what was not sold. `state` says why a day is what it is, so that
+zero demand is not confused with a closed store or an empty shelf. Prices are carried forward, and back to the first day.
 """
 
 from datetime import date, timedelta
@@ -14,7 +15,11 @@ import numpy as np
 
 from assets_config.contract.durable import replacing
 from pipelines.errors import PipelineError
-from pipelines.warehouse import Warehouse, quoted
+from pipelines.warehouse import Warehouse
+
+OPEN, NOT_LAUNCHED, CLOSED, STOCKED_OUT, DISCONTINUED = range(5)
+STATES = ("open", "not_launched", "closed", "stocked_out", "discontinued")
+"""The states of a series on a day: what was not sold on an open day was not wanted; on the others it could not be bought."""
 
 
 class Panel(msgspec.Struct, frozen=True):
@@ -27,6 +32,7 @@ class Panel(msgspec.Struct, frozen=True):
     y: np.ndarray  # [S, T] float32, units a day, NaN before the first sale
     price: np.ndarray  # [S, T] float32, money a unit
     holiday: np.ndarray  # [T + 90] bool, known ahead
+    state: np.ndarray  # [S, T] int8, a position in STATES
 
     @property
     def days(self) -> int:
@@ -42,7 +48,7 @@ class Panel(msgspec.Struct, frozen=True):
 
     def until(self, days: int) -> "Panel":
         """The panel as it was known after its first `days` days; the calendar stays, it is known ahead."""
-        return msgspec.structs.replace(self, y=self.y[:, :days], price=self.price[:, :days])
+        return msgspec.structs.replace(self, y=self.y[:, :days], price=self.price[:, :days], state=self.state[:, :days])
 
 
 def panel_path(warehouse: Warehouse) -> Path:
@@ -83,13 +89,12 @@ def read_panel(warehouse: Warehouse) -> Panel:
 def build_panel(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection) -> Panel:
     """Scatter core/sales_daily into arrays, a chunk of rows at a time."""
     sales, stores, products, calendar = (
-        f"read_parquet('{quoted(warehouse.existing(f'core/{name}'))}')"
-        for name in ("sales_daily", "dim_store", "dim_product", "dim_calendar")
+        warehouse.parquet(f"core/{name}") for name in ("sales_daily", "dim_store", "dim_product", "dim_calendar")
     )
     [(first, last)] = connection.execute(f"SELECT min(date), max(date) FROM {sales}").fetchall()
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE series AS SELECT *, row_number() OVER (ORDER BY store_id, product_id) - 1 AS s "
-        f"FROM (SELECT DISTINCT store_id, product_id FROM {sales})"
+        f"FROM (SELECT store_id, product_id, min(date) AS first_sold FROM {sales} GROUP BY ALL)"
     )
     index = connection.execute(
         "SELECT store_id, product_id, dense_rank() OVER (ORDER BY store_id) - 1 AS store_code, "
@@ -108,10 +113,55 @@ def build_panel(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection) -> 
         s, d, quantity, paid = (column.to_numpy(zero_copy_only=False) for column in batch.columns)
         y[s, d] = quantity
         price[s, d] = paid
+    state = _states(warehouse, connection, y, first)
     _fill_gaps(y, price)
     holiday = connection.execute(f"SELECT is_holiday FROM {calendar} ORDER BY date").fetchnumpy()["is_holiday"]
     groups = np.stack([index[f"{name}_code"] for name in ("store", "category", "department")], axis=1).astype(np.int16)
-    return Panel(first, index["store_id"], index["product_id"], groups, y, price, np.asarray(holiday, dtype=bool))
+    return Panel(first, index["store_id"], index["product_id"], groups, y, price, np.asarray(holiday, dtype=bool), state)
+
+
+def _states(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection, y: np.ndarray, first: date) -> np.ndarray:
+    """Why each day of each series is what it is; `y` is NaN where there is no row of sales.
+
+    Not launched: before the first row, or before the launch that lifecycle or product tell, if nothing was sold then. Closed:
+    the store sold nothing at all. Discontinued: after the last day on sale, without a sale. Stocked out: the stock says so.
+    """
+    sold = ~np.isnan(y)
+    state = np.zeros(y.shape, dtype=np.int8)
+    stores = connection.execute("SELECT dense_rank() OVER (ORDER BY store_id) - 1 AS c FROM series ORDER BY s").fetchnumpy()["c"]
+    for store in np.unique(stores):
+        rows = stores == store
+        state[np.ix_(rows, ~np.any(y[rows] > 0, axis=0))] = CLOSED
+    days = np.arange(y.shape[1])
+    for s, launched, ended in _lives(warehouse, connection, first):
+        if ended is not None:
+            state[s, (days > ended) & ~sold[s]] = DISCONTINUED
+        if launched is not None:
+            state[s, (days < launched) & ~sold[s]] = NOT_LAUNCHED
+    seen = np.maximum.accumulate(sold, axis=1)
+    state[~seen] = NOT_LAUNCHED
+    out = connection.execute(
+        f"SELECT s, (date - ?::DATE)::BIGINT AS d FROM {warehouse.parquet('core/demand_unconstrained')} "
+        "JOIN series USING (store_id, product_id) WHERE date >= first_sold AND date - ?::DATE < ?",
+        [first, first, y.shape[1]],
+    ).fetchnumpy()
+    state[out["s"], out["d"]] = STOCKED_OUT
+    return state
+
+
+def _lives(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection, first: date) -> list[tuple[int, int | None, int | None]]:
+    """Series number, first and last day on sale as day numbers, of the series whose lifecycle or product tells them."""
+    told = (
+        f"SELECT product_id, store_id, launched_on, discontinued_on, 0 AS worth FROM {warehouse.parquet('core/lifecycle')} "
+        f"UNION ALL SELECT product_id, NULL, launched_on, discontinued_on, 1 FROM {warehouse.parquet('core/dim_product')} "
+        "WHERE launched_on IS NOT NULL OR discontinued_on IS NOT NULL"
+    )
+    return connection.execute(
+        f"SELECT s, (launched_on - ?::DATE)::BIGINT, (discontinued_on - ?::DATE)::BIGINT FROM series JOIN ({told}) l "
+        "ON l.product_id = series.product_id AND (l.store_id IS NULL OR l.store_id = series.store_id) "
+        "QUALIFY row_number() OVER (PARTITION BY s ORDER BY worth, l.store_id NULLS LAST) = 1",
+        [first, first],
+    ).fetchall()
 
 
 def _fill_gaps(y: np.ndarray, price: np.ndarray) -> None:

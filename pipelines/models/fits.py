@@ -10,8 +10,8 @@ from typing import Any
 
 import polars as pl
 
-from assets_config.declared import Model
 from assets_config.contract.durable import write_bytes
+from assets_config.declared import Model
 from pipelines.features.panel import Panel
 from pipelines.models.types import module_of
 from pipelines.warehouse import Warehouse

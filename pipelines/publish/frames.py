@@ -1,5 +1,6 @@
 """Whether a warehouse table is what its contract says."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -11,7 +12,7 @@ from msgspec import Struct
 
 from assets_config.contract.tables import TABLES
 from pipelines.errors import ContractError
-from pipelines.warehouse import quoted
+from pipelines.warehouse import scan
 
 SQL_TYPES = {
     bool: "BOOLEAN",
@@ -45,14 +46,14 @@ def fields(table: type[Struct]) -> list[Field]:
     return [Field(name, hints[name]) for name in table.__struct_fields__]
 
 
-def check(name: str, path: Path, connection: duckdb.DuckDBPyConnection) -> int:
-    """Compare a Parquet file with the Struct of the table `name`; gives its number of rows.
+def check(name: str, paths: Sequence[Path], connection: duckdb.DuckDBPyConnection) -> int:
+    """Compare the Parquet files of a table with the Struct of the table `name`; gives its number of rows.
 
     Raises ContractError, when names, order or types differ, a column that must not be null holds nulls, a listed column
     holds another value, or a number is not finite.
     """
     expected = fields(TABLES[name])
-    source = f"read_parquet('{quoted(path)}')"
+    source = scan(paths)
     found = {row[0]: row[1] for row in connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()}
     if list(found) != [field.name for field in expected]:
         wanted = ", ".join(field.name for field in expected)

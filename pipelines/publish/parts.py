@@ -10,19 +10,32 @@ from pathlib import Path
 import duckdb
 import msgspec
 
+from assets_config.contract.durable import making_folder
 from assets_config.contract.integrity import part_damage, sha256
 from assets_config.contract.layout import Published
 from assets_config.contract.manifest import File, Manifest, Part
-from assets_config.contract.tables import ORDER, PARTS, SCHEMA_VERSION
-from assets_config.contract.durable import making_folder
+from assets_config.contract.tables import FACTS_PREFIX, ORDER, PARTS, SCHEMA_VERSION
 from pipelines.kpis.cubes import cubes_for
 from pipelines.publish.frames import check
-from pipelines.warehouse import Warehouse, quoted
+from pipelines.warehouse import Warehouse, scan
 
 TABLE_KEYS = {
     "dim_store": "core/dim_store",
     "dim_product": "core/dim_product",
     "dim_calendar": "core/dim_calendar",
+    "dim_category": "core/dim_category",
+    "dim_process": "core/dim_process",
+    "hist_store": "core/hist_store",
+    "hist_product": "core/hist_product",
+    "id_map": "core/id_map",
+    "price_history": "core/price_history",
+    "promotion": "core/promotion",
+    "inventory_daily": "core/inventory_daily",
+    "demand_unconstrained": "core/demand_unconstrained",
+    "weekly_actuals": "core/weekly_actuals",
+    "ingest_batch": "core/ingest_batch",
+    "ingest_reject": "core/ingest_reject",
+    "ingest_audit": "core/ingest_audit",
     "kpi_daily": "kpis/kpi_daily",
     "model_run": "forecasts/model_run",
     "backtest": "backtests/backtest",
@@ -33,18 +46,22 @@ TABLE_KEYS = {
 """The asset that makes each published table: its last key part is the table's name (a test holds it to the graph)."""
 
 
+KPI_DAILY = TABLE_KEYS["kpi_daily"]
+
+
 class PartInputs(msgspec.Struct, frozen=True):
     """What a part is made of: its tables' Parquet files, and files that are taken along as they are."""
 
     name: str
-    tables: dict[str, Path]
+    tables: dict[str, list[Path]]
     extras: dict[str, Path]  # path within the part -> file; a .zip is unpacked into the part
     dataset_id: str
 
     def key(self, package_version: str) -> str:
         """32 hex digits: a hash of the contents that go in, of the code's version and of the contract's."""
         digest = hashlib.sha256(f"{self.name}\n{package_version}\n{SCHEMA_VERSION}\n{self.dataset_id}\n".encode())
-        for label, path in sorted({**self.tables, **self.extras}.items()):
+        files = [(label, path) for label, paths in self.tables.items() for path in paths] + list(self.extras.items())
+        for label, path in sorted(files):
             digest.update(f"{label} {sha256(path)}\n".encode())
         return digest.hexdigest()[:32]
 
@@ -54,15 +71,39 @@ def inputs(warehouse: Warehouse, name: str) -> PartInputs:
 
     Raises PipelineError, when one of its tables was never materialised.
     """
-    tables = {table: warehouse.existing(TABLE_KEYS[table]) for table in PARTS[name]}
+    tables = {table: warehouse.files(TABLE_KEYS[table]) for table in PARTS[name]}
     extras: dict[str, Path] = {}
     if name == "kpis":
         extras["cubes.zip"] = cubes_for(warehouse)
     if name == "registry":
         artifacts = warehouse.folder / "models" / "artifacts"
         extras = {f"artifacts/{path.name}": path for path in sorted(artifacts.iterdir())}
-    dataset_id = warehouse.dataset_id() if name == "catalogue" else warehouse.stamp(TABLE_KEYS[PARTS[name][0]]).dataset_id
+    made_past_core = not all(TABLE_KEYS[table].startswith("core/") for table in PARTS[name])
+    dataset_id = warehouse.stamp(TABLE_KEYS[PARTS[name][0]]).dataset_id if made_past_core else warehouse.dataset_id()
+    if name == "kpis":
+        tables = {}  # its rows are parts of their own, a year each
     return PartInputs(name, tables, extras, dataset_id)
+
+
+def year_inputs(warehouse: Warehouse) -> list[PartInputs]:
+    """The parts of kpi_daily, one a year, so that a new day leaves those of past years as they are.
+
+    Their dataset is the content of their own months. Raises PipelineError, when kpis/kpi_daily was never materialised.
+    """
+    warehouse.files(KPI_DAILY)
+    index = warehouse.partitioned(KPI_DAILY).index()
+    years: dict[str, list[str]] = {}
+    for month, part in sorted(index.partitions.items() if index else ()):
+        if part.rows:
+            years.setdefault(month[:4], []).append(month)
+    assert index is not None
+    folder = warehouse.partitioned(KPI_DAILY).folder
+    made = []
+    for year, months in years.items():
+        digest = hashlib.sha256("\n".join(index.partitions[month].sha256 for month in months).encode()).hexdigest()
+        paths = [folder / index.partitions[month].file for month in months]
+        made.append(PartInputs(f"{FACTS_PREFIX}{year}", {"kpi_daily": paths}, {}, digest[:16]))
+    return made
 
 
 def make_part(
@@ -89,7 +130,7 @@ def make_part(
     if folder.exists():  # a publish was killed between the part and its manifest: no reader knows this path
         shutil.rmtree(folder)
     with making_folder(folder) as beside:
-        rows = _write_tables(beside / "tables.duckdb", part.tables)
+        rows = _write_tables(beside / "tables.duckdb", part.tables) if part.tables else {}
         _copy_extras(beside, part.extras)
         files = {
             str(path.relative_to(beside)): File(path.stat().st_size, sha256(path))
@@ -99,13 +140,12 @@ def make_part(
     return Part(numbered, files, rows, part.dataset_id, made_at)
 
 
-def _write_tables(target: Path, tables: Mapping[str, Path]) -> dict[str, int]:
+def _write_tables(target: Path, tables: Mapping[str, Sequence[Path]]) -> dict[str, int]:
     rows = {}
     with duckdb.connect(str(target), config={"threads": 2}) as connection:
-        for name, path in tables.items():
-            rows[name] = check(name, path, connection)
-            order = "" if name == "kpi_daily" else f" ORDER BY {', '.join(ORDER[name])}"  # kpi_daily is sorted already
-            connection.execute(f"CREATE TABLE {name} AS SELECT * FROM read_parquet('{quoted(path)}'){order}")
+        for name, paths in tables.items():
+            rows[name] = check(name, paths, connection)
+            connection.execute(f"CREATE TABLE {name} AS SELECT * FROM {scan(paths)} ORDER BY {', '.join(ORDER[name])}")
     with duckdb.connect(str(target), read_only=True) as connection:
         for name, expected in rows.items():
             found = connection.execute(f"SELECT count(*) FROM {name}").fetchall()

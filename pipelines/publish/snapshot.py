@@ -1,7 +1,5 @@
 """Snapshots: publish the warehouse as one, point to one, collect those that nobody may ask for any more."""
 
-import fcntl
-import os
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
@@ -9,17 +7,16 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import version
 
-import duckdb
 import msgspec
 
+from assets_config.contract.durable import locked, remove_leftovers, write_bytes
 from assets_config.contract.integrity import damage
 from assets_config.contract.layout import Published
 from assets_config.contract.manifest import Kpi, Manifest, Measure, Part, Pointer
 from assets_config.contract.tables import PARTS, SCHEMA_VERSION
-from assets_config.contract.durable import remove_leftovers, write_bytes
 from pipelines.errors import PipelineError, PublishError
-from pipelines.publish.parts import TABLE_KEYS, inputs, make_part
-from pipelines.warehouse import Warehouse, quoted
+from pipelines.publish.parts import TABLE_KEYS, inputs, make_part, year_inputs
+from pipelines.warehouse import Warehouse
 
 REQUIRED_PARTS = ("catalogue", "kpis")
 KEEP_AT_LEAST = 5
@@ -133,13 +130,8 @@ def collect(published: Published, *, now: datetime) -> None:
 @contextmanager
 def publishing(published: Published) -> Iterator[None]:
     """Hold the lock of the published area; waits for another process that holds it. The OS frees it when one dies."""
-    published.root.mkdir(parents=True, exist_ok=True)
-    handle = os.open(published.lock, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with locked(published.lock):
         yield
-    finally:
-        os.close(handle)
 
 
 def _make_parts(warehouse: Warehouse, kept: Sequence[Manifest], now: datetime) -> tuple[dict[str, Part], dict[str, str]]:
@@ -154,7 +146,8 @@ def _make_parts(warehouse: Warehouse, kept: Sequence[Manifest], now: datetime) -
                 raise PublishError(f"cannot publish without the part {name}: {error}") from error
             omitted[name] = str(error)
             continue
-        parts[name] = make_part(warehouse.published, part, package_version=version("demandgraph"), known=kept, made_at=now)
+        for each in (part, *(year_inputs(warehouse) if name == "kpis" else ())):
+            parts[each.name] = make_part(warehouse.published, each, package_version=version("demandgraph"), known=kept, made_at=now)
     return parts, omitted
 
 
@@ -166,13 +159,11 @@ def _check_lineage(warehouse: Warehouse, tables: Sequence[str]) -> None:
 
 
 def _sales_range(warehouse: Warehouse) -> tuple[date, date]:
-    with duckdb.connect() as connection:
-        [row] = connection.execute(
-            f"SELECT min(date), max(date) FROM read_parquet('{quoted(warehouse.existing('kpis/kpi_daily'))}')"
-        ).fetchall()
-    if row[0] is None:
+    index = warehouse.partitioned("kpis/kpi_daily").index()
+    days = [day for part in (index.partitions.values() if index else ()) for day in (part.first_date, part.last_date) if day]
+    if not days:
         raise PublishError("kpis/kpi_daily has no rows: there is nothing to publish")
-    return row[0], row[1]
+    return min(days), max(days)
 
 
 def _next_id(kept: Sequence[Manifest], now: datetime) -> str:

@@ -1,5 +1,8 @@
-"""A declared source (generator, or a folder of CSV or Parquet) -> raw_stores, raw_products, raw_calendar, raw_sales.
+"""Batches of the landing zone (a folder, the inbox, posts, a generator's knobs) -> typed lines of each kind, month by month.
 
-Raw tables have our column names and types, and the source's own keys. Rows that cannot be typed are kept in
-`<table>_rejects` with file, row, code, field and the whole record.
+land      what gets into the landing zone from this side
+audit     what happened to each batch, and so which of them count
+load      the ledger over both: taking in, switching source, reading what was not read
+batch     one batch read: relation (a file as text) -> shape (wide, lookups) -> typed (columns, faults) -> pieces
+synthetic the generator
 """

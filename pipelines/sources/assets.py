@@ -1,59 +1,109 @@
 """Assets of the stage sources."""
 
-from dagster import AssetExecutionContext, AssetsDefinition, Config, MaterializeResult, asset
+import msgspec
+from dagster import AssetExecutionContext, Config, MaterializeResult, asset
 from dagster_duckdb import DuckDBResource
 from pydantic import Field
 
-from pipelines.report import table_made
+from assets_config.contract.jobs import SeedAppendParams
+from assets_config.contract.landing import Batch
+from assets_config.contract.seeds import Seed
+from assets_config.declared import Declarations
+from pipelines.errors import SourceError
 from pipelines.resources import Storage
-from pipelines.sources.load import choose, load
-from pipelines.sources.load import source as declaration_of
+from pipelines.sources.land import land_seed
+from pipelines.sources.load import LANDED, Ledger, choose
+from pipelines.warehouse import Origin
 
 
 class SourceConfig(Config):
-    """Which source to load. Left empty: the one this data root was last loaded from, at first the demo."""
+    """What to load beside the batches that wait. Left empty: the source this data root was last loaded from."""
 
     name: str | None = Field(default=None, description="Entry of sources.yaml, for example demo_minimal or m5_sample.")
     path: str | None = Field(default=None, description="Folder of the files, for sources that read files.")
+    seed: str | None = Field(default=None, description="A generator's knobs as JSON (contract.seeds.Seed).")
+    append: str | None = Field(default=None, description="Days to generate as JSON (contract.jobs.SeedAppendParams).")
+    enrich: bool = Field(default=False, description="Generate lifecycle, receipts, exogenous series and returns.")
+    delete: str | None = Field(default=None, description="Generated rows to take out: all, facts or dimensions.")
+    batch: str | None = Field(default=None, description="Batch that was posted, also where it had been taken out before.")
+    replay: str | None = Field(default=None, description="Batch whose kept bytes are read again.")
 
 
-@asset(key_prefix="sources", group_name="sources", kinds={"yaml"}, owners=["team:data"])
-def source(config: SourceConfig, storage: Storage) -> MaterializeResult:
-    """Which declared source the warehouse is loaded from. Its config chooses; without one the last choice stands."""
-    warehouse = storage.warehouse()
-    declarations = storage.declarations()
-    origin = choose(warehouse, declarations, name=config.name, path=config.path)
-    warehouse.set_origin(origin)
-    about = declaration_of(declarations, origin).about
-    return MaterializeResult(metadata={"source": origin.name, "path": origin.path or "", "about": about})
+@asset(key_prefix="sources", group_name="sources", kinds={"duckdb", "parquet"}, owners=["team:data"], pool="landing")
+def batches(context: AssetExecutionContext, config: SourceConfig, storage: Storage, duckdb: DuckDBResource) -> MaterializeResult:
+    """Every batch of the landing zone, read into typed rows; what cannot be typed is kept beside them with code, field and value.
 
-
-def _raw(table: str, about: str) -> AssetsDefinition:
-    @asset(
-        name=table,
-        key_prefix="sources",
-        group_name="sources",
-        kinds={"duckdb", "parquet"},
-        owners=["team:data"],
-        deps=[source],
-        description=about,
+    Takes in what was posted or lies in the inbox, and what the config asks for. Only batches that were not read yet are read.
+    """
+    ledger, declarations, run_id = Ledger(storage.warehouse()), storage.declarations(), context.run_id
+    refused = ledger.take_in(run_id)
+    for file, why in refused.items():
+        context.log.warning(f"inbox/{file} stays where it is: {why}")
+    again = [config.replay] if config.replay else []
+    with duckdb.get_connection() as connection:
+        wanted = _wanted(ledger, config, declarations, run_id)
+        made = ledger.read(wanted.batches, declarations, connection, run_id=run_id)
+        try:
+            ledger.check(wanted.batches)
+        except SourceError as error:
+            if not wanted.is_look_again:
+                raise
+            context.log.warning(f"what was loaded of {wanted.origin} stays: {error}")
+        else:
+            if wanted.origin is not None:
+                ledger.switch(wanted.batches, wanted.origin, run_id=run_id, anew=config.seed is not None)
+        active = ledger.active()
+        made += ledger.read(active, declarations, connection, again=again, run_id=run_id)
+    for loaded in made:
+        if loaded.failure:
+            context.log.warning(f"batch {loaded.batch_id} cannot be used: {loaded.failure}")
+        elif loaded.rejected:
+            context.log.warning(f"batch {loaded.batch_id}: {loaded.rejected} of {loaded.lines} lines were rejected")
+    return MaterializeResult(
+        metadata={
+            "source": (ledger.warehouse.origin() or Origin("", None)).name,
+            "active batches": len(active),
+            "read now": len(made),
+            "lines read": sum(loaded.lines for loaded in made),
+            "dagster/row_count": sum(loaded.lines for loaded in made),
+            "left in the inbox": refused,
+        }
     )
-    def raw(context: AssetExecutionContext, storage: Storage, duckdb: DuckDBResource) -> MaterializeResult:
-        warehouse = storage.warehouse()
-        origin = choose(warehouse, storage.declarations(), name=None, path=None)
-        with duckdb.get_connection() as connection:
-            rejected = load(warehouse, declaration_of(storage.declarations(), origin), origin, table, connection)
-        if rejected:
-            context.log.warning(f"{rejected} rows of {origin.name} were rejected: see sources/{table}_rejects")
-        return table_made(warehouse, f"sources/{table}", rejected=rejected, source=origin.name)
-
-    return raw
 
 
-ASSETS = [
-    source,
-    _raw("raw_stores", "Stores as the source has them; empty where it has none."),
-    _raw("raw_products", "Products as the source has them; empty where it has none."),
-    _raw("raw_calendar", "Days with holiday or event names as the source has them; empty where it has none."),
-    _raw("raw_sales", "Sales a store, product and day as the source has them, typed; file and row of each."),
-]
+class Wanted(msgspec.Struct, frozen=True):
+    """The source to switch to, if any, with its batches, which are kept by now."""
+
+    origin: Origin | None = None
+    batches: list[Batch] = []
+    is_look_again: bool = False  # nobody asked for it: what is wrong with it must not hold up the others
+
+
+def _wanted(ledger: Ledger, config: SourceConfig, declarations: Declarations, run_id: str) -> Wanted:
+    if config.seed is not None:
+        seed = msgspec.json.decode(config.seed, type=Seed)
+        origin = Origin(seed.preset, None)
+        return Wanted(origin, [land_seed(ledger.landing, seed, origin.name)])
+    if config.append is not None:
+        ledger.append(msgspec.json.decode(config.append, type=SeedAppendParams), run_id=run_id)
+    elif config.enrich:
+        ledger.enrich(run_id=run_id)
+    elif config.delete is not None:
+        ledger.delete(config.delete, run_id=run_id)
+    elif config.replay is not None or config.batch is not None:
+        ledger.reactivate(config.replay or config.batch or "", run_id=run_id)
+        if ledger.warehouse.origin() is None:
+            return Wanted(Origin(LANDED, None))
+    else:
+        origin = choose(ledger.warehouse, declarations, name=config.name, path=config.path)
+        if config.name is not None or ledger.warehouse.origin() is None:
+            return Wanted(origin, ledger.land(origin, declarations))
+        try:
+            found = ledger.look_again(origin, declarations)
+        except SourceError:
+            return Wanted()
+        return Wanted(origin, found, is_look_again=True) if found else Wanted()
+    return Wanted()
+
+
+ASSETS = [batches]

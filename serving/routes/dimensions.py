@@ -1,20 +1,25 @@
 """Which stores and products are there?"""
 
+from collections.abc import Iterable
+from datetime import date
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 from msgspec import Meta, Struct
-from msgspec.structs import asdict
+from msgspec.structs import asdict, astuple
 
 from assets_config.contract.tables import DimProduct, DimStore, ProductId, StoreId
 from serving.filters import product_of, store_of
+from serving.problems import NotFound
 from serving.reply import Listed, Metadata, Page, PageSize, Search, metadata, page_of
 from serving.snapshot import Snapshot
 
 Order = Literal["asc", "desc"]
+AsOf = Annotated[date | None, QueryParameter(description="Attributes as they were on this day; today's where it is not given.")]
+T = TypeVar("T")
 
 
 class Store(Struct, frozen=True):
@@ -26,12 +31,24 @@ class Store(Struct, frozen=True):
     region: str | None
     city: str | None
     store_type: str | None
+    size_sqft: Annotated[int | None, Meta(description="Sales floor. [square feet]")]
+    location_tier: Annotated[str | None, Meta(description="Tier of the location, A best.")]
+    median_income: Annotated[int | None, Meta(description="Median household income around the store. [money/year]")]
+    opened_on: Annotated[date | None, Meta(description="First day of trade.")]
+    closed_on: Annotated[date | None, Meta(description="Last day of trade.")]
 
 
 class StoreAnswer(Store, frozen=True):
     """A store, and where that was read."""
 
     metadata: Metadata
+
+
+class ExternalName(Struct, frozen=True):
+    """What one source calls a product."""
+
+    source: str
+    external_id: str
 
 
 class Product(Struct, frozen=True):
@@ -45,12 +62,25 @@ class Product(Struct, frozen=True):
     brand: str | None
     base_price: Annotated[float | None, Meta(description="List price. [money/unit]")]
     base_cost: Annotated[float | None, Meta(description="Purchase cost. [money/unit]")]
+    launched_on: Annotated[date | None, Meta(description="First day on sale.")]
+    discontinued_on: Annotated[date | None, Meta(description="Last day on sale.")]
+    external_ids: Annotated[list[ExternalName], Meta(description="What sources call it; accepted wherever product_id is.")]
 
 
 class ProductAnswer(Product, frozen=True):
     """A product, and where that was read."""
 
     metadata: Metadata
+
+
+class Category(Struct, frozen=True):
+    """A category that occurs in the data."""
+
+    category_id: int
+    category_name: Annotated[str, Meta(description="Use it as `category` in /analytics and /dimensions/products.")]
+    row_count: Annotated[int, Meta(description="Store-product-day records. [records]")]
+    products: Annotated[int, Meta(description="Products in it.")]
+    first_seen: Annotated[date | None, Meta(description="First day of sales; null where it never sold.")]
 
 
 @get("/dimensions/stores", operation_id="list_stores", tags=["dimensions"])
@@ -63,26 +93,28 @@ async def list_stores(
     search: Search = None,
     sort_by: Annotated[Literal["code", "name", "region"], QueryParameter(description="Field to sort by.")] = "code",
     sort_order: FromQuery[Order] = "asc",
+    as_of: AsOf = None,
 ) -> Listed[Store]:
     """Stores, filtered and sorted. Use an id or code of it as store_id in /analytics and /items."""
     found = [
         each
-        for each in snapshot_stores(lease)
+        for each in await _stores(lease, as_of)
         if (region is None or each.region == region)
         and (store_type is None or each.store_type == store_type)
         and _matches(search, each.code, each.name)
     ]
     found.sort(key=lambda each: each.code)
     found.sort(key=lambda each: getattr(each, sort_by) or "", reverse=sort_order == "desc")
-    return page_of(found, page, page_size, metadata(lease, "catalogue"))
+    shown = page_of(found, page, page_size, None)
+    return Listed([_store(each) for each in shown.items], page, page_size, shown.total, metadata(lease, "catalogue"))
 
 
 @get("/dimensions/stores/{store:str}", operation_id="get_store", tags=["dimensions"])
-async def get_store(lease: NamedDependency[Snapshot], store: FromPath[str]) -> StoreAnswer:
-    """One store, by code or id."""
+async def get_store(lease: NamedDependency[Snapshot], store: FromPath[str], as_of: AsOf = None) -> StoreAnswer:
+    """One store, by code, id or external id."""
     wanted = store_of(lease, store)
-    found = next(each for each in snapshot_stores(lease) if each.id == wanted)
-    return StoreAnswer(**asdict(found), metadata=metadata(lease, "catalogue"))
+    found = _only((each for each in await _stores(lease, as_of) if each.store_id == wanted), f"Store {store}", as_of)
+    return StoreAnswer(**asdict(_store(found)), metadata=metadata(lease, "catalogue"))
 
 
 @get("/dimensions/products", operation_id="list_products", tags=["dimensions"])
@@ -96,56 +128,72 @@ async def list_products(
     search: Search = None,
     sort_by: Annotated[Literal["sku", "name", "category", "base_price"], QueryParameter(description="Field to sort by.")] = "sku",
     sort_order: FromQuery[Order] = "asc",
+    as_of: AsOf = None,
 ) -> Listed[Product]:
     """Products, filtered and sorted. Use an id or SKU of it as product_id in /analytics, or in /items/{id}."""
     found = [
         each
-        for each in snapshot_products(lease)
+        for each in await _products(lease, as_of)
         if (category is None or each.category == category)
         and (department is None or each.department == department)
         and (brand is None or each.brand == brand)
         and _matches(search, each.sku, each.name)
     ]
     found.sort(key=lambda each: each.sku)
-    smallest = 0.0 if sort_by == "base_price" else ""
+    smallest = Decimal(0) if sort_by == "base_price" else ""
     found.sort(key=lambda each: getattr(each, sort_by) or smallest, reverse=sort_order == "desc")
-    return page_of(found, page, page_size, metadata(lease, "catalogue"))
+    shown = page_of(found, page, page_size, None)
+    return Listed([_product(lease, each) for each in shown.items], page, page_size, shown.total, metadata(lease, "catalogue"))
 
 
 @get("/dimensions/products/{product:str}", operation_id="get_product", tags=["dimensions"])
-async def get_product(lease: NamedDependency[Snapshot], product: FromPath[str]) -> ProductAnswer:
-    """One product, by SKU or id."""
+async def get_product(lease: NamedDependency[Snapshot], product: FromPath[str], as_of: AsOf = None) -> ProductAnswer:
+    """One product, by SKU, id or external id, with what other systems call it."""
     wanted = product_of(lease, product)
-    found = next(each for each in snapshot_products(lease) if each.id == wanted)
-    return ProductAnswer(**asdict(found), metadata=metadata(lease, "catalogue"))
+    found = _only((each for each in await _products(lease, as_of) if each.product_id == wanted), f"Product {product}", as_of)
+    return ProductAnswer(**asdict(_product(lease, found)), metadata=metadata(lease, "catalogue"))
 
 
-def snapshot_stores(snapshot: Snapshot) -> list[Store]:
-    """The stores of a snapshot as they are told."""
-    rows: list[DimStore] = snapshot.stores
-    return [Store(each.store_id, each.code, each.name, each.region, each.city, each.store_type) for each in rows]
+@get("/dimensions/categories", operation_id="list_categories", tags=["dimensions"])
+async def list_categories(lease: NamedDependency[Snapshot], page: Page = 1, page_size: PageSize = 20) -> Listed[Category]:
+    """The categories that occur in the data, by name, with their products and since when they sell."""
+    rows, total = await lease.page("catalogue", "dim_category", {}, order="category", page=page, page_size=page_size)
+    found = [Category(row["category_id"], row["category"], row["row_count"], row["products"], row["first_seen"]) for row in rows]
+    return Listed(found, page, page_size, total, metadata(lease, "catalogue"))
 
 
-def snapshot_products(snapshot: Snapshot) -> list[Product]:
-    """The products of a snapshot as they are told."""
-    rows: list[DimProduct] = snapshot.products
-    return [
-        Product(
-            each.product_id,
-            each.sku,
-            each.name,
-            each.category,
-            each.department,
-            each.brand,
-            _money(each.base_price),
-            _money(each.base_cost),
-        )
-        for each in rows
-    ]
+async def _stores(lease: Snapshot, as_of: date | None) -> list[DimStore]:
+    return lease.stores if as_of is None else await _versions(lease, "hist_store", as_of, DimStore)
 
 
-def _money(value: Decimal | None) -> float | None:
-    return None if value is None else float(value)
+async def _products(lease: Snapshot, as_of: date | None) -> list[DimProduct]:
+    return lease.products if as_of is None else await _versions(lease, "hist_product", as_of, DimProduct)
+
+
+def _store(row: DimStore) -> Store:
+    return Store(*_values(row))
+
+
+def _product(lease: Snapshot, row: DimProduct) -> Product:
+    names = [ExternalName(each.source, each.external_id) for each in lease.product_ids.get(row.product_id, ())]
+    return Product(*[*_values(row), names])
+
+
+async def _versions(lease: Snapshot, table: str, as_of: date, shape: type[T]) -> list[T]:
+    """What held on a day: each store or product has at most one version then."""
+    where = "(valid_from IS NULL OR valid_from <= ?) AND (valid_to IS NULL OR valid_to >= ?)"
+    rows = await lease.rows("catalogue", table, where, [as_of, as_of])
+    return [shape(**{name: row[name] for name in shape.__struct_fields__}) for row in rows]  # type: ignore[attr-defined]
+
+
+def _only(found: Iterable[T], what: str, as_of: date | None) -> T:
+    for each in found:
+        return each
+    raise NotFound(f"{what} is known, but had no attributes yet on {as_of}; leave as_of out for those of today.")
+
+
+def _values(row: Struct) -> list[Any]:
+    return [float(value) if isinstance(value, Decimal) else value for value in astuple(row)]
 
 
 def _matches(search: str | None, *texts: str) -> bool:

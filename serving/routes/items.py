@@ -35,7 +35,7 @@ class ItemPoint(Struct, frozen=True):
     q50: Annotated[float | None, Meta(description="Null for more than one store: quantiles do not add up. [units]")]
     q90: Annotated[float | None, Meta(description="Null for more than one store: quantiles do not add up. [units]")]
     actual: Annotated[int | None, Meta(description="Units sold; null after the last day of sales. [units]")]
-    unconstrained: Annotated[float | None, Meta(description="Demand had stock not run out; null where not estimated. [units]")]
+    unconstrained: Annotated[float | None, Meta(description="Demand had stock not run out; null on days with stock. [units]")]
     source: Annotated[str | None, Meta(description="forecast (days ahead) or backtest (as of a past cutoff).")]
     model_version: Annotated[str | None, Meta(description="run_id, where one model is behind the day's forecast.")]
     generated_at: datetime | None
@@ -86,7 +86,9 @@ async def get_item_timeseries(
     bounds = day_bounds(start, end)
     measures = [each.name for each in lease.manifest.measures]
     sold = (await sums(lease, filters, bounds)).values[0]
-    forecasts = await _forecasts(lease, product, start, end, store_of(lease, store_id) if store_id else None)
+    store = store_of(lease, store_id) if store_id else None
+    forecasts = await _forecasts(lease, product, start, end, store)
+    lost = await _lost(lease, product, start, end, store)
     generated_at = lease.manifest.parts["forecasts"].made_at if "forecasts" in lease.manifest.parts else None
     versions = {version for *_, version in forecasts.values() if version}
     request.scope["state"]["model_version"] = ",".join(sorted(versions)) or None
@@ -99,7 +101,8 @@ async def get_item_timeseries(
         actual = int(sold[n, measures.index("units")]) if is_known else None
         yhat, q10, q50, q90, source, version = found or (None, None, None, None, None, None)
         at = generated_at if found else None
-        points.append(ItemPoint(day, _units(yhat), _units(q10), _units(q50), _units(q90), actual, None, source, version, at))
+        wanted = _units(actual + lost[day]) if actual is not None and day in lost else None
+        points.append(ItemPoint(day, _units(yhat), _units(q10), _units(q50), _units(q90), actual, wanted, source, version, at))
     only = versions.pop() if len(versions) == 1 else None
     return ItemAnswer(product, sku, points, metadata(lease, "forecasts", model_version=only))
 
@@ -120,6 +123,18 @@ async def _forecasts(lease: Snapshot, product: int, start: date, end: date, stor
         day: (yhat, *((low, middle, high) if count == 1 else (None, None, None)), source, version if kinds == 1 else None)
         for day, yhat, low, middle, high, source, version, count, kinds in rows
     }
+
+
+async def _lost(lease: Snapshot, product: int, start: date, end: date, store: int | None) -> dict[date, float]:
+    """Units that were wanted and not sold, of the days on which a store was out of stock."""
+    if "stock" not in lease.manifest.parts:
+        return {}
+    rows = await lease.query(
+        "SELECT date, sum(unconstrained - sold) FROM stock.demand_unconstrained "
+        "WHERE product_id = ? AND date BETWEEN ? AND ? AND (?::BIGINT IS NULL OR store_id = ?) GROUP BY date",
+        [product, start, end, store, store],
+    )
+    return dict(rows)
 
 
 def _units(value: float | None) -> float | None:

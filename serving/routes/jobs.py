@@ -1,6 +1,7 @@
 """What is being made, and make it again."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from litestar import Request, Response, delete, get, post
@@ -8,11 +9,17 @@ from litestar.datastructures import State
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
-from assets_config.contract.jobs import JOB_TYPES, UnknownAssets, selection
+from assets_config.contract.jobs import JOB_TYPES, SeedParams, UnknownAssets, selection
 from assets_config.contract.names import JobOrigin, JobStatus, Role
+from assets_config.contract.seeds import PRESETS, Seed
 from serving.jobs import Job, Jobs, filtered
-from serving.problems import FieldError, Validation, invalid
+from serving.problems import FieldError, Validation, invalid, said_of
 from serving.reply import Listed, Page, PageSize, page_of
+
+T = TypeVar("T", bound=Struct)
+IdempotencyKey = Annotated[
+    str | None, HeaderParameter(name="Idempotency-Key", max_length=200, description="Same key and body: same job.")
+]
 
 
 class JobRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,15 +50,10 @@ async def create_job(
     request: Request,  # type: ignore[type-arg]
     state: State,
     data: JSONBody[JobRequest],
-    idempotency_key: Annotated[
-        str | None, HeaderParameter(name="Idempotency-Key", max_length=200, description="Same key and body: same job.")
-    ] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[Job]:
     """Start a job. Follow it at the Location that is answered; a GET serves what it published from its end on."""
-    params = read_params(data)
-    jobs: Jobs = state.jobs
-    job = await jobs.create(data.job_type, params, request_id=request.scope["state"]["request_id"], idempotency_key=idempotency_key)
-    return Response(job, status_code=202, headers={"Location": f"/api/v1/jobs/{job.job_id}"})
+    return await start(request, state, data.job_type, read_params(data), idempotency_key)
 
 
 @get("/jobs", operation_id="list_jobs", tags=["jobs"])
@@ -88,17 +90,44 @@ async def cancel_job(state: State, job_id: FromPath[str]) -> Job:
     return await jobs.cancel(job_id)
 
 
+async def start(request: Request[Any, Any, Any], state: State, job_type: str, params: Struct, key: str | None) -> Response[Job]:
+    """Launch a job and answer 202 with its Location."""
+    jobs: Jobs = state.jobs
+    job = await jobs.create(job_type, params, request_id=request.scope["state"]["request_id"], idempotency_key=key)
+    return Response(job, status_code=202, headers={"Location": f"/api/v1/jobs/{job.job_id}"})
+
+
 def read_params(data: JobRequest) -> Struct:
     """The parameters of a job, typed. Raises Validation, naming the field, before any job exists."""
     if data.job_type not in JOB_TYPES:
         raise invalid("job_type", data.job_type, f"use one of {', '.join(JOB_TYPES)}")
+    params = typed(JOB_TYPES[data.job_type].params, data.params, "params.")
     try:
-        params = msgspec.convert(data.params, JOB_TYPES[data.job_type].params)
-        selection(params)
-    except msgspec.ValidationError as error:
-        field = str(error).partition("at `$.")[2].rstrip("`")
-        raise invalid(f"params.{field}".rstrip("."), data.params, str(error)) from error
+        selection(data.job_type, params)
     except UnknownAssets as error:
         said = [FieldError(f"params.assets[{n}]", text, "unknown_asset", "no asset or stage") for n, text in error.entries]
         raise Validation(f"Unknown assets: {error}; GET /api/v1/jobs/types says what there is.", errors=said) from error
     return params
+
+
+def typed(shape: type[T], given: Mapping[str, Any], prefix: str = "") -> T:
+    """What was given as the parameters of a job. Raises Validation; the fields it names begin with `prefix`."""
+    try:
+        params = msgspec.convert(given, shape)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$")
+        field, value, code, text = said_of(message, path.strip(".`"), shape)
+        raise invalid((prefix + field).rstrip("."), value, text, code=code) from error
+    if isinstance(params, SeedParams):
+        check_seed(params, prefix)
+    return params
+
+
+def check_seed(params: SeedParams, prefix: str = "") -> Seed:
+    """What the generator will be asked for. Raises Validation."""
+    if params.scenario not in PRESETS:
+        raise invalid(f"{prefix}scenario", params.scenario[:60], f"use one of {', '.join(PRESETS)}")
+    try:
+        return params.resolved()
+    except ValueError as error:
+        raise invalid(f"{prefix}start_date", params.start_date, str(error)) from error

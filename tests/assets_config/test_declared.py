@@ -12,7 +12,7 @@ from assets_config.declared import DeclarationError, load_declarations
 def test_the_shipped_declarations_load() -> None:
     declared = load_declarations()
 
-    assert {"demo_minimal", "csv", "m5", "m5_sample", "serving_bench"} <= set(declared.sources)
+    assert {"demo_minimal", "csv", "m5", "m5_sample", "m5_wide", "serving_bench"} <= set(declared.sources)
     assert list(declared.models) == ["naive", "seasonal_naive", "moving_average", "xgboost"]
 
 
@@ -25,6 +25,9 @@ def test_an_overlay_adds_and_replaces_by_name(tmp_path: Path) -> None:
     assert list(models)[-1] == "mine"
 
 
+FILES = "sources:\n  - {{name: a, kind: files, about: x, tables: {{{}}}}}\n"
+
+
 @pytest.mark.parametrize(
     ("file", "text", "said"),
     [
@@ -33,6 +36,26 @@ def test_an_overlay_adds_and_replaces_by_name(tmp_path: Path) -> None:
         ("sources.yaml", "sources:\n  - {name: a, kind: generator, about: x, store: 5}\n", ["entry a", "store"]),
         ("sources.yaml", "sources:\n  - {name: a, kind: generator, about: x, stores: many}\n", ["entry a", "stores"]),
         ("sources.yaml", "sources: [", ["sources.yaml", "YAML"]),
+        ("sources.yaml", FILES.format("sales-daily: {}"), ["sources.yaml", "entry a", "file", "tables"]),
+        ("sources.yaml", FILES.format("sales: {file: x}"), ["entry a", "tables", "no kind is called sales", "sales-daily, "]),
+        ("sources.yaml", FILES.format("stores: {file: x, columns: {key: id}}"),
+         ["entry a", "tables.stores.columns", "key is none of ours", "external_id"]),
+        ("sources.yaml", FILES.format("stores: {file: x, columns: {code: {column: id, value: A}}}"),
+         ["entry a", "tables.stores.columns.code", "not both"]),
+        ("sources.yaml", FILES.format("stores: {file: x, columns: {code: {colum: id}}}"), ["entry a", "colum", "columns"]),
+        ("sources.yaml", FILES.format("inventory: {file: x, weekly: {}}"), ["tables.inventory.weekly", "sales-daily only"]),
+        ("sources.yaml", FILES.format("returns: {file: x, negative: return}"), ["tables.returns.negative", "sales-daily only"]),
+        ("sources.yaml", FILES.format("returns: {file: x, cancelled: {column: a, prefix: C}}"), ["tables.returns.cancelled"]),
+        ("sources.yaml", FILES.format("sales-daily: {file: x, weekly: {shares: [1, 1]}}"), ["entry a", "weekly.shares", "length"]),
+        ("sources.yaml", FILES.format("sales-daily: {file: x, weekly: {shares: [0, 0, 0, 0, 0, 0, 0]}}"),
+         ["entry a", "tables.sales-daily.weekly.shares", "sum to 0"]),
+        ("sources.yaml", FILES.format("sales-daily: {file: x, weekly: {shares: [-1, 9, 0, 0, 0, 0, 0]}}"), ["negative"]),
+        ("sources.yaml", FILES.format("sales-daily: {file: x, repeated: first}"), ["entry a", "first", "repeated"]),
+        ("sources.yaml", FILES.format("sales-daily: {file: x, encoding: ascii}"), ["entry a", "ascii", "encoding"]),
+        ("sources.yaml", FILES.format("sales-daily: {file: x, delimiter: tab}"), ["entry a", "delimiter"]),
+        ("sources.yaml", FILES.format("sales-daily: {file: x, skip: {no code: a = 1}}"), ["entry a", "skip", "A-Z"]),
+        ("sources.yaml", FILES.format("sales-daily: {file: x, columns: {quantity: {times: 0}}}"), ["entry a", "times", "> 0"]),
+        ("sources.yaml", FILES.format("sales-daily: {file: x, wide: {columns: d_*}}"), ["entry a", "wide", "name"]),
         ("models.yaml", "models:\n  - {type: naive, parms: {}}\n", ["models.yaml", "entry naive", "parms"]),
         ("models.yaml", "evaluation: {horizon: 400}\n", ["models.yaml", "horizon"]),
         ("kpis.yaml", KPI := "kpis:\n  - {name: k, expression: revenue / baskets, unit: money, direction: up, meaning: m}\n",
@@ -71,3 +94,11 @@ def test_anything_but_arithmetic_is_refused(text: str) -> None:
 
 def test_names_come_in_order_of_use() -> None:
     assert names("revenue / (units + revenue)") == ["revenue", "units"]
+
+
+def test_a_time_zone_that_does_not_exist_is_told(tmp_path: Path) -> None:
+    table = "{file: x, columns: {date: {zone: Mars/Olympus}}}"
+    (tmp_path / "sources.yaml").write_text(f"sources: [{{name: a, kind: files, about: x, tables: {{sales-daily: {table}}}}}]\n")
+
+    with pytest.raises(DeclarationError, match=r"entry a: tables\.sales-daily\.columns\.date: no time zone is called Mars/Olympus"):
+        load_declarations(tmp_path)

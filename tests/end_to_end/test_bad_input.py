@@ -7,7 +7,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-GOOD = "store,product,date,quantity,unit_price\n" + "".join(
+from pipelines.warehouse import Warehouse
+
+GOOD = "store_code,sku,date,quantity,unit_price\n" + "".join(
     f"{store},{product},2024-01-{day:02},{day},2.50\n" for store in "AB" for product in "xy" for day in range(1, 31)
 )
 STAGES = ["sources", "core", "kpis", "publish"]
@@ -19,7 +21,7 @@ def materialize(root: Path, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def table(root: Path, key: str) -> pl.DataFrame:
-    return pl.read_parquet(root / "warehouse" / key / "data.parquet")
+    return Warehouse(root).read(key)
 
 
 @pytest.fixture(scope="module")
@@ -33,26 +35,27 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("name", "content", "said"),
     [
-        (b"", ["sales.csv", "is empty"]),
-        (b"store,product,date,quantity,unit_price\n", ["sales.csv", "has no rows"]),
-        (b"store,product,day,quantity,unit_price\nA,x,2024-01-01,1,2\n", ["sales.csv", "no column date", "day"]),
-        (b"store,product,date,quantity,unit_price\nA,x,2024-01-01,many,2\n", ["sales.csv", "row 1", "quantity", "many"]),
-        (b"store,product,date,quantity,unit_price\nA,x,2024-01-01,-1,2\n", ["sales.csv", "row 1", "NEGATIVE_QUANTITY"]),
+        ("sales.csv", b"", ["sales.csv", "is empty"]),
+        ("stores.csv", b"code,opened_on\nA,yesterday\n", ["stores.csv", "row 1", "INVALID_TYPE in opened_on", "'yesterday'"]),
     ],
 )
-def test_a_hopeless_file_is_a_clear_error_and_replaces_nothing(content: bytes, said: list[str], loaded: tuple[Path, Path]) -> None:
+def test_a_hopeless_file_is_a_clear_error_and_replaces_nothing(
+    name: str, content: bytes, said: list[str], loaded: tuple[Path, Path]
+) -> None:
     root, folder = loaded
-    tables = [root / "warehouse" / key / "data.parquet" for key in ("core/sales_daily", "kpis/kpi_daily")]
-    before = [path.read_bytes() for path in [*tables, root / "published/current.json"]]
-    (folder / "sales.csv").write_bytes(content)
+    (folder / "sales.csv").write_text(GOOD)
+    kept = [path for key in ("core/sales_daily", "core/ingest_batch", "kpis/kpi_daily") for path in Warehouse(root).files(key)]
+    before = {path: path.read_bytes() for path in [*kept, root / "published/current.json"]}
+    (folder / name).write_bytes(content)
 
     done = materialize(root, folder)
 
     assert done.returncode == 1
     assert all(piece in " ".join(done.stderr.split()) for piece in said), done.stderr
-    assert [path.read_bytes() for path in [*tables, root / "published/current.json"]] == before
+    assert "Traceback" not in done.stderr
+    assert {path: path.read_bytes() for path in before} == before
 
 
 def test_bad_rows_are_kept_with_a_code_and_the_rest_is_loaded(tmp_path: Path) -> None:
@@ -60,11 +63,11 @@ def test_bad_rows_are_kept_with_a_code_and_the_rest_is_loaded(tmp_path: Path) ->
     folder.mkdir()
     (folder / "stores.csv").write_text("code,region\nA,North\nB,South\n")
     bad = [
-        "A,x,2024-01-01,abc,2.50",  # row 121
+        "A,x,2024-01-01,abc,2.50",  # row_index 120
         "A,x,2024-02-01,1.5,2.50",
         "A,x,2024-02-02,-4,2.50",
         "C,x,2024-02-03,4,2.50",
-        "A,x,2024-01-05,9,2.50",  # the same store, product and day as row 5
+        "A,x,2024-01-05,9,2.50",  # the same store, product and day as the fifth row
         "A,x",
         ",x,2024-02-04,4,2.50",
     ]
@@ -73,38 +76,33 @@ def test_bad_rows_are_kept_with_a_code_and_the_rest_is_loaded(tmp_path: Path) ->
     done = materialize(tmp_path / "data", folder)
 
     assert done.returncode == 0, done.stderr
-    sources, core = (table(tmp_path / "data", key) for key in ("sources/raw_sales_rejects", "core/sales_daily_rejects"))
-    assert sorted(sources.select("row", "code").rows()) == [
+    assert table(tmp_path / "data", "core/ingest_reject").sort("row_index").select("row_index", "code").rows() == [
+        (120, "INVALID_TYPE"),
         (121, "INVALID_TYPE"),
-        (122, "INVALID_TYPE"),
-        (126, "MALFORMED_LINE"),
-        (127, "MISSING_VALUE"),
+        (122, "NEGATIVE_QUANTITY"),
+        (123, "UNKNOWN_STORE"),
+        (125, "MALFORMED_LINE"),
+        (126, "MISSING_VALUE"),
     ]
-    assert sorted(core.select("row", "code").rows()) == [
-        (5, "DUPLICATE_GRAIN"),
-        (123, "NEGATIVE_QUANTITY"),
-        (124, "UNKNOWN_STORE"),
+    batches = table(tmp_path / "data", "core/ingest_batch").sort("kind")
+    assert batches.select("kind", "state", "lines", "loaded", "rejected", "merged", "skipped").rows() == [
+        ("sales-daily", "partially_loaded", 127, 120, 6, 1, 0),
+        ("stores", "loaded", 2, 2, 0, 0, 0),
     ]
-    assert table(tmp_path / "data", "core/sales_daily").height + sources.height + core.height == 120 + len(bad)
+    assert table(tmp_path / "data", "core/sales_daily").height == 120
 
 
-def test_a_truncated_parquet_names_the_file(tmp_path: Path) -> None:
-    folder, mine = tmp_path / "files", tmp_path / "mine"
+def test_sales_of_unknown_stores_alone_are_an_error(tmp_path: Path) -> None:
+    folder = tmp_path / "files"
     folder.mkdir()
-    mine.mkdir()
-    (mine / "sources.yaml").write_text("sources:\n  - {name: parquet, kind: files, about: a test, sales: {file: sales.parquet}}\n")
-    pl.read_csv(GOOD.encode()).write_parquet(folder / "sales.parquet")
-    whole = (folder / "sales.parquet").read_bytes()
-    (folder / "sales.parquet").write_bytes(whole[: len(whole) // 2])
+    (folder / "stores.csv").write_text("code\nC\n")
+    (folder / "sales.csv").write_text(GOOD)
 
-    command = ["-m", "demandgraph", "--data", tmp_path / "data", "materialize", "--source", "parquet", "--path", folder]
-    done = subprocess.run(
-        [sys.executable, *command], capture_output=True, text=True, timeout=100, env={"DEMANDGRAPH_CONFIG": str(mine)}
-    )
+    done = materialize(tmp_path / "data", folder)
 
     assert done.returncode == 1
-    assert "sales.parquet" in done.stderr
-    assert "cannot be read" in " ".join(done.stderr.split())
+    assert "not one sales line is usable: {'UNKNOWN_STORE': 120}" in " ".join(done.stderr.split())
+    assert not (tmp_path / "data/published/current.json").exists()
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,68 @@ def test_a_job_can_be_cancelled_until_it_has_ended(up: Running) -> None:
     assert httpx.delete(f"{up.api}/api/v1/jobs/{'0' * 32}", timeout=30).status_code == 404
 
 
+def test_posted_rows_are_served_and_bad_ones_told(up: Running) -> None:
+    rows = "date,store_code,sku,quantity,unit_price\n2025-01-01,S001,SKU-0001,5,2.00\n2025-01-01,S999,SKU-0001,7,2.00\n"
+    posted = httpx.post(f"{up.api}/api/v1/ingest/sales-daily", content=rows, headers={"Content-Type": "text/csv"}, timeout=30)
+    assert posted.status_code == 202, posted.text
+    assert finished(up, posted.headers["Location"])["status"] == "completed"
+
+    batch_url = f"{up.api}/api/v1/ingest/batches/{posted.json()['batch_id']}"
+    batch, rejects = httpx.get(batch_url).json(), httpx.get(f"{batch_url}/rejects").json()["items"]
+    assert (batch["state"], batch["lines"], batch["loaded"], batch["rejected"]) == ("partially_loaded", 2, 1, 1)
+    assert [(reject["row_index"], reject["code"], reject["value"]) for reject in rejects] == [(1, "UNKNOWN_STORE", "S999")]
+    assert new_year(up)["total_units"] == 5
+
+    shop = {"records": [{"code": "S999", "external_id": "77", "name": "New shop"}]}
+    told = httpx.post(f"{up.api}/api/v1/ingest/stores", json=shop, timeout=30)
+    assert finished(up, told.headers["Location"])["status"] == "completed"
+    assert httpx.get(batch_url).json()["state"] == "loaded"
+    assert new_year(up)["total_units"] == 12
+    [known] = httpx.get(f"{up.api}/api/v1/ingest/external-ids").json()["items"]
+    assert (known["external_id"], known["code"]) == ("77", "S999")
+
+    replay = httpx.post(f"{batch_url}/replay", timeout=30)
+    assert finished(up, replay.headers["Location"])["status"] == "completed"
+    assert httpx.get(batch_url).json()["state"] == "replayed"
+    assert new_year(up)["total_units"] == 12
+    states = [event["state"] for event in httpx.get(f"{up.api}/api/v1/ingest/audit?batch_id={batch['batch_id']}").json()["items"]]
+    assert states == ["received", "validating", "partially_loaded", "loaded", "validating", "replayed"]
+
+
+def test_a_file_in_the_inbox_is_served(up: Running) -> None:
+    folder = up.data / "landing/inbox/promotions"
+    folder.mkdir(parents=True)
+    header = "sku,name,start_date,end_date,discount_pct"
+    deals = ["SKU-0001,Deal,2025-01-02,2025-01-03,0.1", "SKU-0001,Deal,2025-01-09,2025-01-03,0.1"]
+    (folder / "deals.csv").write_text("\n".join([header, *deals]))
+
+    deadline = time.monotonic() + 90
+    while not (found := httpx.get(f"{up.api}/api/v1/ingest/batches?kind=promotions").json()["items"]):
+        assert time.monotonic() < deadline
+        time.sleep(1)
+
+    [batch] = found
+    assert (batch["state"], batch["loaded"], batch["reasons"]) == ("partially_loaded", 1, {"INVALID_RANGE": 1})
+    assert list(folder.iterdir()) == []
+    origins = [job["origin"] for job in httpx.get(f"{up.api}/api/v1/jobs?job_type=ingest").json()["items"]]
+    assert "sensor" in origins
+
+
+def test_generated_days_are_appended_and_taken_out_again(up: Running) -> None:
+    wrong = httpx.post(f"{up.api}/api/v1/seeder/append", json={"start_date": "2026-01-01", "end_date": "2026-01-07"}, timeout=30)
+    job = finished(up, wrong.headers["Location"])
+    assert (job["status"], job["error_type"]) == ("failed", "SourceError")
+    assert "append from 2025-01-01 on" in str(job["error_message"])
+
+    added = httpx.post(f"{up.api}/api/v1/seeder/append", json={"start_date": "2025-01-01", "end_date": "2025-01-07"}, timeout=30)
+    assert finished(up, added.headers["Location"])["status"] == "completed"
+    assert new_year(up)["total_units"] > 12
+
+    gone = httpx.delete(f"{up.api}/api/v1/seeder/data?scope=facts&confirm=true", timeout=30)
+    assert finished(up, gone.headers["Location"])["status"] == "completed"
+    assert new_year(up)["total_units"] == 12
+
+
 def test_runs_of_the_command_line_are_jobs_too(up: Running) -> None:
     body = httpx.get(f"{up.api}/api/v1/jobs", params={"origin": "cli"}, timeout=30).json()
 
@@ -163,6 +225,13 @@ def contains(whole: object, part: object, *, exact: bool) -> bool:
     if isinstance(whole, float) and isinstance(part, int | float) and not exact:
         return True
     return whole == part
+
+
+def new_year(up: Running) -> dict[str, float]:
+    """The KPIs of 1 January 2025, the day after the demo's last."""
+    url = f"{up.api}/api/v1/analytics/kpis?start_date=2025-01-01&end_date=2025-01-01"
+    metrics: dict[str, float] = httpx.get(url).json()["metrics"]
+    return metrics
 
 
 def served(up: Running) -> str:

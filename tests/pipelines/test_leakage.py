@@ -30,6 +30,7 @@ def panel_of(y: np.ndarray) -> Panel:
         y=y.astype(np.float32),
         price=np.full(y.shape, 2.0, dtype=np.float32),
         holiday=np.zeros(days + 90, dtype=bool),
+        state=np.zeros(y.shape, dtype=np.int8),
     )
 
 
@@ -44,7 +45,7 @@ def panel() -> Panel:
 def spoiled(panel: Panel, cutoff: int) -> Panel:
     y, price = panel.y.copy(), panel.price.copy()
     y[:, cutoff:], price[:, cutoff:] = 1e9, 1e9
-    return Panel(panel.first_day, panel.store_id, panel.product_id, panel.groups, y, price, panel.holiday)
+    return Panel(panel.first_day, panel.store_id, panel.product_id, panel.groups, y, price, panel.holiday, panel.state)
 
 
 def test_no_feature_sees_past_the_cutoff(panel: Panel) -> None:

@@ -2,6 +2,8 @@
 
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from io import BytesIO
 from pathlib import Path
 
 import duckdb
@@ -10,19 +12,18 @@ import pytest
 from litestar.testing import TestClient
 
 from assets_config.contract.manifest import Manifest
-from assets_config.declared import Generator, load_declarations
-from pipelines.core.calendar import dim_calendar
-from pipelines.core.dimensions import dim_product, dim_store
-from pipelines.core.sales import write_sales
+from assets_config.contract.seeds import Seed
+from assets_config.declared import load_declarations
 from pipelines.kpis.cubes import write_cubes
 from pipelines.kpis.measures import write_kpi_daily
 from pipelines.publish.snapshot import publish
-from pipelines.sources.load import load
-from pipelines.warehouse import Origin, Warehouse
+from pipelines.sources.synthetic.generator import generate
+from pipelines.warehouse import Warehouse
 from serving.app import create_asgi
 from serving.settings import Settings
+from tests.plant import Plant
 
-KNOBS = Generator(name="tiny", about="for tests", stores=4, products=12, days=120)
+SEED = Seed(stores=4, products=12, start=date(2024, 9, 3), end=date(2024, 12, 31))
 GRAINS = [[], ["store"], ["product"], ["category"], ["region"], ["store", "category"]]
 
 
@@ -39,24 +40,23 @@ def publish_made(root: Path) -> Manifest:
 
 
 def make_tiny(root: Path, *, scale: int = 1, grains: list[list[str]] | None = None) -> None:
-    """Fill the warehouse with the tiny source's core tables, KPIs and cubes."""
-    warehouse, declared, origin = Warehouse(root), load_declarations(), Origin("tiny", None)
-    warehouse.set_origin(origin)
+    """Fill the warehouse with a small generated chain's core tables, KPIs and cubes; store S004 has no region."""
+    plant, declared = Plant(root), load_declarations()
+    warehouse, found = plant.warehouse, {piece.table: [] for piece in generate(SEED)}
+    for piece in generate(SEED):
+        found[piece.table].append(piece.frame)
+    stores = pl.concat(found["stores"])
+    found["stores"] = [stores.with_columns(region=pl.when(pl.col("code") == "S004").then(None).otherwise(pl.col("region")))]
+    for table in ("stores", "products", "holidays", "prices", "promotions", "inventory", "sales-daily"):
+        frame = pl.concat(found[table])
+        if table == "sales-daily":
+            frame = frame.with_columns(pl.col("quantity") * scale, (pl.col("total_amount") * scale).cast(pl.Decimal(18, 2)))
+        content = BytesIO()
+        frame.write_parquet(content)
+        plant.post(table, content.getvalue(), name=f"{table}.parquet", at=datetime.now(UTC))
+    plant.run()
     with duckdb.connect() as connection:
-        for table in ("raw_stores", "raw_products", "raw_calendar", "raw_sales"):
-            load(warehouse, KNOBS, origin, table, connection)
-    raw = warehouse.read("sources/raw_sales")
-    if scale != 1:
-        raw = raw.with_columns(pl.col("quantity") * scale, (pl.col("total_amount") * scale).cast(pl.Decimal(18, 2)))
-        warehouse.write("sources/raw_sales", raw)
-    stores, products = warehouse.read("sources/raw_stores"), warehouse.read("sources/raw_products")
-    stores = stores.with_columns(region=pl.when(pl.col("code") == "S004").then(None).otherwise(pl.col("region")))
-    warehouse.write("core/dim_store", dim_store(stores, raw["store"], None))
-    warehouse.write("core/dim_product", dim_product(products, raw["product"], None))
-    with duckdb.connect() as connection:
-        write_sales(warehouse, connection)
-        holidays = warehouse.read("sources/raw_calendar")
-        warehouse.write("core/dim_calendar", dim_calendar(raw["date"].min(), raw["date"].max(), holidays))
+        plant.finish(connection)
         write_kpi_daily(warehouse, declared.measures, connection)
         write_cubes(warehouse, declared.published_measures(), GRAINS if grains is None else grains, connection)
 

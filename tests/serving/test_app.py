@@ -30,6 +30,16 @@ ITEMS = "/api/v1/items/SKU-0001/timeseries"
         "/api/v1/items?search=sku",
         f"{ITEMS}?start=2024-12-01&end=2024-12-31&store_id=S001",
         "/api/v1/forecasts/summary?start=2024-12-01&end=2024-12-31&item_ids=SKU-0001,2",
+        "/api/v1/dimensions/categories",
+        "/api/v1/dimensions/stores?as_of=2024-12-01",
+        "/api/v1/dimensions/products/1/supply",
+        "/api/v1/inventory/SKU-0001/history",
+        "/api/v1/ingest/kinds",
+        "/api/v1/ingest/batches",
+        "/api/v1/ingest/audit",
+        "/api/v1/ingest/external-ids",
+        "/api/v1/seeder/scenarios",
+        "/api/v1/seeder/status",
         "/api/v1/registry/runs",
         "/api/v1/backtests",
         "/api/v1/jobs/types",
@@ -79,7 +89,11 @@ def test_every_error_is_a_problem(method: str, path: str, status: int, code: str
         ({"job_type": "train_all"}, "job_type"),
         ({"job_type": "materialize", "params": {"assets": ["core/nothing"]}}, "params.assets[0]"),
         ({"job_type": "materialize", "params": {"assets": "core"}}, "params.assets"),
-        ({"job_type": "refresh", "params": {"force": True}}, "params"),
+        ({"job_type": "refresh", "params": {"force": True}}, "params.force"),
+        ({"job_type": "ingest"}, "params"),
+        ({"job_type": "ingest", "params": {"batch_id": "../x"}}, "params.batch_id"),
+        ({"job_type": "seed_delete", "params": {"confirm": False}}, "params.confirm"),
+        ({"job_type": "refresh", "parameters": {}}, "parameters"),
     ],
 )
 def test_wrong_parameters_are_refused_before_a_job_exists(body: dict[str, Any], field: str, client: TestClient) -> None:
@@ -89,11 +103,20 @@ def test_wrong_parameters_are_refused_before_a_job_exists(body: dict[str, Any], 
     assert answer.json()["errors"][0]["field"] == field
 
 
+PARAMS: dict[str, dict[str, Any]] = {
+    "ingest": {"batch_id": "a" * 32},
+    "replay_batch": {"batch_id": "a" * 32},
+    "seed_append": {"start_date": "2025-01-01", "end_date": "2025-01-31"},
+    "seed_delete": {"confirm": True},
+}
+
+
 @pytest.mark.parametrize("job_type", JOB_TYPES)
 def test_a_job_without_dagster_is_a_503_and_leaves_no_key(job_type: str, client: TestClient) -> None:
     headers = {"Idempotency-Key": "k1"}
 
-    answers = [client.post("/api/v1/jobs", json={"job_type": job_type}, headers=headers) for _ in range(2)]
+    body = {"job_type": job_type, "params": PARAMS.get(job_type, {})}
+    answers = [client.post("/api/v1/jobs", json=body, headers=headers) for _ in range(2)]
 
     assert [answer.status_code for answer in answers] == [503, 503]
     assert answers[0].headers["retry-after"]

@@ -15,6 +15,7 @@ from pipelines.publish.snapshot import manifests, rollback
 from tests.serving.conftest import client_of, publish_tiny
 
 KPIS = "/api/v1/analytics/kpis?start_date=2024-10-01&end_date=2024-10-31"
+FACTS = "facts_2024"
 BREAK = {
     "missing": lambda path: path.unlink(),
     "truncated": lambda path: path.write_bytes(path.read_bytes()[:-100]),
@@ -88,12 +89,12 @@ def test_swapping_under_load_fails_no_request_and_mixes_nothing(root: Path) -> N
 
 
 @pytest.mark.parametrize("damage", sorted(BREAK))
-@pytest.mark.parametrize("name", ["tables.duckdb", "cube_store.npy", "cubes.json"])
-def test_a_damaged_part_leaves_the_last_good_snapshot(damage: str, name: str, root: Path) -> None:
+@pytest.mark.parametrize(("part", "name"), [(FACTS, "tables.duckdb"), ("kpis", "cube_store.npy"), ("kpis", "cubes.json")])
+def test_a_damaged_part_leaves_the_last_good_snapshot(damage: str, part: str, name: str, root: Path) -> None:
     with client_of(root) as client:
         good = client.get(KPIS).json()
         publish_tiny(root, scale=2)
-        BREAK[damage](part_file(root, "kpis", name))
+        BREAK[damage](part_file(root, part, name))
 
         served = client.get(KPIS).json()
         health = client.get("/health").json()
@@ -108,7 +109,7 @@ def test_a_damaged_part_leaves_the_last_good_snapshot(damage: str, name: str, ro
 def test_a_cold_start_falls_back_to_the_newest_whole_snapshot(damage: str, root: Path) -> None:
     first = manifests(Published(root))[0].id
     publish_tiny(root, scale=2)
-    BREAK[damage](part_file(root, "kpis", "tables.duckdb"))
+    BREAK[damage](part_file(root, FACTS, "tables.duckdb"))
 
     with client_of(root) as client:
         body = client.get(KPIS).json()
@@ -119,7 +120,7 @@ def test_a_cold_start_falls_back_to_the_newest_whole_snapshot(damage: str, root:
 
 @pytest.mark.parametrize("damage", sorted(BREAK))
 def test_nothing_whole_is_a_clear_503(damage: str, root: Path) -> None:
-    BREAK[damage](part_file(root, "kpis", "tables.duckdb"))
+    BREAK[damage](part_file(root, FACTS, "tables.duckdb"))
 
     with client_of(root) as client:
         answer = client.get(KPIS)
@@ -151,7 +152,7 @@ def test_an_empty_root_is_a_503_until_something_is_published(tmp_path: Path, pub
 def test_tables_altered_while_served_are_never_a_wrong_number(root: Path) -> None:
     with client_of(root) as client:
         first = client.get("/livez")
-        path = part_file(root, "kpis", "tables.duckdb")
+        path = part_file(root, FACTS, "tables.duckdb")
         undeclared = f"{KPIS}&product_id=SKU-0001&store_id=S001"
         client.get("/readyz")  # opens the snapshot, reads no fact yet
         content = bytearray(path.read_bytes())
@@ -213,7 +214,7 @@ def test_a_mended_part_is_served_again_without_a_restart(root: Path, monkeypatch
     with client_of(root) as client:
         client.get(KPIS)
         manifest = publish_tiny(root, scale=2)
-        path = part_file(root, "kpis", "tables.duckdb")
+        path = part_file(root, FACTS, "tables.duckdb")
         content = path.read_bytes()
         path.write_bytes(b"")
         assert client.get(KPIS).json()["metadata"]["stale"] is True

@@ -1,156 +1,86 @@
-"""Raw sales become unique, bounded and resolved; each row that does not is kept with the code of what is wrong."""
+"""Sales of many batches become one row a store, product and day: the last word holds; what cannot be used is kept with a code."""
 
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.core.dimensions import dim_product, dim_store
-from pipelines.core.sales import write_sales
+from assets_config.declared import load_declarations
 from pipelines.errors import SourceError
-from pipelines.sources.columns import PLACE, RAW
-from pipelines.warehouse import Origin, Warehouse
+from tests.plant import NOON, Plant
 
-POLARS = {
-    "VARCHAR": pl.String,
-    "BIGINT": pl.Int64,
-    "DATE": pl.Date,
-    "DECIMAL(18,2)": pl.Decimal(18, 2),
-    "DECIMAL(18,4)": pl.Decimal(18, 4),
-}
 DAY = date(2024, 1, 1)
-SOUND: dict[str, Any] = {"store": "A", "product": "x", "date": DAY, "quantity": 2, "unit_price": Decimal("2.50")}
+SOUND: dict[str, Any] = {"store_code": "A", "sku": "x", "date": DAY, "quantity": 2, "unit_price": "2.50"}
 
 
-def raw(table: str, rows: list[dict[str, Any]]) -> pl.DataFrame:
-    return pl.DataFrame(rows, schema={column.name: POLARS[column.sql_type] for column in (*RAW[table], *PLACE)})
+def sale(**changes: Any) -> dict[str, Any]:
+    return {**SOUND, **changes}
 
 
-def sale(row: int = 1, **changes: Any) -> dict[str, Any]:
-    return {**SOUND, "file": "sales.csv", "row": row, **changes}
-
-
-def resolve(
-    root: Path,
-    sales: list[dict[str, Any]],
-    *,
-    stores: list[dict[str, Any]] | None = None,
-    products: list[dict[str, Any]] | None = None,
-) -> dict[str, int]:
-    """Write the raw tables and dimensions of these rows (stores A and B, product x by default), then the sales."""
-    warehouse = Warehouse(root)
-    warehouse.set_origin(Origin("mine", None))
-    frames = {
-        "raw_stores": raw("raw_stores", [{"code": "A"}, {"code": "B"}] if stores is None else stores),
-        "raw_products": raw("raw_products", [{"sku": "x"}, {"sku": "y"}] if products is None else products),
-        "raw_sales": raw("raw_sales", sales),
-    }
-    for name, frame in frames.items():
-        warehouse.write(f"sources/{name}", frame)
-    warehouse.write("core/dim_store", dim_store(frames["raw_stores"], frames["raw_sales"]["store"], None))
-    warehouse.write("core/dim_product", dim_product(frames["raw_products"], frames["raw_sales"]["product"], None))
-    with duckdb.connect(config={"preserve_insertion_order": False}) as connection:
-        return write_sales(warehouse, connection)
-
-
-def made(root: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
-    warehouse = Warehouse(root)
-    return warehouse.read("core/sales_daily"), warehouse.read("core/sales_daily_rejects")
+def with_stores(root: Path) -> Plant:
+    """A plant that knows stores A and B and products x and y."""
+    plant = Plant(root)
+    plant.post("stores", [{"code": "A"}, {"code": "B"}], at=NOON)
+    plant.post("products", [{"sku": "x"}, {"sku": "y"}], at=NOON)
+    return plant
 
 
 def test_a_sound_row_is_kept_with_its_ids_and_amounts(tmp_path: Path) -> None:
-    counts = resolve(tmp_path, [sale(store="B", product="y")])
+    plant = with_stores(tmp_path)
+    batch = plant.post("sales-daily", [sale(store_code="B", sku="y")])
 
-    sales, rejects = made(tmp_path)
-    assert counts == {}
-    assert rejects.is_empty()
-    assert sales.rows() == [(2, 2, DAY, 2, Decimal("2.5000"), Decimal("5.00"))]
+    plant.run()
 
-
-@pytest.mark.parametrize(
-    ("change", "code", "field", "value"),
-    [
-        ({"store": "C"}, "UNKNOWN_STORE", "store", "C"),
-        ({"product": "z"}, "UNKNOWN_PRODUCT", "product", "z"),
-        ({"date": date(1989, 12, 31)}, "OUT_OF_RANGE", "date", "1989-12-31"),
-        ({"date": date(2101, 1, 1)}, "OUT_OF_RANGE", "date", "2101-01-01"),
-        ({"quantity": -1}, "NEGATIVE_QUANTITY", "quantity", "-1"),
-        ({"quantity": 10**12 + 1, "unit_price": None, "total_amount": 1}, "OUT_OF_RANGE", "quantity", str(10**12 + 1)),
-        ({"unit_price": Decimal("-0.01")}, "NEGATIVE_AMOUNT", "unit_price", "-0.0100"),
-        ({"total_amount": Decimal("-0.01")}, "NEGATIVE_AMOUNT", "total_amount", "-0.01"),
-        ({"unit_price": None}, "MISSING_VALUE", "total_amount", None),
-        ({"total_amount": Decimal("1000000000000.01")}, "OUT_OF_RANGE", "total_amount", "1000000000000.01"),
-        ({"quantity": 10**12, "unit_price": Decimal("2")}, "OUT_OF_RANGE", "total_amount", None),
-    ],
-)
-def test_a_faulty_row_is_rejected_with_code_and_place(
-    tmp_path: Path, change: dict[str, Any], code: str, field: str, value: str | None
-) -> None:
-    counts = resolve(tmp_path, [sale(1), sale(7, **{"date": DAY + timedelta(days=1), **change})])
-
-    sales, rejects = made(tmp_path)
-    assert counts == {code: 1}
-    assert sales.height == 1
-    assert rejects.drop("record").rows() == [("sales.csv", 7, code, field, value)]
-    assert '"store"' in rejects["record"].item()
+    assert plant.table("sales_daily").rows() == [(2, 2, DAY, 2, Decimal("2.5000"), Decimal("5.00"))]
+    assert plant.rejects(batch) == []
 
 
 def test_bounds_themselves_are_within(tmp_path: Path) -> None:
-    counts = resolve(
-        tmp_path,
+    plant = Plant(tmp_path)
+    plant.post(
+        "sales-daily",
         [
-            sale(1, date=date(1990, 1, 1), quantity=0),
-            sale(2, date=date(2100, 12, 31), unit_price=Decimal(0)),
-            sale(3, date=DAY, quantity=10**12, unit_price=Decimal(1)),
+            sale(date=date(1990, 1, 1), quantity=0),
+            sale(date=NOON.date() + timedelta(days=1), unit_price=0),
+            sale(quantity=10**12, unit_price=1),
+            sale(date=date(2024, 1, 2), unit_price=None, total_amount=10**12),
         ],
     )
 
-    sales, _ = made(tmp_path)
-    assert counts == {}
-    assert sales["total_amount"].to_list() == [Decimal(0), Decimal(10**12), Decimal(0)]
+    plant.run()
+
+    assert [row[-1] for row in plant.sales()] == [Decimal(0), Decimal(10**12), Decimal(10**12), Decimal(0)]
 
 
-def test_of_rows_with_one_grain_the_last_by_file_and_row_holds(tmp_path: Path) -> None:
-    rows = [sale(9, quantity=9), sale(10, quantity=10), sale(2, quantity=2, file="tales.csv"), sale(1, store="B")]
+def test_a_sale_of_the_day_after_tomorrow_is_a_mistake(tmp_path: Path) -> None:
+    plant = Plant(tmp_path)
+    batch = plant.post("sales-daily", [sale(), sale(date=NOON.date() + timedelta(days=2))])
 
-    counts = resolve(tmp_path, rows)
+    plant.run()
 
-    sales, rejects = made(tmp_path)
-    assert counts == {"DUPLICATE_GRAIN": 2}
-    assert sales.select("store_id", "quantity").rows() == [(1, 2), (2, 2)]
-    assert rejects.select("file", "row", "code").rows() == [
-        ("sales.csv", 9, "DUPLICATE_GRAIN"),
-        ("sales.csv", 10, "DUPLICATE_GRAIN"),
-    ]
-
-
-def test_a_faulty_row_never_takes_the_place_of_a_sound_one(tmp_path: Path) -> None:
-    counts = resolve(tmp_path, [sale(1, quantity=4), sale(2, quantity=-4)])
-
-    sales, _ = made(tmp_path)
-    assert counts == {"NEGATIVE_QUANTITY": 1}
-    assert sales["quantity"].to_list() == [4]
+    assert plant.rejects(batch) == [(1, "OUT_OF_RANGE", str(NOON.date() + timedelta(days=2)))]
 
 
 def test_the_missing_one_of_price_and_amount_is_worked_out(tmp_path: Path) -> None:
-    resolve(
-        tmp_path,
+    plant = Plant(tmp_path)
+    plant.post(
+        "sales-daily",
         [
-            sale(1, quantity=3, unit_price=Decimal("0.335")),  # 1.005, to the cent
-            sale(2, date=date(2024, 1, 2), quantity=3, unit_price=None, total_amount=Decimal("10.00")),
-            sale(3, date=date(2024, 1, 3), quantity=0, unit_price=None, total_amount=Decimal("0.00")),
-            sale(4, date=date(2024, 1, 4), quantity=2, unit_price=Decimal("9"), total_amount=Decimal("5.00")),  # as told
+            sale(quantity=3, unit_price="0.335"),  # 1.005, to the cent
+            sale(date=date(2024, 1, 2), quantity=3, unit_price=None, total_amount="10.00"),
+            sale(date=date(2024, 1, 3), quantity=0, unit_price=None, total_amount="0.00"),
+            sale(date=date(2024, 1, 4), quantity=2, unit_price="9", total_amount="5.00"),  # as told
         ],
     )
 
-    sales, _ = made(tmp_path)
-    assert sales.select("unit_price", "total_amount").rows() == [
+    plant.run()
+
+    assert [row[-2:] for row in plant.sales()] == [
         (Decimal("0.3350"), Decimal("1.01")),
         (Decimal("3.3333"), Decimal("10.00")),
         (None, Decimal("0.00")),
@@ -158,69 +88,236 @@ def test_the_missing_one_of_price_and_amount_is_worked_out(tmp_path: Path) -> No
     ]
 
 
-def test_sales_may_call_a_store_by_its_key(tmp_path: Path) -> None:
-    resolve(tmp_path, [sale(store="17")], stores=[{"key": "17", "code": "A"}, {"key": "18", "code": "B"}])
+def test_a_faulty_line_never_takes_the_place_of_a_sound_one(tmp_path: Path) -> None:
+    plant = Plant(tmp_path)
+    batch = plant.post("sales-daily", [sale(quantity=4), sale(quantity=-4)])
 
-    sales, _ = made(tmp_path)
-    assert sales["store_id"].to_list() == [1]
+    plant.run()
+
+    assert [row[3] for row in plant.sales()] == [4]
+    assert plant.rejects(batch) == [(1, "NEGATIVE_QUANTITY", "-4")]
+
+
+def test_of_lines_of_one_batch_the_last_holds_and_the_others_are_merged(tmp_path: Path) -> None:
+    plant = Plant(tmp_path)
+    batch = plant.post("sales-daily", [sale(quantity=1), sale(sku="y"), sale(quantity=2), sale(quantity=3)])
+
+    plant.run()
+
+    told = plant.batch(batch)
+    assert [row[3] for row in plant.sales()] == [3, 2]
+    assert (told["state"], told["lines"], told["loaded"], told["merged"], told["rejected"]) == ("loaded", 4, 2, 2, 0)
+
+
+def test_the_batch_that_came_last_holds_whatever_is_read_first(tmp_path: Path) -> None:
+    plant = Plant(tmp_path)
+    plant.post("sales-daily", [sale(quantity=9)], at=NOON + timedelta(hours=1))
+    plant.run()
+
+    plant.post("sales-daily", [sale(quantity=5), sale(sku="y", quantity=5)], at=NOON)
+    plant.run()
+
+    assert [(row[1], row[3]) for row in plant.sales()] == [("x", 9), ("y", 5)]
+
+
+def test_the_same_bytes_again_change_nothing(tmp_path: Path) -> None:
+    plant = Plant(tmp_path)
+    first = plant.post("sales-daily", [sale()])
+    plant.run()
+    before = plant.warehouse.dataset_id()
+
+    again = plant.post("sales-daily", [sale()])
+    made = plant.run()
+
+    assert again == first
+    assert made["core/sales_daily"] == []
+    assert plant.warehouse.dataset_id() == before
+
+
+def test_a_replay_gives_the_same_tables(tmp_path: Path) -> None:
+    plant = with_stores(tmp_path)
+    batch = plant.post("sales-daily", [sale(), sale(quantity=-1), sale(store_code="C")])
+    plant.run()
+    before = plant.warehouse.dataset_id(), plant.rejects(batch)
+
+    plant.run(replay=batch)
+
+    assert (plant.warehouse.dataset_id(), plant.rejects(batch)) == before
+    assert plant.batch(batch)["state"] == "replayed"
+
+
+def test_sales_may_call_a_store_by_its_external_id(tmp_path: Path) -> None:
+    plant = Plant(tmp_path)
+    plant.post("stores", [{"code": "A", "external_id": "17"}, {"code": "B", "external_id": "18"}])
+    plant.post("products", [{"sku": "x", "external_id": "400"}])
+    batch = plant.post("sales-daily", [sale(store_code="18", sku="400"), sale(store_code="A")])
+
+    plant.run()
+
+    assert [row[:2] for row in plant.sales()] == [("A", "x"), ("B", "x")]
+    assert plant.rejects(batch) == []
+
+
+def test_a_code_and_an_external_id_of_one_store_are_one_grain(tmp_path: Path) -> None:
+    plant = Plant(tmp_path)
+    plant.post("stores", [{"code": "A", "external_id": "17"}])
+    batch = plant.post("sales-daily", [sale(quantity=1), sale(store_code="17", quantity=2)])
+
+    plant.run()
+
+    assert [row[3] for row in plant.sales()] == [2]
+    assert plant.batch(batch)["merged"] == 1
+
+
+def test_sales_of_an_unknown_store_come_good_when_it_arrives(tmp_path: Path) -> None:
+    plant = with_stores(tmp_path)
+    batch = plant.post(
+        "sales-daily", [sale(store_code="C"), sale(sku="z"), sale(date=date(2024, 2, 1)), sale(store_code="C", sku="z")]
+    )
+    plant.run()
+    assert plant.rejects(batch) == [(0, "UNKNOWN_STORE", "C"), (1, "UNKNOWN_PRODUCT", "z"), (3, "UNKNOWN_STORE", "C")]
+    assert plant.batch(batch)["state"] == "partially_loaded"
+
+    plant.post("stores", [{"code": "C"}])
+    made = plant.run()
+
+    assert made["core/sales_daily"] == ["2024-01"]
+    assert plant.rejects(batch) == [(1, "UNKNOWN_PRODUCT", "z"), (3, "UNKNOWN_PRODUCT", "z")]
+    assert [row[:2] for row in plant.sales()] == [("A", "x"), ("C", "x")]
 
 
 def test_without_a_stores_file_every_store_that_sold_is_known(tmp_path: Path) -> None:
-    counts = resolve(tmp_path, [sale(1, store="Q"), sale(2, store="P")], stores=[], products=[])
+    plant = Plant(tmp_path)
+    batch = plant.post("sales-daily", [sale(store_code="Q"), sale(store_code="P")])
 
-    sales, _ = made(tmp_path)
-    assert counts == {}
-    assert Warehouse(tmp_path).read("core/dim_store").select("store_id", "code", "name").rows() == [(1, "P", "P"), (2, "Q", "Q")]
-    assert sales["store_id"].to_list() == [1, 2]
+    plant.run()
 
-
-def test_not_one_usable_row_is_an_error_that_replaces_nothing(tmp_path: Path) -> None:
-    resolve(tmp_path, [sale()])
-    paths = [Warehouse(tmp_path).path(f"core/sales_daily{suffix}") for suffix in ("", "_rejects")]
-    before = [path.read_bytes() for path in paths]
-
-    with pytest.raises(SourceError, match=r"not one of 2 sales rows is usable; the first, sales\.csv row 3: UNKNOWN_STORE"):
-        resolve(tmp_path, [sale(3, store="C"), sale(4, quantity=-1)])
-
-    assert [path.read_bytes() for path in paths] == before
+    assert plant.rejects(batch) == []
+    assert plant.table("dim_store").select("store_id", "code", "name").rows() == [(1, "P", "P"), (2, "Q", "Q")]
+    assert plant.table("sales_daily")["store_id"].to_list() == [1, 2]
 
 
-SALES = st.lists(
+def test_not_one_usable_row_of_a_folder_is_an_error_that_replaces_nothing(tmp_path: Path) -> None:
+    plant, folder = Plant(tmp_path / "data"), tmp_path / "files"
+    folder.mkdir()
+    header = "store_code,sku,date,quantity,unit_price\n"
+    (folder / "sales.csv").write_text(header + "A,x,2024-01-01,1,2\n")
+    plant.load("csv", folder)
+    before = plant.warehouse.dataset_id()
+    (folder / "sales.csv").write_text(header + "A,x,2024-01-01,-1,2\nA,x,2024-01-02,many,2\n")
+
+    with pytest.raises(SourceError, match=r"not one of 2 rows of sales\.csv is usable; the first, row 1: NEGATIVE_QUANTITY"):
+        plant.load("csv", folder)
+
+    plant.run()
+    assert plant.warehouse.dataset_id() == before
+
+
+def test_a_file_that_changed_takes_the_place_of_what_it_was(tmp_path: Path) -> None:
+    plant, folder = Plant(tmp_path / "data"), tmp_path / "files"
+    folder.mkdir()
+    header = "store_code,sku,date,quantity,unit_price\n"
+    (folder / "sales.csv").write_text(header + "A,x,2024-01-01,1,2\nA,y,2024-01-01,1,2\n")
+    [first] = plant.load("csv", folder)
+    (folder / "sales.csv").write_text(header + "A,x,2024-01-01,7,2\n")
+
+    plant.load("csv", folder)
+
+    assert [row[1:4] for row in plant.sales()] == [("x", DAY, 7)]
+    assert plant.batch(first.batch_id)["state"] == "retracted"
+
+
+def test_category_sales_are_sales_of_a_product_of_its_name(tmp_path: Path) -> None:
+    plant = Plant(tmp_path)
+    plant.post("products", [{"sku": "x", "category": "Shoes"}])
+    plant.post("historical-sales", [{"date": DAY, "category": "Dresses", "store_id": "A", "quantity_sold": 4, "revenue": "9.98"}])
+    plant.post("sales-daily", [sale()])
+
+    plant.run()
+
+    assert [row[:4] for row in plant.sales()] == [("A", "Dresses", DAY, 4), ("A", "x", DAY, 2)]
+    assert plant.table("dim_product").select("sku", "category").rows() == [("Dresses", "Dresses"), ("x", "Shoes")]
+
+
+def test_returns_are_told_apart_by_their_reason(tmp_path: Path) -> None:
+    plant = Plant(tmp_path)
+    plant.post("sales-daily", [sale()])
+    back = {"date": DAY, "store_code": "A", "sku": "x", "quantity": 1}
+    batch = plant.post("returns", [back, {**back, "quantity": 2}, {**back, "quantity": 3, "reason": "damaged"}])
+
+    plant.run()
+
+    assert plant.table("returns_daily").select("reason", "quantity").rows() == [("", 2), ("damaged", 3)]
+    assert (plant.batch(batch)["loaded"], plant.batch(batch)["merged"]) == (2, 1)
+
+
+LINES = st.lists(
     st.fixed_dictionaries(
         {
-            "store": st.sampled_from("ABC"),
-            "product": st.sampled_from("xyz"),
-            "date": st.sampled_from([DAY, DAY + timedelta(days=1), date(1980, 1, 1)]),
+            "store_code": st.sampled_from("ABC"),
+            "sku": st.sampled_from("xyz"),
+            "date": st.sampled_from([DAY, DAY + timedelta(days=31), date(1980, 1, 1)]),
             "quantity": st.integers(-1, 5),
             "unit_price": st.none() | st.decimals(-1, 9, places=2),
             "total_amount": st.none() | st.decimals(-1, 9, places=2),
-            "file": st.sampled_from(["a.csv", "b.csv"]),
         }
     ),
     min_size=1,
-    max_size=30,
+    max_size=12,
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(rows=SALES)
-def test_rows_in_are_rows_kept_and_rejects_as_a_loop_says(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
-    rows = [{**row, "row": n} for n, row in enumerate([*rows, sale(store="A", product="x")], 1)]
+@settings(max_examples=8, deadline=None)
+@given(batches=st.lists(LINES, min_size=1, max_size=3, unique_by=repr), late=st.booleans())
+def test_batches_give_what_a_loop_gives(
+    tmp_path_factory: pytest.TempPathFactory, batches: list[list[dict[str, Any]]], late: bool
+) -> None:
+    plant = with_stores(tmp_path_factory.mktemp("any"))
+    batches = [*batches, [sale(quantity=17)]]
+    times = [NOON + timedelta(hours=n) for n in range(1, len(batches) + 1)]
+    told = list(zip(times, batches, strict=True))
+    ids = {at: plant.post("sales-daily", lines, at=at) for at, lines in told[late:]}
+    plant.run()
+    ids |= {at: plant.post("sales-daily", lines, at=at) for at, lines in told[:late]}  # came first, but is read last
+    plant.run()
 
-    counts = resolve(tmp_path, rows)
+    last: dict[tuple[Any, ...], int] = {}
+    kept: dict[str, set[tuple[Any, ...]]] = {}
+    rejected: dict[str, set[int]] = {}
+    for at, lines in told:
+        for n, line in enumerate(lines):
+            amounts = [line.get("unit_price"), line.get("total_amount")]
+            known = line["store_code"] in "AB" and line["sku"] in "xy"
+            sound = known and line["date"].year > 1989 and line["quantity"] >= 0
+            if sound and any(each is not None for each in amounts) and all(float(each or 0) >= 0 for each in amounts):
+                grain = line["store_code"], line["sku"], line["date"]
+                last[grain] = line["quantity"]
+                kept.setdefault(ids[at], set()).add(grain)
+            else:
+                rejected.setdefault(ids[at], set()).add(n)
+    assert {row[:3]: row[3] for row in plant.sales()} == last
+    assert not plant.table("sales_daily").select("store_id", "product_id", "date").is_duplicated().any()
+    for row in plant.table("ingest_batch").filter(pl.col("kind") == "sales-daily").rows(named=True):
+        batch = row["batch_id"]
+        assert row["lines"] == row["loaded"] + row["rejected"] + row["merged"] + row["skipped"]
+        assert row["loaded"] == len(kept.get(batch, ()))
+        assert {index for index, _, _ in plant.rejects(batch)} == rejected.get(batch, set())
 
-    last: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for row in sorted(rows, key=lambda row: (row["file"], row["row"])):
-        amounts = [row.get("unit_price"), row.get("total_amount")]
-        sound = row["store"] in "AB" and row["product"] in "xy" and row["date"].year > 1989 and row["quantity"] >= 0
-        if sound and any(amount is not None for amount in amounts) and all((amount or 0) >= 0 for amount in amounts):
-            last[row["store"], row["product"], row["date"]] = row
-    sales, rejects = made(tmp_path)
-    assert sales.height + rejects.height == len(rows)
-    assert sum(counts.values()) == rejects.height
-    assert dict(rejects.group_by("code").len().rows()) == counts
-    assert sales.select("store_id", "product_id", "date", "quantity").rows() == [
-        (" AB".index(store), " xy".index(product), day, last[store, product, day]["quantity"])
-        for store, product, day in sorted(last)
-    ]
-    assert not sales.select("store_id", "product_id", "date").is_duplicated().any()
+
+def test_lines_that_add_up_to_too_much_are_rejected_and_stop_nothing(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.mkdir()
+    entry = "{name: tills, kind: files, about: lines, tables: {sales-daily: {file: s.csv, repeated: sum}}}"
+    (config / "sources.yaml").write_text(f"sources: [{entry}]\n")
+    plant = Plant(tmp_path / "data", load_declarations(config))
+    large = "A,x,2024-01-01,1000000000000,1\n" * 3
+    batch = plant.post(
+        "sales-daily", f"store_code,sku,date,quantity,unit_price\n{large}A,x,2024-01-02,1,1\nA,x,2024-01-02,2,1\n", source="tills"
+    )
+
+    plant.run()
+
+    assert plant.rejects(batch) == [(n, "OUT_OF_RANGE", None) for n in range(3)]
+    told = plant.batch(batch)
+    assert (told["lines"], told["loaded"], told["rejected"], told["merged"]) == (5, 1, 3, 1)
+    assert [row[3] for row in plant.sales()] == [3]

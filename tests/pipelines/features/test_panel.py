@@ -9,14 +9,25 @@ import polars as pl
 import pytest
 
 from pipelines.errors import PipelineError
-from pipelines.features.panel import build_panel, panel_path, read_panel
+from pipelines.features.panel import (
+    CLOSED,
+    DISCONTINUED,
+    NOT_LAUNCHED,
+    OPEN,
+    STOCKED_OUT,
+    build_panel,
+    panel_path,
+    read_panel,
+)
 from pipelines.warehouse import Warehouse
+from tests.plant import Plant, rewrite
 
 
 def test_the_panel_equals_a_loop_over_the_sales(demo_root: Path) -> None:
     warehouse = Warehouse(demo_root)
     panel = read_panel(warehouse)
     sales = list(warehouse.read("core/sales_daily").iter_rows(named=True))
+    out = {row[:3] for row in warehouse.read("core/demand_unconstrained").iter_rows()}
     sold = {(row["store_id"], row["product_id"], row["date"]): row for row in sales}
 
     for s, (store, product) in enumerate(zip(panel.store_id, panel.product_id, strict=True)):
@@ -28,6 +39,7 @@ def test_the_panel_equals_a_loop_over_the_sales(demo_root: Path) -> None:
                 assert np.isnan(panel.y[s, d])
             else:
                 assert panel.y[s, d] == (row["quantity"] if row else 0)
+                assert (panel.state[s, d] == STOCKED_OUT) == ((store, product, panel.day(d)) in out)
             if row and row["unit_price"] is not None:
                 assert panel.price[s, d] == np.float32(row["unit_price"])
     assert len({(row["store_id"], row["product_id"]) for row in sales}) == panel.series
@@ -53,8 +65,9 @@ def test_series_that_start_late_or_pause_are_told_apart(own_root: Path) -> None:
     assert isinstance(first, date)
     late, pause = first + timedelta(days=30), first + timedelta(days=60)
     of_one = (pl.col("store_id") == 1) & (pl.col("product_id") == 1)
-    thinned = sales.filter(~(of_one & ((pl.col("date") < late) | (pl.col("date") == pause))))
-    warehouse.write("core/sales_daily", thinned)
+    unsold = of_one & ((pl.col("date") < late) | (pl.col("date") == pause))
+    rewrite(warehouse, "core/sales_daily", lambda frame: frame.filter(~unsold))
+    rewrite(warehouse, "core/demand_unconstrained", lambda frame: frame.clear())
 
     with duckdb.connect() as connection:
         panel = build_panel(warehouse, connection)
@@ -64,11 +77,34 @@ def test_series_that_start_late_or_pause_are_told_apart(own_root: Path) -> None:
     assert panel.y[0, 60] == 0
     assert panel.price[0, 60] == panel.price[0, 59]
     assert (panel.price[0, :30] == panel.price[0, 30]).all()
+    assert (panel.state[0, :30] == NOT_LAUNCHED).all()
+    assert panel.state[0, 60] == OPEN
+
+
+def test_closed_and_ended_days_are_told_apart_from_zero_demand(tmp_path: Path) -> None:
+    plant = Plant(tmp_path)
+    first = date(2024, 1, 1)
+    sold = {"A": [0, 1, 2, 4, 5, 6], "B": [2, 5]}  # day 3 nobody sold: closed
+    rows = [
+        {"date": first + timedelta(days=d), "store_code": "S", "sku": sku, "quantity": 2, "unit_price": 1}
+        for sku, days in sold.items()
+        for d in days
+    ]
+    plant.post("sales-daily", rows)
+    plant.post("lifecycle", [{"sku": "B", "launched_on": "2024-01-02", "discontinued_on": "2024-01-06"}])
+    plant.post("inventory", [{"date": "2024-01-05", "store_code": "S", "sku": "B", "on_hand": 0}])
+    plant.run()
+    with duckdb.connect() as connection:
+        plant.finish(connection)
+        panel = build_panel(plant.warehouse, connection)
+
+    assert panel.state[0].tolist() == [OPEN, OPEN, OPEN, CLOSED, OPEN, OPEN, OPEN]
+    assert panel.state[1].tolist() == [NOT_LAUNCHED, NOT_LAUNCHED, OPEN, CLOSED, STOCKED_OUT, OPEN, DISCONTINUED]
 
 
 def test_a_panel_of_other_tables_is_refused(own_root: Path) -> None:
     warehouse = Warehouse(own_root)
-    warehouse.write("core/sales_daily", warehouse.read("core/sales_daily").head(100))
+    rewrite(warehouse, "core/sales_daily", lambda frame: frame.head(100))
 
     with pytest.raises(PipelineError, match="made from other core tables"):
         read_panel(warehouse)

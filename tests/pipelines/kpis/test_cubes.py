@@ -4,13 +4,14 @@ import io
 import random
 import zipfile
 from collections import defaultdict
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import msgspec
 import numpy as np
+import polars as pl
 import pytest
 
 from assets_config.contract.manifest import Cubes
@@ -19,7 +20,9 @@ from pipelines.errors import ContractError, PipelineError
 from pipelines.kpis import cubes as module
 from pipelines.kpis.cubes import cubes_for, cubes_path, write_cubes
 from pipelines.kpis.measures import write_kpi_daily
+from pipelines.sources.audit import event
 from pipelines.warehouse import Warehouse
+from tests.plant import Plant, rewrite
 
 DECLARED = load_declarations()
 MEASURES = [measure.name for measure in DECLARED.measures]
@@ -131,8 +134,7 @@ def test_a_grain_that_is_too_large_is_left_out(own_root: Path, monkeypatch: pyte
 
 def test_cubes_of_other_facts_are_refused(own_root: Path) -> None:
     warehouse = Warehouse(own_root)
-    sales = warehouse.read("core/sales_daily")
-    warehouse.write("core/sales_daily", sales.head(50))
+    rewrite(warehouse, "core/sales_daily", lambda frame: frame.head(50))
     with duckdb.connect() as connection:
         write_kpi_daily(warehouse, DECLARED.measures, connection)
 
@@ -147,7 +149,7 @@ def test_cubes_of_other_facts_are_refused(own_root: Path) -> None:
 def test_facts_without_rows_are_an_error_and_replace_nothing(own_root: Path) -> None:
     warehouse = Warehouse(own_root)
     before = cubes_path(warehouse).read_bytes()
-    warehouse.write("kpis/kpi_daily", warehouse.read("kpis/kpi_daily").clear())
+    rewrite(warehouse, "kpis/kpi_daily", lambda frame: frame.clear())
 
     with duckdb.connect() as connection, pytest.raises(ContractError, match="has no rows"):
         write_cubes(warehouse, DECLARED.published_measures(), DECLARED.grains, connection)
@@ -165,10 +167,93 @@ def test_measures_equal_the_sales_they_are_made_of(demo_root: Path) -> None:
 
 def test_a_measure_that_is_no_sql_is_named_and_replaces_nothing(own_root: Path) -> None:
     warehouse = Warehouse(own_root)
-    before = warehouse.path("kpis/kpi_daily").read_bytes()
+    before = warehouse.digest("kpis/kpi_daily")
     wrong = MeasureDeclaration("profit", "total_amount - cost", "money", "for a test")
 
     with duckdb.connect() as connection, pytest.raises(ContractError, match=r"kpis\.yaml: measure profit: .*cost"):
         write_kpi_daily(warehouse, [*DECLARED.measures, wrong], connection)
 
-    assert warehouse.path("kpis/kpi_daily").read_bytes() == before
+    assert warehouse.digest("kpis/kpi_daily") == before
+
+
+def test_only_months_that_changed_are_summed_and_the_cubes_are_as_if_all_were(own_root: Path) -> None:
+    warehouse = Warehouse(own_root)
+    plant = Plant(own_root)
+    plant.post(
+        "sales-daily",
+        [{"date": "2025-01-01", "store_code": "S001", "sku": "SKU-0001", "quantity": 5, "unit_price": 2}],
+        at=datetime(2025, 1, 2, tzinfo=UTC),
+    )
+    plant.post(
+        "sales-daily",
+        [{"date": "2024-10-05", "store_code": "S002", "sku": "SKU-0002", "quantity": 9, "unit_price": 3}],
+        at=datetime(2025, 1, 2, tzinfo=UTC),
+    )
+    plant.run()
+    with duckdb.connect() as connection:
+        made = write_kpi_daily(warehouse, DECLARED.measures, connection)
+        write_cubes(warehouse, DECLARED.published_measures(), DECLARED.grains, connection)
+    cubes, arrays = read_cubes(own_root)
+
+    cubes_path(warehouse).unlink()
+    with duckdb.connect() as connection:
+        write_cubes(warehouse, DECLARED.published_measures(), DECLARED.grains, connection)
+
+    whole, afresh = read_cubes(own_root)
+    assert sorted(made) == ["2024-10", "2025-01"]
+    assert cubes == whole
+    for name, array in afresh.items():
+        np.testing.assert_array_equal(arrays[name], array, err_msg=name)
+
+
+def test_a_product_that_moves_is_summed_where_it_belongs_now(own_root: Path) -> None:
+    warehouse = Warehouse(own_root)
+    _, before = read_cubes(own_root)
+    products = warehouse.read("core/dim_product").with_columns(category=pl.lit("Everything"))
+    warehouse.write("core/dim_product", products)
+
+    with duckdb.connect() as connection:
+        write_cubes(warehouse, DECLARED.published_measures(), DECLARED.grains, connection)
+
+    cubes, arrays = read_cubes(own_root)
+    assert cubes.axes["category"] == ["Everything"]
+    np.testing.assert_array_equal(arrays["category"][0], before["total"])
+
+
+def test_a_history_that_becomes_shorter_is_summed_as_if_it_had_never_been_longer(own_root: Path) -> None:
+    warehouse, plant = Warehouse(own_root), Plant(own_root)
+    late = plant.post(
+        "sales-daily",
+        [{"date": "2025-03-01", "store_code": "S001", "sku": "SKU-0001", "quantity": 5, "unit_price": 2}],
+        at=datetime(2025, 3, 2, tzinfo=UTC),
+    )
+    _, before = read_cubes(own_root)
+    make(plant)
+    assert read_cubes(own_root)[0].days > before["total"].shape[0] - 1
+
+    [batch] = [each for each in plant.ledger.active() if each.batch_id == late]
+    plant.ledger.audit.append([event(batch, "retracted")])
+    make(plant)
+
+    _, after = read_cubes(own_root)
+    for name, array in before.items():
+        np.testing.assert_array_equal(after[name], array, err_msg=name)
+    assert warehouse.partitioned("kpis/kpi_daily").paths()
+
+
+def test_sums_that_no_cell_holds_are_left_to_duckdb(own_root: Path) -> None:
+    huge = pl.lit(10**15).cast(pl.Decimal(18, 2)).alias("revenue")
+    rewrite(Warehouse(own_root), "kpis/kpi_daily", lambda frame: frame.with_columns(huge * 9))
+    cubes_path(Warehouse(own_root)).unlink()
+
+    with duckdb.connect() as connection:
+        made = write_cubes(Warehouse(own_root), DECLARED.published_measures(), DECLARED.grains, connection)
+
+    assert made.grains == {}
+
+
+def make(plant: Plant) -> None:
+    plant.run()
+    with duckdb.connect() as connection:
+        write_kpi_daily(plant.warehouse, DECLARED.measures, connection)
+        write_cubes(plant.warehouse, DECLARED.published_measures(), DECLARED.grains, connection)

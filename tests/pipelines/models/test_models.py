@@ -28,6 +28,7 @@ def panel_of(y: np.ndarray, first_day: date = date(2024, 1, 1)) -> Panel:
         y=y.astype(np.float32),
         price=np.full(y.shape, 2.0, dtype=np.float32),
         holiday=np.zeros(days + 90, dtype=bool),
+        state=np.zeros(y.shape, dtype=np.int8),
     )
 
 

@@ -11,6 +11,7 @@ import pytest
 from assets_config.contract.integrity import damage
 from pipelines.publish.snapshot import current, manifests
 from pipelines.warehouse import Warehouse
+from tests.plant import rewrite
 
 PROGRAM = """
 import os, select, signal, sys
@@ -18,6 +19,7 @@ from pathlib import Path
 from assets_config.declared import load_declarations
 from pipelines.publish.snapshot import publish
 from pipelines.warehouse import Warehouse
+from tests.plant import rewrite
 
 def publish_and_die(at):
     seen = 0
@@ -57,7 +59,8 @@ class Publisher:
     def publish(self, kind: str, value: float) -> bool:
         """Change each part a little, publish it; says whether the process came to its end."""
         self.changes += 1
-        for key, column in (("kpis/kpi_daily", "units"), ("forecasts/forecast", "yhat"), ("backtests/backtest_metric", "n")):
+        rewrite(self.warehouse, "kpis/kpi_daily", lambda frame: frame.with_columns(frame["units"] + 1))
+        for key, column in (("forecasts/forecast", "yhat"), ("backtests/backtest_metric", "n")):
             frame = self.warehouse.read(key)
             self.warehouse.write(key, frame.with_columns(frame[column] + 1))
         assert self.process.stdin is not None

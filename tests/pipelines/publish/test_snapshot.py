@@ -9,7 +9,10 @@ from assets_config.contract.integrity import damage
 from pipelines.errors import ContractError, PublishError
 from pipelines.publish.snapshot import collect, current, manifests, rollback
 from pipelines.warehouse import Origin, Warehouse
-from tests.serving.conftest import make_tiny, publish_made, publish_tiny
+from tests.plant import Plant, rewrite
+from tests.serving.conftest import publish_made, publish_tiny
+
+FACTS = "facts_2024"
 
 
 def test_what_is_published_has_the_checksums_of_its_manifest(tmp_path: Path) -> None:
@@ -18,7 +21,7 @@ def test_what_is_published_has_the_checksums_of_its_manifest(tmp_path: Path) -> 
     published = Warehouse(tmp_path).published
     assert current(published) == manifest.id
     assert damage(published, manifest) == []
-    assert manifest.parts["kpis"].tables["kpi_daily"] == Warehouse(tmp_path).read("kpis/kpi_daily").height
+    assert manifest.parts[FACTS].tables["kpi_daily"] == Warehouse(tmp_path).read("kpis/kpi_daily").height
 
 
 def test_parts_whose_inputs_did_not_change_are_shared(tmp_path: Path) -> None:
@@ -41,12 +44,8 @@ def test_what_was_never_made_is_left_out_and_named(tmp_path: Path) -> None:
 def test_a_table_of_another_source_is_not_published(tmp_path: Path) -> None:
     first = publish_tiny(tmp_path)
     warehouse = Warehouse(tmp_path)
-    stale = warehouse.path("kpis/kpi_daily").read_bytes()
-    make_tiny(tmp_path)
     warehouse.set_origin(Origin("other", "elsewhere"))
-    warehouse.write("sources/raw_sales", warehouse.read("sources/raw_sales"))
-    warehouse.write("core/sales_daily", warehouse.read("core/sales_daily"))
-    warehouse.path("kpis/kpi_daily").write_bytes(stale)
+    Plant(tmp_path).run()
 
     with pytest.raises(PublishError, match="another source"):
         publish_made(tmp_path)
@@ -64,7 +63,7 @@ def test_a_table_of_another_source_is_not_published(tmp_path: Path) -> None:
 def test_a_frame_that_differs_from_the_contract_is_refused(change: pl.Expr, said: str, tmp_path: Path) -> None:
     first = publish_tiny(tmp_path)
     warehouse = Warehouse(tmp_path)
-    warehouse.write("kpis/kpi_daily", warehouse.read("kpis/kpi_daily").with_columns(change))
+    rewrite(warehouse, "kpis/kpi_daily", lambda frame: frame.with_columns(change))
 
     with pytest.raises(ContractError, match=said):
         publish_made(tmp_path)
@@ -85,11 +84,11 @@ def test_a_missing_column_is_refused_with_both_schemas(tmp_path: Path) -> None:
 def test_a_damaged_part_is_made_again_under_another_key(tmp_path: Path) -> None:
     first = publish_tiny(tmp_path)
     published = Warehouse(tmp_path).published
-    (published.part(first.parts["kpis"].key) / "tables.duckdb").write_bytes(b"gone")
+    (published.part(first.parts[FACTS].key) / "tables.duckdb").write_bytes(b"gone")
 
     second = publish_tiny(tmp_path)
 
-    assert second.parts["kpis"].key == f"{first.parts['kpis'].key}-2"
+    assert second.parts[FACTS].key == f"{first.parts[FACTS].key}-2"
     assert damage(published, second) == []
 
 
@@ -144,15 +143,13 @@ def test_old_snapshots_go_but_five_and_the_served_one_stay(tmp_path: Path) -> No
 
 
 def test_ids_of_stores_survive_a_new_store(tmp_path: Path) -> None:
-    from pipelines.core.dimensions import dim_store
+    publish_tiny(tmp_path)
+    plant = Plant(tmp_path)
+    before = plant.table("dim_store").select("store_id", "code")
 
-    make_tiny(tmp_path)
-    before = Warehouse(tmp_path).read("core/dim_store")
-    raw = Warehouse(tmp_path).read("sources/raw_stores")
-    added = pl.concat([raw.head(1).with_columns(code=pl.lit("A000"), key=pl.lit("A000")), raw])
+    plant.post("stores", [{"code": "A000", "name": "a new one"}], at=datetime.now(UTC))
+    plant.run()
 
-    after = dim_store(added, pl.Series(["A000"]), before)
-
-    known = after.filter(pl.col("code") != "A000").select("store_id", "code")
-    assert known.rows() == before.select("store_id", "code").rows()
-    assert after.filter(pl.col("code") == "A000")["store_id"].item() == before["store_id"].max() + 1
+    after = plant.table("dim_store").select("store_id", "code")
+    assert after.filter(pl.col("code") != "A000").equals(before)
+    assert after.filter(pl.col("code") == "A000")["store_id"].item() == before["store_id"].max() + 1  # type: ignore[operator]

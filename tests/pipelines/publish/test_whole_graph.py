@@ -1,5 +1,6 @@
 """What the whole graph publishes: every part, checked against the tables that it was made of."""
 
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -12,9 +13,11 @@ from assets_config.contract.manifest import Manifest
 from assets_config.contract.tables import PARTS
 from assets_config.declared import load_declarations
 from pipelines.errors import PublishError
+from pipelines.kpis.measures import write_kpi_daily
 from pipelines.publish.parts import TABLE_KEYS
 from pipelines.publish.snapshot import current, manifests, publish, rollback
 from pipelines.warehouse import Origin, Warehouse
+from tests.plant import Plant
 
 
 def publish_again(root: Path) -> Manifest:
@@ -28,7 +31,7 @@ def test_the_whole_graph_publishes_every_part(demo_root: Path) -> None:
     [manifest] = manifests(warehouse.published)
 
     assert current(warehouse.published) == manifest.id
-    assert set(manifest.parts) == set(PARTS)
+    assert set(manifest.parts) == {*PARTS, "facts_2024"}
     assert manifest.omitted == {}
     assert manifest.source == "small"
     assert manifest.dataset_id == warehouse.dataset_id()
@@ -77,22 +80,18 @@ def test_parts_of_another_source_are_left_out_with_the_reason(own_root: Path) ->
     warehouse = Warehouse(own_root)
     kept = {key: warehouse.path(key).read_bytes() for key in ("forecasts/forecast", "forecasts/model_run")}
     warehouse.set_origin(Origin("other", None))
-    for key in (
-        "sources/raw_sales",
-        "core/sales_daily",
-        "core/dim_store",
-        "core/dim_product",
-        "core/dim_calendar",
-        "kpis/kpi_daily",
-    ):
-        warehouse.write(key, warehouse.read(key))
+    plant = Plant(own_root)
+    plant.run()
+    with duckdb.connect() as connection:
+        plant.finish(connection)
+        write_kpi_daily(warehouse, load_declarations().measures, connection)
     cubes = warehouse.folder / "kpis/cubes/cubes.zip"
     remark(cubes, warehouse.stamp("kpis/kpi_daily").dataset_id)
 
     manifest = publish_again(own_root)
 
     assert manifest.source == "other"
-    assert set(manifest.parts) == {"catalogue", "kpis"}
+    assert set(manifest.parts) == {"catalogue", "stock", "planning", "ingest", "kpis", "facts_2024"}
     assert "forecasts/forecast was made from another source than other" in manifest.omitted["forecasts"]
     assert set(manifest.omitted) == {"forecasts", "registry"}
     assert {key: warehouse.path(key).read_bytes() for key in kept} == kept
@@ -107,7 +106,7 @@ def remark(archive_path: Path, comment: str) -> None:
 def test_without_a_required_part_nothing_is_published(own_root: Path) -> None:
     warehouse = Warehouse(own_root)
     before = warehouse.published.pointer.read_bytes()
-    warehouse.path("kpis/kpi_daily").unlink()
+    shutil.rmtree(warehouse.partitioned("kpis/kpi_daily").folder)
 
     with pytest.raises(PublishError, match=r"without the part kpis: kpis/kpi_daily is not there yet"):
         publish_again(own_root)

@@ -1,0 +1,142 @@
+"""A file as a relation of text columns, with the number of each line; what is no line of the file's form is kept apart.
+
+CSV, JSON and Parquet alike. Everything is DuckDB SQL, so that a file of any size streams through.
+"""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+import msgspec
+import polars as pl
+
+from pipelines.errors import SourceError
+from pipelines.warehouse import quoted
+
+UNREADABLE = (duckdb.Error, pl.exceptions.PolarsError, msgspec.MsgspecError, csv.Error, ValueError, RecursionError)
+"""What libraries raise over a file that is not what it should be."""
+NOT_THE_FILES_FAULT = (duckdb.InterruptException, duckdb.OutOfMemoryException)
+"""What DuckDB raises where a run is cancelled, or this machine is too small: no batch is rejected for that."""
+PYTHON_ENCODINGS = {"utf-8": "utf-8-sig", "latin-1": "latin-1", "utf-16": "utf-16"}
+LONGEST_HEADER = 1_000_000  # characters
+NUMBER = "row_"
+"""Our column with the number of the line: no file's column may be called so."""
+
+
+class Relation(msgspec.Struct, frozen=True):
+    """Something to select from: the file's columns with their SQL types, and row_, the number of the line from 1."""
+
+    sql: str
+    types: dict[str, str]
+    malformed: str | None = None  # relation of row_, csv_line
+
+    def __str__(self) -> str:
+        return self.sql
+
+
+def relation(path: Path, connection: duckdb.DuckDBPyConnection, *, name: str, encoding: str = "utf-8") -> Relation:
+    """Open one file; `name` labels the tables that are made for it in the connection.
+
+    Raises SourceError, naming the file, when it is empty, unreadable or has no usable header.
+    """
+    if path.stat().st_size == 0:
+        raise SourceError(f"{path} is empty (0 bytes)")
+    try:
+        if path.suffix == ".parquet":
+            return _parquet(path, connection)
+        if path.suffix == ".json":
+            return _json(path, connection, name=name)
+        return _csv(path, connection, name=name, encoding=encoding)
+    except NOT_THE_FILES_FAULT:
+        raise
+    except UNREADABLE as error:
+        raise SourceError(f"{path} cannot be read: {first_line(error)}") from error
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, without the rest."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:500]
+
+
+def identifier(name: str) -> str:
+    """A column's name as SQL, whatever it is called."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text as SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _parquet(path: Path, connection: duckdb.DuckDBPyConnection) -> Relation:
+    scan = f"read_parquet('{quoted(path)}', file_row_number = true)"
+    described = connection.execute(f"DESCRIBE SELECT * EXCLUDE (file_row_number) FROM {scan}").fetchall()
+    _check_names(path, [row[0] for row in described])
+    return Relation(
+        f"(SELECT * EXCLUDE (file_row_number), file_row_number + 1 AS row_ FROM {scan})", {row[0]: row[1] for row in described}
+    )
+
+
+def _json(path: Path, connection: duckdb.DuckDBPyConnection, *, name: str) -> Relation:
+    """`{"records": [...]}` or a list of objects. Every value becomes text, so that it is checked as a CSV's would be."""
+    content = msgspec.json.decode(path.read_bytes())
+    records = content.get("records") if isinstance(content, dict) else content
+    if not isinstance(records, list) or not records or not all(isinstance(each, dict) for each in records):
+        raise SourceError(f"{path} must hold a list of objects, or one object whose `records` is such a list")
+    keys = list(dict.fromkeys(key for each in records for key in each))
+    _check_names(path, keys)
+    frame = pl.DataFrame(
+        {key: pl.Series([_text(each.get(key)) for each in records], dtype=pl.String) for key in keys},
+    ).with_row_index("row_", offset=1)
+    connection.register(f"{name}_json", frame.to_arrow())
+    return Relation(f"{name}_json", dict.fromkeys(keys, "VARCHAR"))
+
+
+def _text(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return msgspec.json.encode(value).decode()
+
+
+def _csv(path: Path, connection: duckdb.DuckDBPyConnection, *, name: str, encoding: str) -> Relation:
+    """Every column is read as text; the delimiter is the commonest of , ; tab | in the header."""
+    header, delimiter = _header(path, encoding)
+    columns = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in header)
+    scan = (
+        f"read_csv('{quoted(path)}', auto_detect = false, header = true, delim = '{delimiter}', quote = '\"', escape = '\"', "
+        f"encoding = '{encoding}', columns = {{{columns}}}, store_rejects = true, rejects_table = '{name}_rejects', "
+        f"rejects_scan = '{name}_scans')"
+    )
+    connection.execute("SET preserve_insertion_order = true")  # lines are numbered as they stand in the file
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name}_csv AS SELECT *, row_number() OVER () AS row_ FROM {scan}")
+    types = dict.fromkeys(header, "VARCHAR")
+    bad = f"(SELECT (line - 1)::BIGINT AS row_, any_value(csv_line) AS csv_line FROM {name}_rejects GROUP BY line)"
+    if connection.execute(f"SELECT count(*) FROM {bad}").fetchall() == [(0,)]:
+        return Relation(f"{name}_csv", types)
+    # Rows were numbered without the malformed lines: the i-th of those, at row r, shifts all from r - i on.
+    numbered = f"SELECT row_, row_number() OVER (ORDER BY row_) AS i FROM {bad}"
+    shifts = f"SELECT max(i) AS i, at_ FROM (SELECT i, row_ - i AS at_ FROM ({numbered})) GROUP BY at_"
+    shifted = (
+        f"(SELECT t.* EXCLUDE (row_), (t.row_ + coalesce(b.i, 0))::BIGINT AS row_ "
+        f"FROM {name}_csv t ASOF LEFT JOIN ({shifts}) b ON t.row_ > b.at_)"
+    )
+    return Relation(shifted, types, bad)
+
+
+def _header(path: Path, encoding: str) -> tuple[Sequence[str], str]:
+    with path.open(encoding=PYTHON_ENCODINGS[encoding], newline="", errors="surrogateescape") as file:
+        line = file.readline(LONGEST_HEADER)
+    line.encode()  # only the header must be sound; what else is read ahead is judged line by line
+    delimiter = max(",;\t|", key=line.count)
+    header = [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
+    _check_names(path, header)
+    return header, delimiter
+
+
+def _check_names(path: Path, names: Sequence[str]) -> None:
+    folded = [name.lower() for name in names]
+    if len(set(folded)) < len(names) or not all(names):
+        raise SourceError(f"{path}: column names must be there and differ; the header is {', '.join(names)[:500]}")
+    if NUMBER in folded:
+        raise SourceError(f"{path}: no column may be called {NUMBER}, which is ours; the header is {', '.join(names)[:500]}")

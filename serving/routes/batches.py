@@ -1,0 +1,215 @@
+"""What became of the data that was brought in?"""
+
+import asyncio
+from datetime import UTC, date, datetime
+from typing import Annotated, Any
+
+import msgspec
+from litestar import get
+from litestar.datastructures import State
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, QueryParameter
+from msgspec import Meta, Struct
+
+from assets_config.contract.landing import Batch, Landing
+from assets_config.contract.names import BatchState
+from assets_config.contract.tables import Entity, IngestAudit
+from serving.problems import NotFound
+from serving.reply import Listed, Metadata, Page, PageSize, metadata
+from serving.snapshot import Snapshot
+
+
+class BatchSaid(Struct, frozen=True):
+    """One batch. Its lines are loaded + rejected + merged + skipped."""
+
+    batch_id: str
+    kind: str
+    source: Annotated[str, Meta(description="Entry of sources.yaml that read it; `api`: none was named.")]
+    state: Annotated[BatchState, Meta(description="`received` until a job has read it.")]
+    file_name: str
+    media_type: str
+    bytes: Annotated[int, Meta(description="Size of all its files. [bytes]")]
+    sha256: Annotated[str, Meta(description="SHA-256 of its first file.")]
+    parameters: Annotated[dict[str, str], Meta(description="What was sent beside the rows, such as forecast_id.")]
+    received_at: Annotated[datetime, Meta(description="UTC. Of two batches with the same row the later one holds.")]
+    lines: Annotated[int, Meta(description="Rows that it has. [rows]")]
+    loaded: Annotated[int, Meta(description="Rows that it gave to the tables. [rows]")]
+    rejected: Annotated[int, Meta(description="Rows that could not be used; see /ingest/batches/{batch_id}/rejects. [rows]")]
+    merged: Annotated[int, Meta(description="Rows that were added to, or replaced by, another row of the batch. [rows]")]
+    skipped: Annotated[int, Meta(description="Rows that the mapping leaves out on purpose. [rows]")]
+    first_date: date | None
+    last_date: date | None
+    reasons: Annotated[dict[str, int], Meta(description="Rejected rows a code.")]
+    error: Annotated[str | None, Meta(description="Why the whole batch was rejected.")]
+    duration_ms: Annotated[int, Meta(description="Time that reading and checking took. [ms]")]
+    job_id: Annotated[str | None, Meta(description="The job that read it; null while none has.")]
+
+
+class BatchAnswer(BatchSaid, frozen=True):
+    """One batch, and where that was read."""
+
+    metadata: Annotated[Metadata | None, Meta(description="Null where nothing is published yet.")]
+
+
+class RejectSaid(Struct, frozen=True):
+    """One row that could not be used."""
+
+    row_index: Annotated[int, Meta(description="Number of the row in its file, from 0.")]
+    file: str
+    code: Annotated[str, Meta(description="Why, for example UNKNOWN_STORE or INVALID_TYPE.")]
+    field: str | None
+    value: str | None
+    record: Annotated[Any, Meta(description="The row as it came.")]
+
+
+class Trail(Struct, frozen=True):
+    """Some events, in the order in which they happened."""
+
+    items: list[IngestAudit]
+    next_after: Annotated[int | None, Meta(description="Send it as `after` for the events that follow; null: these were the last.")]
+    metadata: Metadata
+
+
+class ExternalId(Struct, frozen=True):
+    """What a source calls a store or product of ours."""
+
+    source: Annotated[str, Meta(description="`api` for posted batches that name no source, `*` for every source.")]
+    entity: Entity
+    external_id: str
+    code: Annotated[str, Meta(description="Our store code or SKU.")]
+    internal_id: Annotated[int | None, Meta(description="Our store_id or product_id; null where nothing has that code.")]
+
+
+@get("/ingest/batches", operation_id="list_batches", tags=["data"])
+async def list_batches(
+    lease: NamedDependency[Snapshot],
+    page: Page = 1,
+    page_size: PageSize = 20,
+    kind: FromQuery[str | None] = None,
+    batch_state: Annotated[BatchState | None, QueryParameter(name="state", description="Only batches in this state.")] = None,
+    source: FromQuery[str | None] = None,
+) -> Listed[BatchSaid]:
+    """Batches that were read, newest first: how many of their rows were loaded, and how many rejected."""
+    wanted = {"kind = ?": kind, "state = ?": batch_state, "source = ?": source}
+    order = "received_at DESC, batch_id DESC"
+    rows, total = await lease.page("ingest", "ingest_batch", wanted, order=order, page=page, page_size=page_size)
+    return Listed([_published(row) for row in rows], page, page_size, total, metadata(lease, "ingest"))
+
+
+@get("/ingest/batches/{batch_id:str}", operation_id="get_batch", tags=["data"])
+async def get_batch(lease_if_any: NamedDependency[Snapshot | None], state: State, batch_id: FromPath[str]) -> BatchAnswer:
+    """One batch: its state and counts. One that no job has published yet is `received`, with counts of 0."""
+    said = await _batch(lease_if_any, state, batch_id)
+    return BatchAnswer(**msgspec.structs.asdict(said), metadata=metadata(lease_if_any, "ingest") if lease_if_any else None)
+
+
+@get("/ingest/batches/{batch_id:str}/rejects", operation_id="list_rejects", tags=["data"])
+async def list_rejects(
+    lease: NamedDependency[Snapshot],
+    state: State,
+    batch_id: FromPath[str],
+    page: Page = 1,
+    page_size: PageSize = 20,
+    code: FromQuery[str | None] = None,
+) -> Listed[RejectSaid]:
+    """The rows of a batch that could not be used, each with the reason and as it came; at most the first 1,000."""
+    await _batch(lease, state, batch_id)
+    wanted = {"batch_id = ?": batch_id, "code = ?": code}
+    order = "file, row_index, code"
+    rows, total = await lease.page("ingest", "ingest_reject", wanted, order=order, page=page, page_size=page_size)
+    found = [RejectSaid(**{**_without(row, "batch_id"), "record": _decoded(row["record"])}) for row in rows]
+    return Listed(found, page, page_size, total, metadata(lease, "ingest"))
+
+
+@get("/ingest/audit", operation_id="list_ingest_events", tags=["data"])
+async def list_ingest_events(
+    lease: NamedDependency[Snapshot],
+    after: Annotated[int, QueryParameter(ge=0, le=2**53, description="Events after this seq; 0: from the first on.")] = 0,
+    limit: Annotated[int, QueryParameter(ge=1, le=500, description="Most events to give, 1 to 500.")] = 100,
+    batch_id: FromQuery[str | None] = None,
+) -> Trail:
+    """What happened to the batches, in order; nothing is ever taken out. Each event holds the hash of the one before."""
+    wanted = {"seq > ?": after, "batch_id = ?": batch_id}
+    rows, total = await lease.page("ingest", "ingest_audit", wanted, order="seq", page=1, page_size=limit)
+    items = [IngestAudit(**{**row, "at": _utc(row["at"])}) for row in rows]
+    return Trail(items, items[-1].seq if total > len(items) else None, metadata(lease, "ingest"))
+
+
+@get("/ingest/external-ids", operation_id="list_external_ids", tags=["data"])
+async def list_external_ids(
+    lease: NamedDependency[Snapshot],
+    page: Page = 1,
+    page_size: PageSize = 20,
+    source: FromQuery[str | None] = None,
+    entity: FromQuery[Entity | None] = None,
+    external_id: FromQuery[str | None] = None,
+) -> Listed[ExternalId]:
+    """Which of our stores and products the ids of other systems stand for."""
+    wanted = {"source = ?": source, "entity = ?": entity, "external_id = ?": external_id}
+    order = "source, entity, external_id"
+    rows, total = await lease.page("catalogue", "id_map", wanted, order=order, page=page, page_size=page_size)
+    return Listed([ExternalId(**row) for row in rows], page, page_size, total, metadata(lease, "catalogue"))
+
+
+async def _batch(lease: Snapshot | None, state: State, batch_id: str) -> BatchSaid:
+    for row in await lease.rows("ingest", "ingest_batch", "batch_id = ?", [batch_id]) if lease else []:
+        return _published(row)
+    landed = await asyncio.to_thread(Landing(state.settings.data).find, batch_id)
+    if landed is None:
+        raise NotFound(f"No batch has the id '{batch_id[:60]}'; /api/v1/ingest/batches lists them.")
+    return _landed(landed)
+
+
+def _published(row: dict[str, Any]) -> BatchSaid:
+    reasons, run = _decoded(row["reasons"]), row["dagster_run_id"]
+    said = {
+        **_without(row, "dagster_run_id"),
+        "parameters": _decoded(row["parameters"]) or {},
+        "received_at": _utc(row["received_at"]),
+        "reasons": reasons if isinstance(reasons, dict) else {},
+        "error": str(reasons) if reasons and not isinstance(reasons, dict) else None,
+        "job_id": run.replace("-", "") if run else None,
+    }
+    return BatchSaid(**said)
+
+
+def _landed(batch: Batch) -> BatchSaid:
+    return BatchSaid(
+        batch_id=batch.batch_id,
+        kind=batch.kind,
+        source=batch.source,
+        state="received",
+        file_name=batch.files[0].name,
+        media_type=batch.media_type,
+        bytes=batch.bytes,
+        sha256=batch.files[0].sha256,
+        parameters=batch.parameters,
+        received_at=batch.received_at,
+        lines=0,
+        loaded=0,
+        rejected=0,
+        merged=0,
+        skipped=0,
+        first_date=None,
+        last_date=None,
+        reasons={},
+        error=None,
+        duration_ms=0,
+        job_id=None,
+    )
+
+
+def _without(row: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key != name}
+
+
+def _decoded(text: str) -> Any:
+    """The value of a JSON text; the text where it is none."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.MsgspecError, RecursionError):
+        return text
+
+
+def _utc(at: datetime) -> datetime:
+    return at.replace(tzinfo=UTC)
