@@ -4,7 +4,7 @@ import duckdb
 import polars as pl
 
 from pipelines.core.calendar import dim_calendar
-from pipelines.core.history import PRODUCT_COLUMNS, STORE_COLUMNS, newest, versions, with_ids
+from pipelines.core.history import PRODUCT_COLUMNS, STORE_COLUMNS, identities, newest, versions, with_ids
 from pipelines.core.ids import crosswalk
 from pipelines.core.lines import Incoming
 from pipelines.warehouse import Warehouse
@@ -133,13 +133,7 @@ def dim_category(products: pl.DataFrame, sold: pl.DataFrame, previous: pl.DataFr
         )
         .sort("category")
     )
-    known = pl.DataFrame(schema={"category": pl.String, "category_id": pl.Int64})
-    if previous is not None:
-        known = previous.select("category", "category_id")
-    new = found["category"].filter(~found["category"].is_in(known["category"].implode()))
-    first = int(known["category_id"].max() or 0) + 1  # type: ignore[arg-type]
-    added = pl.DataFrame({"category": new, "category_id": pl.Series(range(first, first + len(new)), dtype=pl.Int64)})
-    ids = pl.concat([known, added])
+    ids = identities(found["category"], previous, code="category", identity="category_id")
     return (
         found.join(ids, on="category").select("category_id", "category", "products", "first_seen", "row_count").sort("category_id")
     )

@@ -52,7 +52,7 @@ def with_ids(history: pl.DataFrame, previous: pl.DataFrame | None, *, code: str,
     """
     if history.is_empty():
         raise SourceError(f"the source names no {identity.removesuffix('_id')} at all")
-    ids = _identities(history[code].unique(), previous, code=code, identity=identity)
+    ids = identities(history[code].unique(), previous, code=code, identity=identity)
     return history.join(ids, on=code).select(identity, *history.columns).sort(identity, "valid_from")
 
 
@@ -65,7 +65,8 @@ def newest(history: pl.DataFrame, identity: str, *, today: date) -> pl.DataFrame
     return pl.concat([begun, later]).drop("valid_from", "valid_to").sort(identity)
 
 
-def _identities(codes: pl.Series, previous: pl.DataFrame | None, *, code: str, identity: str) -> pl.DataFrame:
+def identities(codes: pl.Series, previous: pl.DataFrame | None, *, code: str, identity: str) -> pl.DataFrame:
+    """Surrogate ids: known codes keep theirs, new ones follow in order of code."""
     known = pl.DataFrame(schema={code: pl.String, identity: pl.Int64}) if previous is None else previous.select(code, identity)
     new = codes.filter(~codes.is_in(known[code].implode())).sort()
     first = int(known[identity].max() or 0) + 1  # type: ignore[arg-type]

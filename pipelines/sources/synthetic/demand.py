@@ -9,7 +9,7 @@ elasticity -0.5, a cut of 20 % and a lift of 1.3, demand is 0.8 ^ -0.5 x 1.3 = 1
 mean 1. Weekday factors are 1 on average; month factors are as the seed says.
 """
 
-from datetime import date, timedelta
+from datetime import date
 
 import msgspec
 import numpy as np
@@ -169,8 +169,3 @@ def _chance(seed: Seed, store: int, month: Month, expected: np.ndarray) -> tuple
 def noise_seed(seed: Seed) -> int:
     """The seed of the chance of days."""
     return seed.seed if seed.noise_seed is None else seed.noise_seed
-
-
-def day_of(seed: Seed, number: int) -> date:
-    """The date of a day number."""
-    return seed.start + timedelta(days=number)
