@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import duckdb
+import msgspec
 from dagster import AssetKey, MaterializeResult, MetadataValue, TableColumn, TableRecord, TableSchema
 
+from assets_config.contract.tables import TABLES
 from pipelines.warehouse import Warehouse
 
 
@@ -17,11 +19,11 @@ def table_made(warehouse: Warehouse, key: str, **extra: Any) -> MaterializeResul
         columns = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
         [(rows,)] = connection.execute(f"SELECT count(*) FROM {source}").fetchall()
         first = connection.execute(f"SELECT COLUMNS(*)::VARCHAR FROM {source} LIMIT 5").fetchall()
-    names = [column[0] for column in columns]
+    names, said = [column[0] for column in columns], descriptions(key)
     metadata: Mapping[str, Any] = {
         "dagster/row_count": rows,
         "dagster/uri": path.as_uri(),
-        "dagster/column_schema": TableSchema([TableColumn(column[0], column[1].lower()) for column in columns]),
+        "dagster/column_schema": TableSchema([TableColumn(name, kind.lower(), said.get(name)) for name, kind, *_ in columns]),
         **extra,
     }
     if first:
@@ -29,6 +31,15 @@ def table_made(warehouse: Warehouse, key: str, **extra: Any) -> MaterializeResul
         schema = TableSchema([TableColumn(name) for name in names])
         metadata = {**metadata, "first rows": MetadataValue.table(records, schema=schema)}
     return MaterializeResult(metadata=metadata)
+
+
+def descriptions(key: str) -> dict[str, str]:
+    """What the columns of a published table mean, as the contract says; nothing for a table that is not published."""
+    struct = TABLES.get(key.rpartition("/")[2])
+    if struct is None:
+        return {}
+    properties = msgspec.json.schema(struct)["$defs"][struct.__name__]["properties"]
+    return {name: said["description"] for name, said in properties.items() if "description" in said}
 
 
 def upstream(*keys: str) -> list[AssetKey]:

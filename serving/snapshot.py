@@ -51,10 +51,10 @@ class Snapshot:
                 if "tables.duckdb" in part.files:
                     path = str(published.part(part.key) / "tables.duckdb").replace("'", "''")
                     self._connection.execute(f"ATTACH '{path}' AS {name} (READ_ONLY)")
-            years = [f"FROM {name}.kpi_daily" for name in manifest.parts if name.startswith(FACTS_PREFIX)]  # one file a year
+            years = [name for name in manifest.parts if name.startswith(FACTS_PREFIX)]
             if not years:
                 raise ValueError("no part holds kpi_daily")
-            self._connection.execute(f"CREATE VIEW kpi_daily AS {' UNION ALL '.join(years)}")
+            self._connection.execute(f"CREATE VIEW kpi_daily AS {' UNION ALL '.join(f'FROM {name}.kpi_daily' for name in years)}")
             self._connection.execute("SET enable_external_access = false")
             self._connection.execute("SET lock_configuration = true")
             self.stores: list[DimStore] = self._all("catalogue.dim_store", DimStore)
@@ -75,7 +75,9 @@ class Snapshot:
                     self.aliases[each.entity].setdefault(each.external_id, set()).add(each.internal_id)
                 if each.entity == "product":
                     self.product_ids.setdefault(each.internal_id, []).append(each)
-            self._shared = _shared_cubes(published.part(manifest.parts["kpis"].key))
+            self._shared = _shared_cubes(
+                published.part(manifest.parts["kpis"].key), [published.part(manifest.parts[name].key) for name in years]
+            )
             self.cubes, self.arrays = self._shared.cubes, self._shared.arrays
         except Exception:
             self._connection.close()
@@ -306,20 +308,36 @@ def kept(published: Published, current_id: str) -> list[Kept]:
 
 
 class _Cubes:
-    """The prefix sums of one part, in memory once however many snapshots share the part."""
+    """The prefix sums over days, in memory once however many snapshots share the parts they come from.
 
-    def __init__(self, folder: Path) -> None:
-        self.cubes = msgspec.json.decode((folder / "cubes.json").read_bytes(), type=Cubes)
-        self.arrays: dict[str, np.ndarray[Any, np.dtype[np.int64]]] = {
-            name: np.load(folder / grain.file, allow_pickle=False) for name, grain in self.cubes.grains.items()
-        }
+    Cell [..., d, m] of an array is the sum of measure m over the first d days of all years.
+    """
+
+    def __init__(self, whole: Path, years: Sequence[Path]) -> None:
+        self.cubes = _read_cubes(whole)
+        self.arrays: dict[str, np.ndarray[Any, np.dtype[np.int64]]] = {}
+        known = [(folder, _read_cubes(folder)) for folder in years]
+        places = {axis: {member: n for n, member in enumerate(members)} for axis, members in self.cubes.axes.items()}
+        for name, grain in self.cubes.grains.items():
+            shape = [len(self.cubes.axes[axis]) for axis in grain.axes]
+            sums = np.zeros([*shape, self.cubes.days + 1, len(self.cubes.measures)], dtype=np.int64)
+            for folder, year in known:
+                start = (year.first_day - self.cubes.first_day).days + 1
+                members = [[places[axis][member] for member in year.axes[axis]] for axis in grain.axes]
+                cells = np.ix_(*members, range(start, start + year.days), range(len(self.cubes.measures)))
+                sums[cells] = np.load(folder / year.grains[name].file, allow_pickle=False)
+            self.arrays[name] = np.cumsum(sums, axis=-2, out=sums)
 
 
-_open_cubes: WeakValueDictionary[Path, _Cubes] = WeakValueDictionary()
+def _read_cubes(folder: Path) -> Cubes:
+    return msgspec.json.decode((folder / "cubes.json").read_bytes(), type=Cubes)
 
 
-def _shared_cubes(folder: Path) -> _Cubes:
-    found = _open_cubes.get(folder)
+_open_cubes: WeakValueDictionary[tuple[Path, ...], _Cubes] = WeakValueDictionary()
+
+
+def _shared_cubes(whole: Path, years: Sequence[Path]) -> _Cubes:
+    found = _open_cubes.get((whole, *years))
     if found is None:
-        found = _open_cubes[folder] = _Cubes(folder)
+        found = _open_cubes[(whole, *years)] = _Cubes(whole, years)
     return found

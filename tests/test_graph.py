@@ -22,6 +22,7 @@ from assets_config.contract.tables import ORDER, PARTS, TABLES
 from pipelines.definitions import defs
 from pipelines.publish.frames import fields
 from pipelines.publish.parts import TABLE_KEYS
+from pipelines.report import descriptions
 from pipelines.sources.assets import SourceConfig
 
 GRAPH = defs.resolve_asset_graph()
@@ -49,6 +50,11 @@ def test_every_asset_introduces_itself(key: str) -> None:
     assert node.group_name == key.split("/")[0]
     assert node.owners
     assert node.kinds
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_published_column_is_explained_in_the_ui(table: str) -> None:
+    assert list(descriptions(TABLE_KEYS[table])) == [each.name for each in msgspec.structs.fields(TABLES[table])]
 
 
 def test_every_published_table_has_one_asset_and_one_part() -> None:

@@ -2,8 +2,8 @@
 
 published/current.json            Pointer: which snapshot is served
 published/snapshots/<id>.json     Manifest: written once
-published/parts/<key>/            the files of a part: tables.duckdb, and for `kpis` cubes.json with cube_<grain>.npy,
-                                  for `registry` artifacts/<run_id>.<suffix>
+published/parts/<key>/            the files of a part: tables.duckdb; for `facts_<year>` cubes.json with cube_<grain>.npy too,
+                                  for `kpis` cubes.json alone, for `registry` artifacts/<run_id>.<suffix>
 """
 
 from datetime import date, datetime
@@ -74,10 +74,9 @@ class Pointer(Struct, frozen=True):
 
 
 class Grain(Struct, frozen=True):
-    """One cube: an int64 array of shape [len(axis) for axis in axes] + [days + 1, measures].
+    """One cube: an int64 array of shape [len(axis) for axis in axes] + [days, measures].
 
-    Cell [..., d, m] is the sum of measure m over the first d days, so that the sum of days a..b (0-based, inclusive) is
-    cell[b + 1] - cell[a].
+    Cell [..., d, m] is the sum of measure m on day d.
     """
 
     axes: list[str]
@@ -86,7 +85,11 @@ class Grain(Struct, frozen=True):
 
 
 class Cubes(Struct, frozen=True):
-    """The content of cubes.json: which cubes exist and what their axes mean."""
+    """The content of cubes.json: which cubes exist and what their axes mean.
+
+    That of the part `kpis` spans all years and names every store and product; that of a part `facts_<year>` has the days
+    and members with rows in that year only, and the arrays.
+    """
 
     first_day: date
     days: int

@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 
 from assets_config.contract.names import BatchState, Bucket, ForecastSource, ModelRunStatus
 
-SCHEMA_VERSION = "2"
+SCHEMA_VERSION = "3"
 """Rises with every change of a published Struct that an older reader could not read."""
 
 
@@ -373,7 +373,7 @@ PARTS: dict[str, tuple[str, ...]] = {
 }
 """Tables that are published together: each part is one immutable folder with one `tables.duckdb`.
 
-The rows of kpi_daily are parts of their own, `facts_<year>`; the part kpis has the cubes over all of them."""
+The rows of kpi_daily are parts of their own, `facts_<year>`, each with its cubes; the part kpis says what they span."""
 
 FACTS_PREFIX = "facts_"
 

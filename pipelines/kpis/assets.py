@@ -3,7 +3,7 @@
 from dagster import MaterializeResult, asset
 from dagster_duckdb import DuckDBResource
 
-from pipelines.kpis.cubes import cubes_path, write_cubes
+from pipelines.kpis.cubes import cubes_folder, write_cubes
 from pipelines.kpis.measures import write_kpi_daily
 from pipelines.report import table_made, upstream
 from pipelines.resources import Storage
@@ -26,14 +26,14 @@ def kpi_daily(storage: Storage, duckdb: DuckDBResource) -> MaterializeResult:
     deps=[*upstream("core/dim_store", "core/dim_product"), kpi_daily],
 )
 def cubes(storage: Storage, duckdb: DuckDBResource) -> MaterializeResult:
-    """Prefix sums over days at the grains of kpis.yaml, so that a KPI of any range is one subtraction."""
+    """Sums a day at the grains of kpis.yaml, a file a year: what the API answers KPIs from."""
     warehouse, declared = storage.warehouse(), storage.declarations()
     with duckdb.get_connection() as connection:
-        made = write_cubes(warehouse, declared.published_measures(), declared.grains, connection)
+        made = write_cubes(warehouse, declared.published_measures(), declared.grains, connection).cubes
     left_out = ["_".join(grain) for grain in declared.grains if ("_".join(grain) or "total") not in made.grains]
     return MaterializeResult(
         metadata={
-            "dagster/uri": cubes_path(warehouse).as_uri(),
+            "dagster/uri": cubes_folder(warehouse).as_uri(),
             "days": made.days,
             "bytes a grain": {name: grain.bytes for name, grain in made.grains.items()},
             "left to DuckDB": left_out,

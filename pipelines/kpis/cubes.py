@@ -1,9 +1,14 @@
-"""Prefix sums over days, one int64 array a grain: any range of any declared grain is one subtraction.
+"""Sums of the measures a day, one int64 array a grain and year: serving adds them up once, then any range is one subtraction.
 
-A cube has the axes of its grain, then days + 1, then the measures; cell [..., d, m] sums the first d days. Money is in
-cents, so that differences are exact. All arrays go into one zip, written in one step, so that they always fit together.
+A cube has the axes of its grain, then the days of its year, then the measures. Money is in cents, so that differences are
+exact. The arrays of a year go into one zip; a year whose rows and members did not change keeps its file.
+
+    <root>/warehouse/kpis/cubes/index.json                   what there is; replaced in one step, after the files it names
+                                cubes-<signature>.json       axes, days and grains over all years
+                                <year>-<signature>.zip       cubes.json of the year, cube_<grain>.npy
 """
 
+import hashlib
 import io
 import zipfile
 from collections.abc import Sequence
@@ -19,12 +24,17 @@ from assets_config.contract.integrity import sha256
 from assets_config.contract.manifest import Cubes, Grain, Measure
 from assets_config.contract.names import UNKNOWN
 from pipelines.errors import ContractError, PipelineError
+from pipelines.partitions import Partition
 from pipelines.warehouse import Warehouse, scan
 
+CODE = "1"
+"""Rises when the same rows would give other cubes: every year is then summed again."""
 LARGEST = 256 * 1024 * 1024
-"""Bytes past which a grain is left to DuckDB. Serving holds every cube in memory: a mapped file that is truncated kills."""
+"""Bytes of all years past which a grain is left to DuckDB. Serving holds every cube in memory: a mapped file that is
+truncated kills."""
 
 MOST_IN_A_CELL = 4e18
+"""Sums of all rows past which everything is left to DuckDB, whose decimals hold what no int64 does."""
 MEMBERS = {
     "store": "s.store_id",
     "product": "p.product_id",
@@ -34,22 +44,58 @@ MEMBERS = {
 }
 
 
-def cubes_path(warehouse: Warehouse) -> Path:
-    return warehouse.folder / "kpis" / "cubes" / "cubes.zip"
+class Year(msgspec.Struct, frozen=True):
+    """One year of the cubes."""
+
+    file: str
+    sha256: str
+    rows: str  # hash of its months of kpi_daily
+    signature: str  # hash of all that it is made of
+    stores: list[int]  # those with rows
+    products: list[int]
+    largest: float  # the largest sum of a measure, cents or units
 
 
-def cubes_for(warehouse: Warehouse) -> Path:
+class Index(msgspec.Struct, frozen=True):
+    """What lies in the folder, and which kpi_daily it sums."""
+
+    dataset_id: str
+    cubes: Cubes
+    file: str  # the same cubes, as they are published
+    years: dict[str, Year]
+
+
+def cubes_folder(warehouse: Warehouse) -> Path:
+    return warehouse.folder / "kpis" / "cubes"
+
+
+def read_index(warehouse: Warehouse) -> Index:
     """The cubes of the kpi_daily that is there now.
 
     Raises PipelineError, when kpis/cubes was never materialised or sums another kpi_daily.
     """
-    path = cubes_path(warehouse)
-    if not path.exists():
+    index = _known(warehouse)
+    if index is None:
         raise PipelineError("kpis/cubes is not there yet: materialise kpis/cubes first")
-    with zipfile.ZipFile(path) as archive:
-        if archive.comment.decode() != warehouse.stamp("kpis/kpi_daily").dataset_id:
-            raise PipelineError("kpis/cubes sums another kpi_daily than the one there is: materialise kpis/cubes again")
-    return path
+    if index.dataset_id != warehouse.stamp("kpis/kpi_daily").dataset_id:
+        raise PipelineError("kpis/cubes sums another kpi_daily than the one there is: materialise kpis/cubes again")
+    return index
+
+
+def months_of_years(warehouse: Warehouse) -> dict[str, list[Partition]]:
+    """The months of kpi_daily that have rows, in order, by year. Raises PipelineError, when it was never materialised."""
+    warehouse.files("kpis/kpi_daily")
+    index = warehouse.partitioned("kpis/kpi_daily").index()
+    years: dict[str, list[Partition]] = {}
+    for name, month in sorted(index.partitions.items() if index else ()):
+        if month.rows:
+            years.setdefault(name[:4], []).append(month)
+    return years
+
+
+def rows_of(months: Sequence[Partition]) -> str:
+    """A hash of the rows of some months, 64 hex digits."""
+    return hashlib.sha256("\n".join(month.sha256 for month in months).encode()).hexdigest()
 
 
 def write_cubes(
@@ -57,56 +103,134 @@ def write_cubes(
     measures: Sequence[Measure],
     grains: Sequence[Sequence[str]],
     connection: duckdb.DuckDBPyConnection,
-) -> Cubes:
-    """Write all declared grains that are not too large; gives what was written.
+) -> Index:
+    """Write all declared grains that are not too large; gives what is there then.
 
-    Months whose kpi_daily did not change are taken from the cubes that there are; only the others are summed from rows.
+    Only years whose rows, or whose stores or products, are others than before are summed.
 
     Raises ContractError, when kpi_daily has no rows.
     """
     for view, key in (("stores", "core/dim_store"), ("products", "core/dim_product")):
         connection.execute(f"CREATE OR REPLACE TEMP TABLE {view} AS FROM {warehouse.parquet(key)}")
-    months = _months(warehouse)
-    first_day = min(month.first_date for month in months.values())
-    days = (max(month.last_date for month in months.values()) - first_day).days + 1
-    axes = {axis: _members(axis, connection) for axis in MEMBERS}
-    state = State({name: month.signature for name, month in months.items()}, _groups(connection))
-    old = _Old(cubes_path(warehouse), state, [measure.name for measure in measures])
-    changed = [month for name, month in months.items() if old.months.get(name) != month.signature]
-    sizes = {tuple(grain): int(np.prod([len(axes[axis]) for axis in grain] + [days + 1, len(measures)])) * 8 for grain in grains}
-    if _overflows(warehouse, measures, connection):
-        sizes = {}  # sums that no int64 holds are left to DuckDB, whose decimals do
-    fitting = sorted((grain for grain in sizes if sizes[grain] <= LARGEST), key=lambda each: -sizes[each])
-    if not changed and old.is_of(warehouse.stamp("kpis/kpi_daily").dataset_id, axes, list(months), fitting):
-        return old.cubes
-    kept = [month for name, month in months.items() if month not in changed]
+    months = months_of_years(warehouse)
+    if not months:
+        raise ContractError("kpis/kpi_daily has no rows: there is nothing to sum")
+    known = _known(warehouse)
+    before = known.years if known else {}
+    seen = {year: _seen(warehouse, each, measures, before.get(year), connection) for year, each in months.items()}
+    axes = {axis: _members(axis, None, connection) for axis in MEMBERS}
+    first, last = _span([month for each in months.values() for month in each])
+    days = (last - first).days + 1
+    sizes = {tuple(grain): _size(grain, axes, days, measures) for grain in grains}
+    overflows = sum(each.largest for each in seen.values()) > MOST_IN_A_CELL
+    fitting = sorted((grain for grain in sizes if sizes[grain] <= LARGEST and not overflows), key=lambda each: -sizes[each])
+    years = {}
+    for year, each in seen.items():
+        signature = _signature(each, fitting, measures, connection)
+        path = cubes_folder(warehouse) / f"{year}-{signature}.zip"
+        if year not in before or before[year].signature != signature or not path.exists() or sha256(path) != before[year].sha256:
+            _write_year(path, warehouse, months[year], each, fitting, measures, connection)
+        years[year] = msgspec.structs.replace(each, file=path.name, sha256=sha256(path), signature=signature)
+    written = {_name(grain): Grain(list(grain), f"cube_{_name(grain)}.npy", sizes[grain]) for grain in fitting}
+    cubes = Cubes(first, days, [measure.name for measure in measures], axes, written)
+    content = msgspec.json.encode(cubes)
+    file = f"cubes-{hashlib.sha256(content).hexdigest()[:16]}.json"
+    write_bytes(cubes_folder(warehouse) / file, content)
+    index = Index(warehouse.stamp("kpis/kpi_daily").dataset_id, cubes, file, years)
+    write_bytes(cubes_folder(warehouse) / "index.json", msgspec.json.encode(index))
+    named = {"index.json", file, *(each.file for each in years.values())}
+    for path in cubes_folder(warehouse).iterdir():
+        if path.name not in named:
+            path.unlink(missing_ok=True)
+    return index
+
+
+def _known(warehouse: Warehouse) -> Index | None:
+    try:
+        return msgspec.json.decode((cubes_folder(warehouse) / "index.json").read_bytes(), type=Index)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None
+
+
+def _name(grain: Sequence[str]) -> str:
+    return "_".join(grain) or "total"
+
+
+def _span(months: Sequence[Partition]) -> tuple[date, date]:
+    days = [day for month in months for day in (month.first_date, month.last_date) if day is not None]
+    return min(days), max(days)
+
+
+def _size(grain: Sequence[str], axes: dict[str, list[str | int]], days: int, measures: Sequence[Measure]) -> int:
+    return int(np.prod([len(axes[axis]) for axis in grain] + [days, len(measures)])) * 8
+
+
+def _seen(
+    warehouse: Warehouse,
+    months: Sequence[Partition],
+    measures: Sequence[Measure],
+    known: Year | None,
+    connection: duckdb.DuckDBPyConnection,
+) -> Year:
+    """What the rows of a year hold; looked at only where they are others than before."""
+    rows = rows_of(months)
+    if known is not None and known.rows == rows:
+        return known
+    source = scan([warehouse.folder / "kpis/kpi_daily" / month.file for month in months])
+    sums = ", ".join(f"sum({each.name})::DOUBLE{' * 100' if each.unit == 'money' else ''}" for each in measures)
+    [[stores, products, *totals]] = connection.execute(
+        f"SELECT list_sort(list(DISTINCT store_id)), list_sort(list(DISTINCT product_id)), {sums} FROM {source}"
+    ).fetchall()
+    return Year("", "", rows, "", stores, products, max(totals))
+
+
+def _signature(
+    year: Year, grains: Sequence[tuple[str, ...]], measures: Sequence[Measure], connection: duckdb.DuckDBPyConnection
+) -> str:
+    """A hash of the rows of a year, of what its stores and products belong to, and of what is asked for."""
+    groups = [
+        connection.execute(
+            f"SELECT {side}_id, {', '.join(MEMBERS[axis] for axis in MEMBERS if SIDES[axis] == side)} FROM {side}s {side[0]} "
+            f"WHERE list_contains(?, {side}_id) ORDER BY ALL",
+            [ids],
+        ).fetchall()
+        for side, ids in (("store", year.stores), ("product", year.products))
+    ]
+    said = msgspec.json.encode([CODE, year.rows, groups, grains, [each.name for each in measures]])
+    return hashlib.sha256(said).hexdigest()[:16]
+
+
+def _write_year(
+    path: Path,
+    warehouse: Warehouse,
+    months: Sequence[Partition],
+    year: Year,
+    grains: Sequence[tuple[str, ...]],
+    measures: Sequence[Measure],
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    source = scan([warehouse.folder / "kpis/kpi_daily" / month.file for month in months])
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW facts AS FROM {source}")
+    first, last = _span(months)
+    days = (last - first).days + 1
+    axes = {axis: _members(axis, year, connection) for axis in MEMBERS}
     belongs = _belongs(connection)
-    made: dict[str, np.ndarray] = {}
-    written: dict[str, Grain] = {}
-    with replacing(cubes_path(warehouse)) as beside, zipfile.ZipFile(beside, "w") as archive:
-        for grain in fitting:  # the largest first: the others are sums of it
-            name = "_".join(grain) or "total"
-            finer = next((each for each in written.values() if _is_finer(each.axes, grain)), None)
+    made: dict[tuple[str, ...], np.ndarray] = {}
+    with replacing(path) as beside, zipfile.ZipFile(beside, "w") as archive:
+        for grain in grains:  # the largest first: the others are sums of it
+            finer = next((each for each in made if _is_finer(each, grain)), None)
             if finer is not None:
-                cube = _coarser(made["_".join(finer.axes) or "total"], finer.axes, grain, axes, belongs)
+                cube = _coarser(made[finer], finer, grain, axes, belongs)
             else:
-                cube = np.zeros([len(axes[axis]) for axis in grain] + [days + 1, len(measures)], dtype=np.int64)
-                is_filled = old.fill(cube, name, grain, axes, first_day, kept)
-                summed = changed if is_filled else list(months.values())
-                if summed:
-                    connection.execute(f"CREATE OR REPLACE TEMP VIEW facts AS FROM {scan([month.path for month in summed])}")
-                    _add_sums(cube, grain, axes, first_day, measures, connection)
-                np.cumsum(cube, axis=-2, out=cube)
-            made[name] = cube
+                cube = np.zeros([len(axes[axis]) for axis in grain] + [days, len(measures)], dtype=np.int64)
+                _add_sums(cube, grain, axes, first, measures, connection)
+            made[grain] = cube
             content = io.BytesIO()
             np.save(content, cube, allow_pickle=False)
-            archive.writestr(_entry(f"cube_{name}.npy"), content.getbuffer())
-            written[name] = Grain(list(grain), f"cube_{name}.npy", cube.nbytes)
-        cubes = Cubes(first_day, days, [measure.name for measure in measures], axes, written)
+            archive.writestr(_entry(f"cube_{_name(grain)}.npy"), content.getbuffer())
+        written = {_name(grain): Grain(list(grain), f"cube_{_name(grain)}.npy", cube.nbytes) for grain, cube in made.items()}
+        cubes = Cubes(first, days, [measure.name for measure in measures], axes, written)
         archive.writestr(_entry("cubes.json"), msgspec.json.encode(cubes))
-        archive.comment = warehouse.stamp("kpis/kpi_daily").dataset_id.encode()
-    write_bytes(state_path(warehouse), msgspec.json.encode(state.of(cubes_path(warehouse))))
-    return cubes
 
 
 SIDES = {"store": "store", "region": "store", "product": "product", "category": "product", "department": "product"}
@@ -155,122 +279,14 @@ def _coarser(
     return np.ascontiguousarray(np.moveaxis(cube, [left.index(axis) for axis in grain], range(len(grain))))
 
 
-def _overflows(warehouse: Warehouse, measures: Sequence[Measure], connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether the sum of all rows of a measure is more than a cube's cells hold."""
-    sums = ", ".join(f"sum({each.name}::DOUBLE){' * 100' if each.unit == 'money' else ''}" for each in measures)
-    [row] = connection.execute(f"SELECT {sums} FROM {warehouse.parquet('kpis/kpi_daily')}").fetchall()
-    return any(value is not None and value > MOST_IN_A_CELL for value in row)
-
-
-class Month(msgspec.Struct, frozen=True):
-    """A month of kpi_daily that has rows."""
-
-    path: Path
-    signature: str
-    first_date: date
-    last_date: date
-
-
-class State(msgspec.Struct, frozen=True):
-    """What the cubes were made of: the signature of each month, and what each store and product belonged to."""
-
-    months: dict[str, str]
-    groups: dict[str, str]
-    zip_sha256: str = ""
-
-    def of(self, path: Path) -> "State":
-        return msgspec.structs.replace(self, zip_sha256=sha256(path))
-
-
-class _Old:
-    """The cubes that there are, as far as they still hold: no months where a store or product belongs elsewhere now."""
-
-    def __init__(self, path: Path, state: State, measures: list[str]) -> None:
-        self.months: dict[str, str] = {}
-        self._path = path
-        try:
-            known = msgspec.json.decode(path.with_name("state.json").read_bytes(), type=State)
-            with zipfile.ZipFile(path) as archive:
-                self.cubes, self._dataset = msgspec.json.decode(archive.read("cubes.json"), type=Cubes), archive.comment.decode()
-        except (FileNotFoundError, msgspec.MsgspecError, zipfile.BadZipFile):
-            return
-        same = all(state.groups.get(key) == group for key, group in known.groups.items())
-        if same and self.cubes.measures == measures and known.zip_sha256 == sha256(path):
-            self.months = known.months
-
-    def is_of(
-        self, dataset_id: str, axes: dict[str, list[str | int]], months: Sequence[str], grains: Sequence[tuple[str, ...]]
-    ) -> bool:
-        """Whether they are just what would be made now."""
-        if not self.months or (self._dataset, self.cubes.axes, set(self.months)) != (dataset_id, axes, set(months)):
-            return False
-        return {tuple(grain.axes) for grain in self.cubes.grains.values()} == set(grains)
-
-    def fill(
-        self,
-        cube: np.ndarray,
-        name: str,
-        grain: Sequence[str],
-        axes: dict[str, list[str | int]],
-        first_day: date,
-        kept: Sequence[Month],
-    ) -> bool:
-        """Put the sums a day of the kept months into a cube; False where this grain was not written then."""
-        if not kept or name not in self.cubes.grains:
-            return False
-        with zipfile.ZipFile(self._path) as archive:
-            old = np.load(io.BytesIO(archive.read(self.cubes.grains[name].file)), allow_pickle=False)
-        places = [_places(axes[axis], self.cubes.axes[axis]) for axis in grain]
-        sums = np.diff(old, axis=-2)
-        shift = (self.cubes.first_day - first_day).days
-        held = np.zeros(sums.shape[-2], dtype=bool)
-        for month in kept:
-            start = (month.first_date - self.cubes.first_day).days
-            held[start : start + (month.last_date - month.first_date).days + 1] = True
-        sums[..., ~held, :] = 0
-        ends_within = shift >= 0 and shift + len(held) < cube.shape[-2]  # false where history became shorter
-        if ends_within and all(each == list(range(len(each))) for each in places):  # nothing moved: by far the fastest way
-            cube[(*(slice(len(each)) for each in places), slice(shift + 1, shift + 1 + len(held)))] = sums
-            return True
-        days = np.flatnonzero(held)
-        picks = [np.array(each, dtype=np.int64) for each in places]
-        cube[np.ix_(*picks, days + shift + 1, np.arange(cube.shape[-1]))] = sums[..., days, :]
-        return True
-
-
-def state_path(warehouse: Warehouse) -> Path:
-    return cubes_path(warehouse).with_name("state.json")
-
-
-def _months(warehouse: Warehouse) -> dict[str, Month]:
-    index = warehouse.partitioned("kpis/kpi_daily").index()
-    found = {
-        name: Month(warehouse.folder / "kpis/kpi_daily" / part.file, part.signature, part.first_date, part.last_date)
-        for name, part in sorted(index.partitions.items() if index else ())
-        if part.first_date is not None and part.last_date is not None
-    }
-    if not found:
-        raise ContractError("kpis/kpi_daily has no rows: there is nothing to sum")
-    return found
-
-
-def _groups(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    rows = connection.execute(
-        "SELECT 's' || store_id, coalesce(region, '') FROM stores "
-        "UNION ALL SELECT 'p' || product_id, coalesce(category, '') || '|' || coalesce(department, '') FROM products"
-    )
-    return dict(rows.fetchall())
-
-
-def _places(members: Sequence[str | int], wanted: Sequence[str | int]) -> list[int]:
-    place = {member: n for n, member in enumerate(members)}
-    return [place[member] for member in wanted]
-
-
-def _members(axis: str, connection: duckdb.DuckDBPyConnection) -> list[str | int]:
-    member = MEMBERS[axis]
-    table = "stores s" if "s." in member else "products p"
-    return [row[0] for row in connection.execute(f"SELECT DISTINCT {member} FROM {table} ORDER BY 1").fetchall()]
+def _members(axis: str, year: Year | None, connection: duckdb.DuckDBPyConnection) -> list[str | int]:
+    """The members of an axis, in order; only those with rows in a year, where one is given."""
+    side = SIDES[axis]
+    where, values = "", []
+    if year is not None:
+        where, values = f"WHERE list_contains(?, {side}_id)", [year.stores if side == "store" else year.products]
+    rows = connection.execute(f"SELECT DISTINCT {MEMBERS[axis]} FROM {side}s {side[0]} {where} ORDER BY 1", values).fetchall()
+    return [row[0] for row in rows]
 
 
 def _add_sums(
@@ -281,7 +297,7 @@ def _add_sums(
     measures: Sequence[Measure],
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
-    """Put the sums a day of the facts into a cube, which is not cumulative yet."""
+    """Put the sums a day of the facts into a cube."""
     keys, joins = [], ""
     for n, axis in enumerate(grain):
         side = SIDES[axis]
@@ -299,7 +315,7 @@ def _add_sums(
     ).fetchnumpy()
     index = tuple(result[f"axis_{n}"].astype(np.int64) for n in range(len(grain)))
     for m, measure in enumerate(measures):
-        cube[(*index, result["day"].astype(np.int64) + 1, m)] = result[measure.name]
+        cube[(*index, result["day"].astype(np.int64), m)] = result[measure.name]
 
 
 def _entry(name: str) -> zipfile.ZipInfo:

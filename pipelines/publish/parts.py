@@ -15,7 +15,7 @@ from assets_config.contract.integrity import part_damage, sha256
 from assets_config.contract.layout import Published
 from assets_config.contract.manifest import File, Manifest, Part
 from assets_config.contract.tables import FACTS_PREFIX, ORDER, PARTS, SCHEMA_VERSION
-from pipelines.kpis.cubes import cubes_for
+from pipelines.kpis.cubes import cubes_folder, months_of_years, read_index, rows_of
 from pipelines.publish.frames import check
 from pipelines.warehouse import Warehouse, scan
 
@@ -66,44 +66,39 @@ class PartInputs(msgspec.Struct, frozen=True):
         return digest.hexdigest()[:32]
 
 
-def inputs(warehouse: Warehouse, name: str) -> PartInputs:
-    """What the part `name` would be made of now.
+def inputs(warehouse: Warehouse, name: str) -> list[PartInputs]:
+    """What the part `name` would be made of now; for `kpis` also the parts of its years.
 
     Raises PipelineError, when one of its tables was never materialised.
     """
+    if name == "kpis":
+        return _kpis(warehouse)
     tables = {table: warehouse.files(TABLE_KEYS[table]) for table in PARTS[name]}
     extras: dict[str, Path] = {}
-    if name == "kpis":
-        extras["cubes.zip"] = cubes_for(warehouse)
     if name == "registry":
         artifacts = warehouse.folder / "models" / "artifacts"
         extras = {f"artifacts/{path.name}": path for path in sorted(artifacts.iterdir())}
     made_past_core = not all(TABLE_KEYS[table].startswith("core/") for table in PARTS[name])
     dataset_id = warehouse.stamp(TABLE_KEYS[PARTS[name][0]]).dataset_id if made_past_core else warehouse.dataset_id()
-    if name == "kpis":
-        tables = {}  # its rows are parts of their own, a year each
-    return PartInputs(name, tables, extras, dataset_id)
+    return [PartInputs(name, tables, extras, dataset_id)]
 
 
-def year_inputs(warehouse: Warehouse) -> list[PartInputs]:
-    """The parts of kpi_daily, one a year, so that a new day leaves those of past years as they are.
+def _kpis(warehouse: Warehouse) -> list[PartInputs]:
+    """What the cubes are, and a part a year with its rows and sums, so that a new day leaves those of past years as they are.
 
-    Their dataset is the content of their own months. Raises PipelineError, when kpis/kpi_daily was never materialised.
+    The dataset of a year is the content of its own months.
     """
-    warehouse.files(KPI_DAILY)
-    index = warehouse.partitioned(KPI_DAILY).index()
-    years: dict[str, list[str]] = {}
-    for month, part in sorted(index.partitions.items() if index else ()):
-        if part.rows:
-            years.setdefault(month[:4], []).append(month)
-    assert index is not None
-    folder = warehouse.partitioned(KPI_DAILY).folder
-    made = []
-    for year, months in years.items():
-        digest = hashlib.sha256("\n".join(index.partitions[month].sha256 for month in months).encode()).hexdigest()
-        paths = [folder / index.partitions[month].file for month in months]
-        made.append(PartInputs(f"{FACTS_PREFIX}{year}", {"kpi_daily": paths}, {}, digest[:16]))
-    return made
+    index, rows, cubes = read_index(warehouse), warehouse.partitioned(KPI_DAILY).folder, cubes_folder(warehouse)
+    years = [
+        PartInputs(
+            f"{FACTS_PREFIX}{year}",
+            {"kpi_daily": [rows / month.file for month in months]},
+            {"cubes.zip": cubes / index.years[year].file},
+            rows_of(months)[:16],
+        )
+        for year, months in months_of_years(warehouse).items()
+    ]
+    return [PartInputs("kpis", {}, {"cubes.json": cubes / index.file}, index.dataset_id), *years]
 
 
 def make_part(

@@ -15,7 +15,7 @@ from assets_config.contract.layout import Published
 from assets_config.contract.manifest import Kpi, Manifest, Measure, Part, Pointer
 from assets_config.contract.tables import PARTS, SCHEMA_VERSION
 from pipelines.errors import PipelineError, PublishError
-from pipelines.publish.parts import TABLE_KEYS, inputs, make_part, year_inputs
+from pipelines.publish.parts import TABLE_KEYS, inputs, make_part
 from pipelines.warehouse import Warehouse
 
 REQUIRED_PARTS = ("catalogue", "kpis")
@@ -139,14 +139,14 @@ def _make_parts(warehouse: Warehouse, kept: Sequence[Manifest], now: datetime) -
     omitted: dict[str, str] = {}
     for name in PARTS:
         try:
-            part = inputs(warehouse, name)
+            made = inputs(warehouse, name)
             _check_lineage(warehouse, PARTS[name])
         except PipelineError as error:
             if name in REQUIRED_PARTS:
                 raise PublishError(f"cannot publish without the part {name}: {error}") from error
             omitted[name] = str(error)
             continue
-        for each in (part, *(year_inputs(warehouse) if name == "kpis" else ())):
+        for each in made:
             parts[each.name] = make_part(warehouse.published, each, package_version=version("demandgraph"), known=kept, made_at=now)
     return parts, omitted
 

@@ -57,7 +57,7 @@ def _part(published: Published, name: str, tables: Sequence[str], rows: Mapping[
             for row in rows.get(table, ()):
                 values = [_plain(getattr(row, each.name)) for each in columns]
                 connection.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(columns))})", values)
-    if name == "kpis":
+    if name == "kpis" or name.startswith(FACTS_PREFIX):
         cubes = Cubes(FIRST, (LAST - FIRST).days + 1, [], {}, {})
         (folder / "cubes.json").write_text(json.dumps(msgspec.to_builtins(cubes)))
     files = {path.name: path.read_bytes() for path in folder.iterdir()}

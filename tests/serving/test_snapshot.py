@@ -89,7 +89,7 @@ def test_swapping_under_load_fails_no_request_and_mixes_nothing(root: Path) -> N
 
 
 @pytest.mark.parametrize("damage", sorted(BREAK))
-@pytest.mark.parametrize(("part", "name"), [(FACTS, "tables.duckdb"), ("kpis", "cube_store.npy"), ("kpis", "cubes.json")])
+@pytest.mark.parametrize(("part", "name"), [(FACTS, "tables.duckdb"), (FACTS, "cube_store.npy"), ("kpis", "cubes.json")])
 def test_a_damaged_part_leaves_the_last_good_snapshot(damage: str, part: str, name: str, root: Path) -> None:
     with client_of(root) as client:
         good = client.get(KPIS).json()

@@ -1,7 +1,8 @@
-"""Any range of any grain is one subtraction, and the cent is never lost: the same numbers as a loop over the facts."""
+"""Sums a day of every grain, and the cent is never lost: the same numbers as a loop over the facts."""
 
 import io
 import random
+import shutil
 import zipfile
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,7 @@ from assets_config.contract.manifest import Cubes
 from assets_config.declared import MeasureDeclaration, load_declarations
 from pipelines.errors import ContractError, PipelineError
 from pipelines.kpis import cubes as module
-from pipelines.kpis.cubes import cubes_for, cubes_path, write_cubes
+from pipelines.kpis.cubes import cubes_folder, read_index, write_cubes
 from pipelines.kpis.measures import write_kpi_daily
 from pipelines.sources.audit import event
 from pipelines.warehouse import Warehouse
@@ -29,9 +30,22 @@ MEASURES = [measure.name for measure in DECLARED.measures]
 
 
 def read_cubes(root: Path) -> tuple[Cubes, dict[str, np.ndarray]]:
-    with zipfile.ZipFile(cubes_path(Warehouse(root))) as archive:
-        cubes = msgspec.json.decode(archive.read("cubes.json"), type=Cubes)
-        return cubes, {name: np.load(io.BytesIO(archive.read(grain.file))) for name, grain in cubes.grains.items()}
+    """What the cubes are, and sums up to each day over all years, put together cell by cell."""
+    index = read_index(Warehouse(root))
+    whole = index.cubes
+    arrays = {
+        name: np.zeros([*(len(whole.axes[axis]) for axis in grain.axes), whole.days + 1, len(whole.measures)], dtype=np.int64)
+        for name, grain in whole.grains.items()
+    }
+    for each in index.years.values():
+        with zipfile.ZipFile(cubes_folder(Warehouse(root)) / each.file) as archive:
+            year = msgspec.json.decode(archive.read("cubes.json"), type=Cubes)
+            shift = (year.first_day - whole.first_day).days + 1
+            for name, grain in year.grains.items():
+                for (*places, day, measure), value in np.ndenumerate(np.load(io.BytesIO(archive.read(grain.file)))):
+                    cell = [whole.axes[axis].index(year.axes[axis][n]) for axis, n in zip(grain.axes, places, strict=True)]
+                    arrays[name][(*cell, day + shift, measure)] += value
+    return whole, {name: np.cumsum(array, axis=-2) for name, array in arrays.items()}
 
 
 def facts_of(root: Path) -> list[dict[str, Any]]:
@@ -108,18 +122,18 @@ def test_the_file_says_what_its_arrays_are(demo_root: Path, facts: list[dict[str
     for name, grain in cubes.grains.items():
         assert name == ("_".join(grain.axes) or "total")
         assert arrays[name].dtype == np.int64
-        assert arrays[name].nbytes == grain.bytes
+        assert arrays[name][..., 1:, :].nbytes == grain.bytes
         assert arrays[name].shape == (*(len(cubes.axes[axis]) for axis in grain.axes), cubes.days + 1, len(MEASURES))
 
 
 def test_the_same_facts_give_the_same_bytes(own_root: Path) -> None:
-    path = cubes_path(Warehouse(own_root))
-    before = path.read_bytes()
+    before = {path.name: path.read_bytes() for path in cubes_folder(Warehouse(own_root)).iterdir()}
+    shutil.rmtree(cubes_folder(Warehouse(own_root)))
 
     with duckdb.connect() as connection:
         write_cubes(Warehouse(own_root), DECLARED.published_measures(), DECLARED.grains, connection)
 
-    assert path.read_bytes() == before
+    assert {path.name: path.read_bytes() for path in cubes_folder(Warehouse(own_root)).iterdir()} == before
 
 
 def test_a_grain_that_is_too_large_is_left_out(own_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +141,9 @@ def test_a_grain_that_is_too_large_is_left_out(own_root: Path, monkeypatch: pyte
     monkeypatch.setattr(module, "LARGEST", cubes.grains["store"].bytes)
 
     with duckdb.connect() as connection:
-        made = write_cubes(Warehouse(own_root), DECLARED.published_measures(), [[], ["store"], ["store", "product"]], connection)
+        made = write_cubes(
+            Warehouse(own_root), DECLARED.published_measures(), [[], ["store"], ["store", "product"]], connection
+        ).cubes
 
     assert set(made.grains) == {"total", "store"}
 
@@ -139,22 +155,22 @@ def test_cubes_of_other_facts_are_refused(own_root: Path) -> None:
         write_kpi_daily(warehouse, DECLARED.measures, connection)
 
     with pytest.raises(PipelineError, match="sums another kpi_daily"):
-        cubes_for(warehouse)
+        read_index(warehouse)
 
-    cubes_path(warehouse).unlink()
+    shutil.rmtree(cubes_folder(warehouse))
     with pytest.raises(PipelineError, match="materialise kpis/cubes"):
-        cubes_for(warehouse)
+        read_index(warehouse)
 
 
 def test_facts_without_rows_are_an_error_and_replace_nothing(own_root: Path) -> None:
     warehouse = Warehouse(own_root)
-    before = cubes_path(warehouse).read_bytes()
+    before = (cubes_folder(warehouse) / "index.json").read_bytes()
     rewrite(warehouse, "kpis/kpi_daily", lambda frame: frame.clear())
 
     with duckdb.connect() as connection, pytest.raises(ContractError, match="has no rows"):
         write_cubes(warehouse, DECLARED.published_measures(), DECLARED.grains, connection)
 
-    assert cubes_path(warehouse).read_bytes() == before
+    assert (cubes_folder(warehouse) / "index.json").read_bytes() == before
 
 
 def test_measures_equal_the_sales_they_are_made_of(demo_root: Path) -> None:
@@ -176,7 +192,7 @@ def test_a_measure_that_is_no_sql_is_named_and_replaces_nothing(own_root: Path) 
     assert warehouse.digest("kpis/kpi_daily") == before
 
 
-def test_only_months_that_changed_are_summed_and_the_cubes_are_as_if_all_were(own_root: Path) -> None:
+def test_only_what_changed_is_summed_and_the_cubes_are_as_if_all_were(own_root: Path) -> None:
     warehouse = Warehouse(own_root)
     plant = Plant(own_root)
     plant.post(
@@ -195,7 +211,7 @@ def test_only_months_that_changed_are_summed_and_the_cubes_are_as_if_all_were(ow
         write_cubes(warehouse, DECLARED.published_measures(), DECLARED.grains, connection)
     cubes, arrays = read_cubes(own_root)
 
-    cubes_path(warehouse).unlink()
+    shutil.rmtree(cubes_folder(warehouse))
     with duckdb.connect() as connection:
         write_cubes(warehouse, DECLARED.published_measures(), DECLARED.grains, connection)
 
@@ -204,6 +220,33 @@ def test_only_months_that_changed_are_summed_and_the_cubes_are_as_if_all_were(ow
     assert cubes == whole
     for name, array in afresh.items():
         np.testing.assert_array_equal(arrays[name], array, err_msg=name)
+
+
+def test_a_year_whose_rows_did_not_change_keeps_its_file(own_root: Path) -> None:
+    warehouse, plant = Warehouse(own_root), Plant(own_root)
+    before = read_index(warehouse).years
+    plant.post(
+        "sales-daily",
+        [{"date": "2025-01-01", "store_code": "S001", "sku": "SKU-0001", "quantity": 5, "unit_price": 2}],
+        at=datetime(2025, 1, 2, tzinfo=UTC),
+    )
+    make(plant)
+
+    after = read_index(warehouse).years
+    assert sorted(set(after) - set(before)) == ["2025"]
+    assert {year: after[year] for year in before} == before
+
+
+def test_a_file_that_was_altered_is_written_again(own_root: Path) -> None:
+    index = read_index(Warehouse(own_root))
+    path = cubes_folder(Warehouse(own_root)) / index.years[min(index.years)].file
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+
+    with duckdb.connect() as connection:
+        write_cubes(Warehouse(own_root), DECLARED.published_measures(), DECLARED.grains, connection)
+
+    assert path.read_bytes() == whole
 
 
 def test_a_product_that_moves_is_summed_where_it_belongs_now(own_root: Path) -> None:
@@ -244,10 +287,9 @@ def test_a_history_that_becomes_shorter_is_summed_as_if_it_had_never_been_longer
 def test_sums_that_no_cell_holds_are_left_to_duckdb(own_root: Path) -> None:
     huge = pl.lit(10**15).cast(pl.Decimal(18, 2)).alias("revenue")
     rewrite(Warehouse(own_root), "kpis/kpi_daily", lambda frame: frame.with_columns(huge * 9))
-    cubes_path(Warehouse(own_root)).unlink()
 
     with duckdb.connect() as connection:
-        made = write_cubes(Warehouse(own_root), DECLARED.published_measures(), DECLARED.grains, connection)
+        made = write_cubes(Warehouse(own_root), DECLARED.published_measures(), DECLARED.grains, connection).cubes
 
     assert made.grains == {}
 

@@ -1,7 +1,6 @@
 """What the whole graph publishes: every part, checked against the tables that it was made of."""
 
 import shutil
-import zipfile
 from pathlib import Path
 
 import duckdb
@@ -13,6 +12,7 @@ from assets_config.contract.manifest import Manifest
 from assets_config.contract.tables import PARTS
 from assets_config.declared import load_declarations
 from pipelines.errors import PublishError
+from pipelines.kpis.cubes import write_cubes
 from pipelines.kpis.measures import write_kpi_daily
 from pipelines.publish.parts import TABLE_KEYS
 from pipelines.publish.snapshot import current, manifests, publish, rollback
@@ -84,9 +84,9 @@ def test_parts_of_another_source_are_left_out_with_the_reason(own_root: Path) ->
     plant.run()
     with duckdb.connect() as connection:
         plant.finish(connection)
-        write_kpi_daily(warehouse, load_declarations().measures, connection)
-    cubes = warehouse.folder / "kpis/cubes/cubes.zip"
-    remark(cubes, warehouse.stamp("kpis/kpi_daily").dataset_id)
+        declared = load_declarations()
+        write_kpi_daily(warehouse, declared.measures, connection)
+        write_cubes(warehouse, declared.published_measures(), declared.grains, connection)
 
     manifest = publish_again(own_root)
 
@@ -95,12 +95,6 @@ def test_parts_of_another_source_are_left_out_with_the_reason(own_root: Path) ->
     assert "forecasts/forecast was made from another source than other" in manifest.omitted["forecasts"]
     assert set(manifest.omitted) == {"forecasts", "registry"}
     assert {key: warehouse.path(key).read_bytes() for key in kept} == kept
-
-
-def remark(archive_path: Path, comment: str) -> None:
-    """Say in the cubes' archive which dataset it sums."""
-    with zipfile.ZipFile(archive_path, "a") as archive:
-        archive.comment = comment.encode()
 
 
 def test_without_a_required_part_nothing_is_published(own_root: Path) -> None:
