@@ -14,12 +14,11 @@ from pipelines.resources import Storage
     owners=["team:forecasting"],
     deps=upstream(
         *("core/sales_daily", "core/dim_store", "core/dim_product", "core/dim_calendar"),
-        *("core/demand_unconstrained", "core/lifecycle"),
+        *("core/demand_unconstrained", "core/lifecycle", "core/price_history", "core/promotion", "core/exogenous"),
     ),
 )
 def panel(storage: Storage, duckdb: DuckDBResource) -> MaterializeResult:
     """Demand and price of every series on every day, dense: what models and backtests read."""
-    from pipelines.features.blocks import NAMES
     from pipelines.features.panel import STATES, panel_path, write_panel
 
     warehouse = storage.warehouse()
@@ -31,7 +30,8 @@ def panel(storage: Storage, duckdb: DuckDBResource) -> MaterializeResult:
             "series": made.series,
             "days": made.days,
             "series-days a state": {name: int((made.state == n).sum()) for n, name in enumerate(STATES)},
-            "features": ", ".join(NAMES),
+            "price known ahead": f"{int(made.planned.sum())} of {made.series} series",
+            "series from outside": ", ".join(made.outside_names.tolist()) or "none",
         }
     )
 
