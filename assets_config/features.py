@@ -15,9 +15,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from assets_config.contract.names import Leak
 from assets_config.mapping import Name
 
-Leak = Literal["lagged", "static", "known_ahead"]
 Statistic = Literal["mean", "std", "min", "max", "sum", "zero_share"]
 Group = Literal["product", "store", "department_store"]
 Calendar = Literal[
