@@ -6,6 +6,7 @@ every row is seen from a whole horizon before. Rows are drawn and fed to a Quant
 feature matrix is never held.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
@@ -19,6 +20,8 @@ from pipelines.features.panel import CLOSED, OPEN, Panel
 SUFFIX = ".ubj"
 BLOCK = 64  # series a block
 FEWEST_DAYS = 28
+ROWS_A_THREAD = 250_000
+"""Rows that are worth a thread more: with fewer, threads wait for each other. Their number changes no byte of the result."""
 
 
 def fit(
@@ -76,6 +79,7 @@ def fit(
                     return True
             return False
 
+    nthread = nthread or min(os.cpu_count() or 1, 1 + drawn * panel.series // ROWS_A_THREAD)
     matrix = xgboost.QuantileDMatrix(Rows(), max_bin=max_bin, nthread=nthread)
     params: dict[str, Any] = {
         "objective": "reg:tweedie",
@@ -101,7 +105,7 @@ def predict(artifact: bytes, panel: Panel, *, horizon: int) -> np.ndarray:
     """Demand for the `horizon` days after the panel's last, never negative."""
     import xgboost
 
-    booster = xgboost.Booster(model_file=bytearray(artifact))
+    booster = xgboost.Booster({"nthread": 1}, model_file=bytearray(artifact))  # blocks are too small to share
     blocks = Blocks(panel, msgspec.json.decode(booster.attr("feature_set") or "", type=FeatureSet))
     days, steps = np.arange(panel.days, panel.days + horizon), np.arange(1, horizon + 1)
     if booster.attr("origins") == "horizon":
