@@ -15,6 +15,7 @@ from msgspec import Meta, Struct, structs
 
 from assets_config.contract.expressions import ExpressionError, formula, names
 from assets_config.contract.manifest import Kpi, Measure
+from assets_config.contract.names import ALIAS_NAME
 from assets_config.contract.seeds import PRESETS, Preset, Seed
 from assets_config.mapping import FileSource, Name
 
@@ -39,6 +40,7 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True):
     type: Name
     params: dict[str, int | float | str | bool] = {}
     enabled: bool = True
+    reason: str = ""  # why it is not enabled
 
 
 class Evaluation(Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,6 +51,13 @@ class Evaluation(Struct, frozen=True, forbid_unknown_fields=True):
     strategy: Literal["expanding", "sliding"] = "expanding"
     gap: Annotated[int, Meta(ge=0, le=30)] = 0
     min_train_size: Annotated[int, Meta(ge=7)] = 56
+
+
+class Registry(Struct, frozen=True, forbid_unknown_fields=True):
+    """How long model runs are kept, and which aliases are moved or deleted only where that is confirmed."""
+
+    keep_runs: Annotated[int, Meta(ge=1, le=1000)] = 20  # newest runs a model type
+    protected_aliases: list[Annotated[str, Meta(pattern=ALIAS_NAME, max_length=100)]] = []
 
 
 class MeasureDeclaration(Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,6 +78,7 @@ class Declarations(Struct, frozen=True):
     measures: list[MeasureDeclaration]
     kpis: list[Kpi]
     grains: list[list[str]]
+    registry: Registry = Registry()
 
     def published_measures(self) -> list[Measure]:
         """The measures as the manifest states them."""
@@ -78,6 +88,7 @@ class Declarations(Struct, frozen=True):
 class _ModelsFile(Struct, frozen=True, forbid_unknown_fields=True):
     models: list[Any] = []
     evaluation: dict[str, Any] = {}
+    registry: dict[str, Any] = {}
 
 
 class _KpisFile(Struct, frozen=True, forbid_unknown_fields=True):
@@ -105,6 +116,7 @@ def load_declarations(overlay: Path | None = None) -> Declarations:
     kpis: dict[str, Kpi] = {}
     grains: list[list[str]] = []
     evaluation = Evaluation()
+    registry = Registry()
     for where, text in _texts("sources.yaml", overlay):
         for entry in _file(where, text, _SourcesFile).sources:
             source: Source = _entry(where, entry, Source)  # type: ignore[arg-type]
@@ -119,6 +131,8 @@ def load_declarations(overlay: Path | None = None) -> Declarations:
             models[model.type] = model
         if declared.evaluation:
             evaluation = _entry(where, declared.evaluation, Evaluation, label="evaluation")
+        if declared.registry:
+            registry = _entry(where, declared.registry, Registry, label="registry")
     for where, text in _texts("kpis.yaml", overlay):
         listed = _file(where, text, _KpisFile)
         for entry in listed.measures:
@@ -131,7 +145,7 @@ def load_declarations(overlay: Path | None = None) -> Declarations:
         for grain in listed.grains:
             _check_grain(where, grain)
             grains += [grain] if grain not in grains else []
-    return Declarations(sources, models, evaluation, list(measures.values()), list(kpis.values()), grains)
+    return Declarations(sources, models, evaluation, list(measures.values()), list(kpis.values()), grains, registry)
 
 
 def _generator(preset: Preset) -> Generator:
