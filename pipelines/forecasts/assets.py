@@ -34,8 +34,8 @@ def model_run(storage: Storage) -> MaterializeResult:
     from pipelines.forecasts.registry import drop_artifacts, earlier_runs, model_runs
 
     warehouse, declared = storage.warehouse(), storage.declarations()
-    tables = (warehouse.read(key) for key in ("models/fit", "backtests/backtest_metric", "forecasts/champion"))
-    runs = model_runs(*tables, earlier_runs(warehouse), keep=declared.registry.keep_runs)
+    fits, metrics, chosen = (warehouse.read(key) for key in ("models/fit", "backtests/backtest_metric", "forecasts/champion"))
+    runs = model_runs(fits, metrics, chosen, earlier_runs(warehouse), keep=declared.registry.keep_runs)
     warehouse.write("forecasts/model_run", runs)
     dropped = drop_artifacts(warehouse, runs)
     return table_made(warehouse, "forecasts/model_run", artifacts_dropped=dropped)

@@ -10,7 +10,7 @@ from pipelines.models.fits import artifact_fault
 from pipelines.warehouse import Warehouse
 
 METRICS = ("mae", "rmse", "wape", "smape", "mase", "rmsse", "bias", "bias_ratio")
-SAME_FIT = ("config_hash", "dataset_id", "data_window_start", "data_window_end")
+SAME_FIT = ("config_hash", "feature_set", "dataset_id", "data_window_start", "data_window_end")
 
 
 def model_runs(

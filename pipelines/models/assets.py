@@ -32,7 +32,14 @@ def fit(context: AssetExecutionContext, storage: Storage) -> MaterializeResult:
     panel = read_panel(warehouse)
     rows = []
     for model in enabled(declared):
-        row = fit_one(warehouse, panel, model, horizon=declared.evaluation.horizon, git_sha=_revision())
+        row = fit_one(
+            warehouse,
+            panel,
+            model,
+            horizon=declared.evaluation.horizon,
+            feature_sets=declared.feature_sets,
+            git_sha=_revision(),
+        )
         if row["status"] == "failed":
             context.log.error(f"{model.type} could not be fitted: {row['error_message']}")
         else:

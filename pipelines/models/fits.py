@@ -4,6 +4,7 @@ import hashlib
 import json
 import platform
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -13,9 +14,10 @@ import polars as pl
 
 from assets_config.contract.durable import write_bytes
 from assets_config.declared import Declarations, Model
+from assets_config.features import FeatureSet
 from pipelines.errors import PipelineError
 from pipelines.features.panel import Panel
-from pipelines.models.types import enabled, module_of
+from pipelines.models.types import enabled, feature_set_of, fit, module_of
 from pipelines.warehouse import Warehouse
 
 SCHEMA: dict[str, Any] = {
@@ -48,17 +50,25 @@ def artifact_path(warehouse: Warehouse, artifact_uri: str) -> Path:
     return warehouse.folder / "models" / artifact_uri
 
 
-def fit_one(warehouse: Warehouse, panel: Panel, model: Model, *, horizon: int, git_sha: str | None) -> dict[str, object]:
+def fit_one(
+    warehouse: Warehouse,
+    panel: Panel,
+    model: Model,
+    *,
+    horizon: int,
+    feature_sets: Mapping[str, FeatureSet],
+    git_sha: str | None,
+) -> dict[str, object]:
     """Fit a model type, keep its artifact and give its row of `models/fit`.
 
     The run id is a hash of type, parameters, data and artifact: the same fit of the same data is the same run. A fit that
     raises is a run too, with status failed and no artifact, so that one type does not stop the others.
     """
-    module = module_of(model)
+    module, feature_set = module_of(model), feature_set_of(model, feature_sets)
     created, began = datetime.now(UTC).replace(tzinfo=None), time.perf_counter()
     artifact, message = None, None
     try:
-        artifact = module.fit(panel, horizon=horizon, **model.params)
+        artifact = fit(model, panel, horizon=horizon, feature_sets=feature_sets)
     except Exception as error:  # noqa: BLE001 - whatever a type raises is its own failure, told in its run
         message = f"{type(error).__name__}: {error}"[:LONGEST_MESSAGE]
     seconds = time.perf_counter() - began
@@ -68,7 +78,7 @@ def fit_one(warehouse: Warehouse, panel: Panel, model: Model, *, horizon: int, g
     identity = "\n".join([model.type, config, dataset_id, str(horizon), artifact_hash or str(message)])
     run_id = hashlib.sha256(identity.encode()).hexdigest()[:32]
     uri = None if artifact is None else f"artifacts/{run_id}{module.SUFFIX}"
-    if uri is not None:
+    if uri is not None and artifact is not None:
         write_bytes(artifact_path(warehouse, uri), artifact)
     return {
         "run_id": run_id,
@@ -89,7 +99,7 @@ def fit_one(warehouse: Warehouse, panel: Panel, model: Model, *, horizon: int, g
         "created_at": created,
         "completed_at": datetime.now(UTC).replace(tzinfo=None),
         "fit_seconds": seconds,
-        "feature_set": None,
+        "feature_set": None if feature_set is None else f"{feature_set.name}/{feature_set.hash}",
         "error_message": message,
     }
 

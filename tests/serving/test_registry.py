@@ -37,6 +37,8 @@ def test_a_run_tells_its_fit(registry: TestClient) -> None:
     assert run["config"] == {"max_leaves": 8, "nthread": 1, "rounds": 8, "seed": 42}
     assert (run["status"], run["is_current"], run["duplicate_of"], run["error_message"]) == ("success", True, None, None)
     assert run["fit_seconds"] > 0
+    assert run["feature_set"].startswith("demand/")
+    assert run_of(registry, "naive")["feature_set"] is None
     assert run["metadata"]["model_version"] == run["run_id"]
 
 
