@@ -15,7 +15,6 @@ from msgspec import Meta, Struct, structs
 
 from assets_config.contract.expressions import ExpressionError, formula, names
 from assets_config.contract.manifest import Kpi, Measure
-from assets_config.contract.names import ALIAS_NAME
 from assets_config.contract.seeds import PRESETS, Preset, Seed
 from assets_config.features import FeatureSet
 from assets_config.mapping import FileSource, Name
@@ -56,10 +55,9 @@ class Evaluation(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Registry(Struct, frozen=True, forbid_unknown_fields=True):
-    """How long model runs are kept, and which aliases are moved or deleted only where that is confirmed."""
+    """How long model runs are kept."""
 
     keep_runs: Annotated[int, Meta(ge=1, le=1000)] = 20  # newest runs a model type
-    protected_aliases: list[Annotated[str, Meta(pattern=ALIAS_NAME, max_length=100)]] = []
 
 
 class MeasureDeclaration(Struct, frozen=True, forbid_unknown_fields=True):

@@ -12,8 +12,6 @@ ModelRunStatus = Literal["pending", "running", "success", "failed", "archived"]
 ForecastSource = Literal["forecast", "backtest"]
 Bucket = Literal["all", "h_1_7", "h_8_14", "h_15_28", "h_29_plus"]
 BatchState = Literal["received", "validating", "loaded", "partially_loaded", "rejected", "replayed", "retracted"]
-ALIAS_NAME = r"^[a-z0-9][a-z0-9\-_]*$"
-RUN_ID = "^[0-9a-f]{32}$"
 Unit = Literal["money", "count", "ratio"]
 
 UNKNOWN = "(unknown)"

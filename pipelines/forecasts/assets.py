@@ -29,7 +29,7 @@ def champion(storage: Storage) -> MaterializeResult:
 def model_run(storage: Storage) -> MaterializeResult:
     """The registry: every fit, those of earlier runs too, with its backtest metrics and the number of series it is champion of.
 
-    Of each model type the newest are kept (models.yaml: registry), besides those of the last fit and those with an alias.
+    Of each model type the newest are kept (models.yaml: registry), besides those of the last fit.
     """
     from pipelines.forecasts.registry import drop_artifacts, earlier_runs, model_runs
 
