@@ -89,6 +89,17 @@ class Comparison(Struct, frozen=True):
     metadata: Metadata
 
 
+class Standing(Struct, frozen=True):
+    """A model type in the leaderboard."""
+
+    rank: int
+    model_type: str
+    backtest_id: Annotated[str, Meta(description="Read it at /backtests/{id}.")]
+    wape: Annotated[float | None, Meta(description="Sum of absolute errors over sum of demand, all folds. [ratio]")]
+    added_to_naive: Annotated[float | None, Meta(description="WAPE of naive minus this one; positive is better. [ratio]")]
+    added_to_seasonal_naive: Annotated[float | None, Meta(description="The same against seasonal_naive. [ratio]")]
+
+
 @get("/registry/runs", operation_id="list_model_runs", tags=["registry"])
 async def list_model_runs(
     lease: NamedDependency[Snapshot],
@@ -158,6 +169,20 @@ async def compare_model_runs(lease: NamedDependency[Snapshot], run_id_a: FromPat
     }
     errors = {name: _difference(a.metrics.get(name), b.metrics.get(name)) for name in dict.fromkeys([*a.metrics, *b.metrics])}
     return Comparison(a, b, changes, errors, metadata(lease, "registry"))
+
+
+@get("/registry/leaderboard", operation_id="list_standings", tags=["registry"])
+async def list_standings(lease: NamedDependency[Snapshot], page: Page = 1, page_size: PageSize = 20) -> Listed[Standing]:
+    """Model types by WAPE over all folds, best first; those without a WAPE last. Added value is null without the baseline."""
+    order = "wape NULLS LAST, model_type"
+    rows = await lease.rows("registry", "backtest_metric", f"fold = -1 AND bucket = 'all' ORDER BY {order}")
+    wape = {row["model_type"]: row["wape"] for row in rows}
+    found = []
+    for rank, row in enumerate(rows, 1):
+        added = (_difference(row["wape"], wape.get(baseline)).diff for baseline in ("naive", "seasonal_naive"))
+        rounded = None if row["wape"] is None else round(row["wape"], 6)
+        found.append(Standing(rank, row["model_type"], row["backtest_id"], rounded, *added))
+    return page_of(found, page, page_size, metadata(lease, "registry"))
 
 
 def _difference(a: float | None, b: float | None) -> Difference:

@@ -102,3 +102,15 @@ def test_an_unknown_run_is_not_found(path: str, registry: TestClient) -> None:
     answer = registry.get(f"/api/v1/registry/{path}")
 
     assert (answer.status_code, answer.json()["code"]) == (404, "NOT_FOUND")
+
+
+def test_the_leaderboard_tells_what_each_type_adds_to_the_baselines(registry: TestClient) -> None:
+    items = registry.get("/api/v1/registry/leaderboard").json()["items"]
+
+    wape = {each["model_type"]: each["wape"] for each in items}
+    assert [each["rank"] for each in items] == list(range(1, len(items) + 1))
+    assert list(wape.values()) == sorted(wape.values())
+    assert {"naive", "seasonal_naive", "xgboost"} <= set(wape)
+    for each in items:
+        assert each["added_to_naive"] == pytest.approx(wape["naive"] - each["wape"], abs=2e-6)
+        assert each["added_to_seasonal_naive"] == pytest.approx(wape["seasonal_naive"] - each["wape"], abs=2e-6)
