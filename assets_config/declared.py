@@ -40,6 +40,7 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True):
     type: Name
     params: dict[str, int | float | str | bool] = {}
     enabled: bool = True
+    reason: str = ""  # why it is not enabled
     feature_set: Name | None = None  # of features.yaml, for types that learn from features; the first where none is named
 
 
@@ -51,6 +52,12 @@ class Evaluation(Struct, frozen=True, forbid_unknown_fields=True):
     strategy: Literal["expanding", "sliding"] = "expanding"
     gap: Annotated[int, Meta(ge=0, le=30)] = 0
     min_train_size: Annotated[int, Meta(ge=7)] = 56
+
+
+class Registry(Struct, frozen=True, forbid_unknown_fields=True):
+    """How long model runs are kept."""
+
+    keep_runs: Annotated[int, Meta(ge=1, le=1000)] = 20  # newest runs a model type
 
 
 class MeasureDeclaration(Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,6 +79,7 @@ class Declarations(Struct, frozen=True):
     kpis: list[Kpi]
     grains: list[list[str]]
     feature_sets: dict[str, FeatureSet]
+    registry: Registry = Registry()
 
     def published_measures(self) -> list[Measure]:
         """The measures as the manifest states them."""
@@ -81,6 +89,7 @@ class Declarations(Struct, frozen=True):
 class _ModelsFile(Struct, frozen=True, forbid_unknown_fields=True):
     models: list[Any] = []
     evaluation: dict[str, Any] = {}
+    registry: dict[str, Any] = {}
 
 
 class _FeaturesFile(Struct, frozen=True, forbid_unknown_fields=True):
@@ -113,6 +122,7 @@ def load_declarations(overlay: Path | None = None) -> Declarations:
     kpis: dict[str, Kpi] = {}
     grains: list[list[str]] = []
     evaluation = Evaluation()
+    registry = Registry()
     for where, text in _texts("sources.yaml", overlay):
         for entry in _file(where, text, _SourcesFile).sources:
             source: Source = _entry(where, entry, Source)  # type: ignore[arg-type]
@@ -136,6 +146,8 @@ def load_declarations(overlay: Path | None = None) -> Declarations:
             models[model.type] = model
         if declared.evaluation:
             evaluation = _entry(where, declared.evaluation, Evaluation, label="evaluation")
+        if declared.registry:
+            registry = _entry(where, declared.registry, Registry, label="registry")
     for where, text in _texts("kpis.yaml", overlay):
         listed = _file(where, text, _KpisFile)
         for entry in listed.measures:
@@ -148,7 +160,7 @@ def load_declarations(overlay: Path | None = None) -> Declarations:
         for grain in listed.grains:
             _check_grain(where, grain)
             grains += [grain] if grain not in grains else []
-    return Declarations(sources, models, evaluation, list(measures.values()), list(kpis.values()), grains, feature_sets)
+    return Declarations(sources, models, evaluation, list(measures.values()), list(kpis.values()), grains, feature_sets, registry)
 
 
 def _generator(preset: Preset) -> Generator:

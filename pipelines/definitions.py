@@ -39,8 +39,8 @@ def executor() -> ExecutorDefinition:
 
 verification = define_asset_job(
     "verify_published",
-    selection=AssetSelection.checks(*publish.CHECKS),
-    description="Check every published file against its checksum.",
+    selection=AssetSelection.checks(*forecasts.CHECKS, *publish.CHECKS),
+    description="Check every artifact and every published file against its checksum.",
 )
 
 nightly = ScheduleDefinition(
@@ -52,7 +52,7 @@ nightly = ScheduleDefinition(
 
 defs = Definitions(
     assets=[asset for stage in STAGES for asset in stage.ASSETS],
-    asset_checks=publish.CHECKS,
+    asset_checks=[*forecasts.CHECKS, *publish.CHECKS],
     jobs=[verification, ingest],
     sensors=[dead_runs, landing_inbox],
     schedules=[nightly],

@@ -58,6 +58,8 @@ HANDLERS = [
     registry.list_model_runs,
     registry.get_model_run,
     registry.verify_model_run,
+    registry.compare_model_runs,
+    registry.list_standings,
     backtests.list_backtests,
     backtests.get_backtest,
     backtests.list_backtest_folds,

@@ -292,7 +292,7 @@ class ModelRun(Struct, frozen=True):
 
     run_id: Annotated[str, column("32 hex digits: hash of type, parameters, data and artifact.")]
     model_type: Annotated[str, column("Type of the model, one of models.yaml.")]
-    status: Annotated[ModelRunStatus, column("State of the run; only `success` runs are served.")]
+    status: Annotated[ModelRunStatus, column("`success`, or `failed` with error_message; only `success` runs are served.")]
     config: Annotated[str, column("Parameters of the fit as JSON with sorted keys.")]
     config_hash: Annotated[str, column("First 16 hex digits of the SHA-256 of type and config.")]
     data_window_start: Annotated[date, column("First day of the training data.")]
@@ -303,12 +303,19 @@ class ModelRun(Struct, frozen=True):
     series: Annotated[int, column("Number of series that the run can forecast.", unit="series")]
     metrics: Annotated[str, column("Backtest metrics of this type as JSON; {} where no backtest exists.")]
     runtime_info: Annotated[str, column("Versions of Python and of the libraries that made the run, as JSON.")]
-    artifact_uri: Annotated[str, column("Path of the artifact within the snapshot's part.")]
-    artifact_hash: Annotated[str, column("SHA-256 of the artifact, 64 hex digits.")]
-    artifact_size_bytes: Annotated[int, column("Size of the artifact.", unit="bytes")]
+    artifact_uri: Annotated[str | None, column("Path of the artifact within the snapshot's part; null for a failed run.")]
+    artifact_hash: Annotated[str | None, column("SHA-256 of the artifact, 64 hex digits; null for a failed run.")]
+    artifact_size_bytes: Annotated[int | None, column("Size of the artifact; null for a failed run.", unit="bytes")]
     git_sha: Annotated[str | None, column("Revision of the code, where it is known.")]
     created_at: Annotated[datetime, column("When the fit began, UTC.")]
     completed_at: Annotated[datetime, column("When the fit ended, UTC.")]
+    fit_seconds: Annotated[float, column("Time that the fit took.", unit="s")]
+    feature_set: Annotated[str | None, column("Name and hash of the feature set; null for types that see sales only.")]
+    error_message: Annotated[str | None, column("Why the fit failed; null where it did not.")]
+    is_current: Annotated[bool, column("Whether it is of the last fit: forecasts come from these runs.")]
+    duplicate_of: Annotated[
+        str | None, column("First run with the same config_hash, dataset_id and data window; null where there is none before.")
+    ]
 
 
 class Backtest(Struct, frozen=True):

@@ -12,13 +12,13 @@ GROUP: dict[str, Any] = {"key_prefix": "backtests", "group_name": "backtests", "
 
 @asset(**GROUP, kinds={"xgboost", "numpy"}, deps=upstream("features/panel", "models/fit"))
 def prediction(context: AssetExecutionContext, storage: Storage) -> MaterializeResult:
-    """What every enabled model type would have forecast at each past cutoff, from the data up to that cutoff only."""
+    """What every fitted model type would have forecast at each past cutoff, from the data up to that cutoff only."""
     import polars as pl
 
     from pipelines.backtests.folds import folds
     from pipelines.backtests.runs import predict_fold, prediction_frame
     from pipelines.features.panel import read_panel
-    from pipelines.models.types import enabled
+    from pipelines.models.fits import fitted_models
 
     warehouse, declared = storage.warehouse(), storage.declarations()
     panel, evaluation = read_panel(warehouse), declared.evaluation
@@ -29,7 +29,7 @@ def prediction(context: AssetExecutionContext, storage: Storage) -> MaterializeR
             "no backtest, and the first model type of models.yaml forecasts"
         )
     frames = []
-    for model in enabled(declared):
+    for model in fitted_models(warehouse, declared):
         for fold in windows:
             yhat = predict_fold(
                 panel, model, fold, horizon=evaluation.horizon, gap=evaluation.gap, feature_sets=declared.feature_sets
@@ -51,7 +51,7 @@ def backtest(storage: Storage) -> MaterializeResult:
 
     from pipelines.backtests.runs import backtest_id
     from pipelines.features.panel import read_panel
-    from pipelines.models.types import enabled
+    from pipelines.models.fits import fitted_models
 
     warehouse, declared = storage.warehouse(), storage.declarations()
     scored = warehouse.read("backtests/prediction").group_by("model_type").agg(pl.col("fold").n_unique(), pl.col("s").n_unique())
@@ -70,7 +70,7 @@ def backtest(storage: Storage) -> MaterializeResult:
             "series": counts[model.type]["s"],
             "dataset_id": dataset_id,
         }
-        for model in enabled(declared)
+        for model in fitted_models(warehouse, declared)
         if model.type in counts
     ]
     schema = {

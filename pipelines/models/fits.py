@@ -3,6 +3,7 @@
 import hashlib
 import json
 import platform
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -12,15 +13,17 @@ from typing import Any
 import polars as pl
 
 from assets_config.contract.durable import write_bytes
-from assets_config.declared import Model
+from assets_config.declared import Declarations, Model
 from assets_config.features import FeatureSet
+from pipelines.errors import PipelineError
 from pipelines.features.panel import Panel
-from pipelines.models.types import fit, module_of
+from pipelines.models.types import enabled, feature_set_of, fit, module_of
 from pipelines.warehouse import Warehouse
 
 SCHEMA: dict[str, Any] = {
     "run_id": pl.String,
     "model_type": pl.String,
+    "status": pl.String,
     "config": pl.String,
     "config_hash": pl.String,
     "data_window_start": pl.Date,
@@ -35,7 +38,11 @@ SCHEMA: dict[str, Any] = {
     "git_sha": pl.String,
     "created_at": pl.Datetime("us"),
     "completed_at": pl.Datetime("us"),
+    "fit_seconds": pl.Float64,
+    "feature_set": pl.String,
+    "error_message": pl.String,
 }
+LONGEST_MESSAGE = 2000
 
 
 def artifact_path(warehouse: Warehouse, artifact_uri: str) -> Path:
@@ -54,21 +61,29 @@ def fit_one(
 ) -> dict[str, object]:
     """Fit a model type, keep its artifact and give its row of `models/fit`.
 
-    The run id is a hash of type, parameters, data and artifact: the same fit of the same data is the same run.
+    The run id is a hash of type, parameters, data and artifact: the same fit of the same data is the same run. A fit that
+    raises is a run too, with status failed and no artifact, so that one type does not stop the others.
     """
-    module = module_of(model)
-    created = datetime.now(UTC).replace(tzinfo=None)
-    artifact = fit(model, panel, horizon=horizon, feature_sets=feature_sets)
+    module, feature_set = module_of(model), feature_set_of(model, feature_sets)
+    created, began = datetime.now(UTC).replace(tzinfo=None), time.perf_counter()
+    artifact, message = None, None
+    try:
+        artifact = fit(model, panel, horizon=horizon, feature_sets=feature_sets)
+    except Exception as error:  # noqa: BLE001 - whatever a type raises is its own failure, told in its run
+        message = f"{type(error).__name__}: {error}"[:LONGEST_MESSAGE]
+    seconds = time.perf_counter() - began
     config = json.dumps(model.params, sort_keys=True)
     dataset_id = warehouse.dataset_id()
-    artifact_hash = hashlib.sha256(artifact).hexdigest()
-    identity = "\n".join([model.type, config, dataset_id, str(horizon), artifact_hash])
+    artifact_hash = None if artifact is None else hashlib.sha256(artifact).hexdigest()
+    identity = "\n".join([model.type, config, dataset_id, str(horizon), artifact_hash or str(message)])
     run_id = hashlib.sha256(identity.encode()).hexdigest()[:32]
-    uri = f"artifacts/{run_id}{module.SUFFIX}"
-    write_bytes(artifact_path(warehouse, uri), artifact)
+    uri = None if artifact is None else f"artifacts/{run_id}{module.SUFFIX}"
+    if uri is not None and artifact is not None:
+        write_bytes(artifact_path(warehouse, uri), artifact)
     return {
         "run_id": run_id,
         "model_type": model.type,
+        "status": "failed" if artifact is None else "success",
         "config": config,
         "config_hash": config_hash(model),
         "data_window_start": panel.day(0),
@@ -79,11 +94,44 @@ def fit_one(
         "runtime_info": json.dumps(_runtime()),
         "artifact_uri": uri,
         "artifact_hash": artifact_hash,
-        "artifact_size_bytes": len(artifact),
+        "artifact_size_bytes": None if artifact is None else len(artifact),
         "git_sha": git_sha,
         "created_at": created,
         "completed_at": datetime.now(UTC).replace(tzinfo=None),
+        "fit_seconds": seconds,
+        "feature_set": None if feature_set is None else f"{feature_set.name}/{feature_set.hash}",
+        "error_message": message,
     }
+
+
+def fitted(warehouse: Warehouse) -> pl.DataFrame:
+    """The rows of `models/fit` that can forecast. Raises PipelineError, when the asset was never materialised."""
+    return warehouse.read("models/fit").filter(pl.col("status") == "success")
+
+
+def fitted_models(warehouse: Warehouse, declarations: Declarations) -> list[Model]:
+    """The enabled model types whose last fit did not fail, in order of declaration."""
+    types = fitted(warehouse)["model_type"].to_list()
+    return [model for model in enabled(declarations) if model.type in types]
+
+
+def read_artifact(warehouse: Warehouse, run_id: str, artifact_uri: str, artifact_hash: str) -> bytes:
+    """The bytes of an artifact as they were fitted. Raises PipelineError, naming the run, when they are gone or others."""
+    fault = artifact_fault(warehouse, artifact_uri, artifact_hash)
+    if fault:
+        raise PipelineError(f"the artifact of run {run_id} {fault}: materialise models/fit again")
+    return artifact_path(warehouse, artifact_uri).read_bytes()
+
+
+def artifact_fault(warehouse: Warehouse, artifact_uri: str, artifact_hash: str) -> str | None:
+    """What is wrong with an artifact, as the end of a sentence; None where it is as it was fitted."""
+    try:
+        content = artifact_path(warehouse, artifact_uri).read_bytes()
+    except FileNotFoundError:
+        return f"({artifact_uri}) is missing"
+    if hashlib.sha256(content).hexdigest() != artifact_hash:
+        return f"({artifact_uri}) does not have the bytes that were fitted"
+    return None
 
 
 def config_hash(model: Model) -> str:

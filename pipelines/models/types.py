@@ -35,11 +35,17 @@ def fit(model: Model, panel: Panel, *, horizon: int, feature_sets: Mapping[str, 
 
     Raises DeclarationError as module_of; ValueError, when the panel is too short for it.
     """
-    module = module_of(model)
-    if "features" not in inspect.signature(module.fit).parameters:
+    module, feature_set = module_of(model), feature_set_of(model, feature_sets)
+    if feature_set is None:
         return bytes(module.fit(panel, horizon=horizon, **model.params))
-    feature_set = feature_sets[model.feature_set or next(iter(feature_sets))]
     return bytes(module.fit(panel, horizon=horizon, features=feature_set, **model.params))
+
+
+def feature_set_of(model: Model, feature_sets: Mapping[str, FeatureSet]) -> FeatureSet | None:
+    """The feature set that a model type learns from; None for a type that sees sales only."""
+    if "features" not in inspect.signature(module_of(model).fit).parameters:
+        return None
+    return feature_sets[model.feature_set or next(iter(feature_sets))]
 
 
 def enabled(declarations: Declarations) -> list[Model]:

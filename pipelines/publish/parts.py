@@ -78,8 +78,9 @@ def inputs(warehouse: Warehouse, name: str) -> list[PartInputs]:
     tables = {table: warehouse.files(TABLE_KEYS[table]) for table in PARTS[name]}
     extras: dict[str, Path] = {}
     if name == "registry":
-        artifacts = warehouse.folder / "models" / "artifacts"
-        extras = {f"artifacts/{path.name}": path for path in sorted(artifacts.iterdir())}
+        listed = warehouse.read("forecasts/model_run")["artifact_uri"].drop_nulls().to_list()
+        artifacts = {uri: warehouse.folder / "models" / uri for uri in sorted(listed)}
+        extras = {uri: path for uri, path in artifacts.items() if path.exists()}  # one that is gone is told by verify
     made_past_core = not all(TABLE_KEYS[table].startswith("core/") for table in PARTS[name])
     dataset_id = warehouse.stamp(TABLE_KEYS[PARTS[name][0]]).dataset_id if made_past_core else warehouse.dataset_id()
     return [PartInputs(name, tables, extras, dataset_id)]

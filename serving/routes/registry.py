@@ -1,4 +1,4 @@
-"""Which model runs are there, and is an artifact still what was fitted?"""
+"""Which model runs are there, how do two differ, and is an artifact still what was fitted?"""
 
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 from assets_config.contract.integrity import sha256
 from assets_config.contract.names import ModelRunStatus
 from serving.filters import product_of, store_of
-from serving.problems import NotFound
+from serving.problems import BadRequest, NotFound
 from serving.reply import Listed, Metadata, Page, PageSize, metadata, page_of
 from serving.snapshot import Snapshot
 
@@ -33,12 +33,17 @@ class ModelRunSaid(Struct, frozen=True):
     series: int
     metrics: Annotated[dict[str, Any], Meta(description="Backtest errors pooled over folds, and champion_of: its series.")]
     runtime_info: dict[str, Any]
-    artifact_uri: str
-    artifact_hash: str
-    artifact_size_bytes: int
+    artifact_uri: Annotated[str | None, Meta(description="Null for a failed run, as are hash and size.")]
+    artifact_hash: Annotated[str | None, Meta(description="SHA-256, 64 hex digits.")]
+    artifact_size_bytes: int | None
     git_sha: str | None
     created_at: datetime
     completed_at: datetime
+    fit_seconds: Annotated[float, Meta(description="Time that the fit took. [s]")]
+    feature_set: Annotated[str | None, Meta(description="Name and hash; null for types that see sales only.")]
+    error_message: Annotated[str | None, Meta(description="Why the fit failed.")]
+    is_current: Annotated[bool, Meta(description="Whether it is of the last fit: forecasts come from these runs.")]
+    duplicate_of: Annotated[str | None, Meta(description="First run with the same config, dataset and data window.")]
 
 
 class ModelRunAnswer(ModelRunSaid, frozen=True):
@@ -54,9 +59,45 @@ class Verification(Struct, frozen=True):
     run_id: str
     artifact_uri: str
     stored_hash: str
-    computed_hash: str | None
+    computed_hash: str
     error: str | None
     metadata: Metadata
+
+
+class Change(Struct, frozen=True):
+    """A parameter in which two runs differ; null where a run does not have it."""
+
+    a: Any
+    b: Any
+
+
+class Difference(Struct, frozen=True):
+    """A metric of two runs; null where a run does not have it."""
+
+    a: float | None
+    b: float | None
+    diff: Annotated[float | None, Meta(description="b minus a; null where one of them is.")]
+
+
+class Comparison(Struct, frozen=True):
+    """Two runs, and what differs."""
+
+    run_a: ModelRunSaid
+    run_b: ModelRunSaid
+    config_diff: Annotated[dict[str, Change], Meta(description="Parameters that differ.")]
+    metrics_diff: Annotated[dict[str, Difference], Meta(description="Every metric that one of them has.")]
+    metadata: Metadata
+
+
+class Standing(Struct, frozen=True):
+    """A model type in the leaderboard."""
+
+    rank: int
+    model_type: str
+    backtest_id: Annotated[str, Meta(description="Read it at /backtests/{id}.")]
+    wape: Annotated[float | None, Meta(description="Sum of absolute errors over sum of demand, all folds. [ratio]")]
+    added_to_naive: Annotated[float | None, Meta(description="WAPE of naive minus this one; positive is better. [ratio]")]
+    added_to_seasonal_naive: Annotated[float | None, Meta(description="The same against seasonal_naive. [ratio]")]
 
 
 @get("/registry/runs", operation_id="list_model_runs", tags=["registry"])
@@ -99,22 +140,53 @@ async def get_model_run(lease: NamedDependency[Snapshot], run_id: FromPath[str])
 
 @get("/registry/runs/{run_id:str}/verify", operation_id="verify_model_run", tags=["registry"])
 async def verify_model_run(lease: NamedDependency[Snapshot], run_id: FromPath[str]) -> Verification:
-    """Hash the artifact's bytes again and compare; nothing is loaded from it."""
+    """Hash the artifact's bytes again and compare; nothing is loaded from it. 400 for a run without one, 404 where it is gone."""
     run = await _run(lease, run_id)
+    if run.artifact_uri is None or run.artifact_hash is None:
+        raise BadRequest(f"Run {run_id} has no artifact: its status is {run.status}.")
     part = lease.manifest.parts["registry"]
-    computed, error = None, None
-    if run.artifact_uri in part.files:  # only files of the manifest: no path can lead elsewhere
-        try:
-            computed = sha256(lease.published.part(part.key) / run.artifact_uri)
-        except OSError as reason:
-            error = f"the artifact cannot be read: {reason.strerror}"
-    else:
-        error = "the artifact is not part of this snapshot"
+    missing = NotFound(f"The artifact of run {run_id}, {run.artifact_uri}, is missing: materialise models/fit again.")
+    if run.artifact_uri not in part.files:  # only files of the manifest: no path can lead elsewhere
+        raise missing
+    try:
+        computed = sha256(lease.published.part(part.key) / run.artifact_uri)
+    except OSError as error:
+        raise missing from error
     verified = computed == run.artifact_hash
-    if computed and not verified:
-        error = "the artifact's bytes are not those that were fitted"
+    fault = None if verified else "the artifact's bytes are not those that were fitted"
     said = metadata(lease, "registry", model_version=run_id)
-    return Verification(verified, run_id, run.artifact_uri, run.artifact_hash, computed, error, said)
+    return Verification(verified, run_id, run.artifact_uri, run.artifact_hash, computed, fault, said)
+
+
+@get("/registry/compare/{run_id_a:str}/{run_id_b:str}", operation_id="compare_model_runs", tags=["registry"])
+async def compare_model_runs(lease: NamedDependency[Snapshot], run_id_a: FromPath[str], run_id_b: FromPath[str]) -> Comparison:
+    """Two runs side by side: parameters that differ, and each metric with its difference."""
+    a, b = await _run(lease, run_id_a), await _run(lease, run_id_b)
+    changes = {
+        name: Change(a.config.get(name), b.config.get(name))
+        for name in sorted({*a.config, *b.config})
+        if a.config.get(name) != b.config.get(name)
+    }
+    errors = {name: _difference(a.metrics.get(name), b.metrics.get(name)) for name in dict.fromkeys([*a.metrics, *b.metrics])}
+    return Comparison(a, b, changes, errors, metadata(lease, "registry"))
+
+
+@get("/registry/leaderboard", operation_id="list_standings", tags=["registry"])
+async def list_standings(lease: NamedDependency[Snapshot], page: Page = 1, page_size: PageSize = 20) -> Listed[Standing]:
+    """Model types by WAPE over all folds, best first; those without a WAPE last. Added value is null without the baseline."""
+    order = "wape NULLS LAST, model_type"
+    rows = await lease.rows("registry", "backtest_metric", f"fold = -1 AND bucket = 'all' ORDER BY {order}")
+    wape = {row["model_type"]: row["wape"] for row in rows}
+    found = []
+    for rank, row in enumerate(rows, 1):
+        added = (_difference(row["wape"], wape.get(baseline)).diff for baseline in ("naive", "seasonal_naive"))
+        rounded = None if row["wape"] is None else round(row["wape"], 6)
+        found.append(Standing(rank, row["model_type"], row["backtest_id"], rounded, *added))
+    return page_of(found, page, page_size, metadata(lease, "registry"))
+
+
+def _difference(a: float | None, b: float | None) -> Difference:
+    return Difference(a, b, None if a is None or b is None else round(b - a, 6))
 
 
 async def _run(lease: Snapshot, run_id: str) -> ModelRunSaid:
