@@ -7,7 +7,7 @@ and field.
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import msgspec
 import yaml
@@ -15,6 +15,7 @@ from msgspec import Meta, Struct, structs
 
 from assets_config.contract.expressions import ExpressionError, formula, names
 from assets_config.contract.manifest import Kpi, Measure
+from assets_config.contract.names import Pattern
 from assets_config.contract.seeds import PRESETS, Preset, Seed
 from assets_config.mapping import FileSource, Name
 
@@ -39,6 +40,7 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True):
     type: Name
     params: dict[str, int | float | str | bool] = {}
     enabled: bool = True
+    patterns: Annotated[tuple[Pattern, ...], Meta(min_length=1)] = get_args(Pattern)  # champion of no other series
 
 
 class Evaluation(Struct, frozen=True, forbid_unknown_fields=True):

@@ -38,6 +38,7 @@ ASSETS = (
     "core/ingest_reject",
     "core/ingest_audit",
     "features/panel",
+    "features/series_segment",
     "models/fit",
     "backtests/prediction",
     "backtests/backtest",

@@ -11,6 +11,7 @@ Role = Literal["reader", "operator", "admin"]
 ModelRunStatus = Literal["pending", "running", "success", "failed", "archived"]
 ForecastSource = Literal["forecast", "backtest"]
 Bucket = Literal["all", "h_1_7", "h_8_14", "h_15_28", "h_29_plus"]
+Pattern = Literal["smooth", "intermittent", "erratic", "lumpy", "no_demand"]
 BatchState = Literal["received", "validating", "loaded", "partially_loaded", "rejected", "replayed", "retracted"]
 Unit = Literal["money", "count", "ratio"]
 

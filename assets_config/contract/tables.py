@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from assets_config.contract.names import BatchState, Bucket, ForecastSource, ModelRunStatus
+from assets_config.contract.names import BatchState, Bucket, ForecastSource, ModelRunStatus, Pattern
 
-SCHEMA_VERSION = "3"
+SCHEMA_VERSION = "4"
 """Rises with every change of a published Struct that an older reader could not read."""
 
 
@@ -239,6 +239,19 @@ class KpiDaily(Struct, frozen=True):
     transactions: Annotated[int, column("Number of store-product-day records (not baskets).", unit="records")]
 
 
+class SeriesSegment(Struct, frozen=True):
+    """How often and how evenly a series sells. Days before the launch, without stock, or on which it was closed are left out."""
+
+    store_id: StoreId
+    product_id: ProductId
+    pattern: Annotated[Pattern, column("smooth, intermittent, erratic or lumpy by ADI 1.32 and CV^2 0.49; no_demand: no sale.")]
+    adi: Annotated[float | None, column("Average demand interval: days over days with a sale; null without one.", unit="days")]
+    cv2: Annotated[float | None, column("Squared coefficient of variation of the sizes of sales; null without one.", unit="ratio")]
+    mean_demand: Annotated[float | None, column("Mean demand; null where no day counts.", unit="units/day")]
+    days: Annotated[int, column("Days that count.", unit="days")]
+    as_of: Annotated[date, column("Last day that was looked at.")]
+
+
 class Forecast(Struct, frozen=True):
     """One forecast day of one series, by the champion of that series.
 
@@ -351,6 +364,7 @@ TABLES: dict[str, type[Struct]] = {
     "ingest_reject": IngestReject,
     "ingest_audit": IngestAudit,
     "kpi_daily": KpiDaily,
+    "series_segment": SeriesSegment,
     "forecast": Forecast,
     "model_run": ModelRun,
     "backtest": Backtest,
@@ -368,6 +382,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "planning": ("weekly_actuals",),
     "ingest": ("ingest_batch", "ingest_reject", "ingest_audit"),
     "kpis": ("kpi_daily",),
+    "segments": ("series_segment",),
     "registry": ("model_run", "backtest", "backtest_fold", "backtest_metric"),
     "forecasts": ("forecast",),
 }
@@ -395,6 +410,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "ingest_reject": ("batch_id", "row_index"),
     "ingest_audit": ("seq",),
     "kpi_daily": ("store_id", "product_id", "date"),
+    "series_segment": ("store_id", "product_id"),
     "forecast": ("store_id", "product_id", "date"),
     "model_run": ("created_at", "run_id"),
     "backtest": ("model_type", "backtest_id"),

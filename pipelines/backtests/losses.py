@@ -122,9 +122,7 @@ def rmsse(y: np.ndarray, yhat: np.ndarray, scale: np.ndarray) -> float | None:
     return _mean(np.sqrt(_row_mean((yhat - y) ** 2, keep_zero=True) / scale))
 
 
-def wrmsse(
-    train: np.ndarray, y: np.ndarray, yhat: np.ndarray, revenue: np.ndarray, levels: Sequence[np.ndarray]
-) -> float | None:
+def wrmsse(train: np.ndarray, y: np.ndarray, yhat: np.ndarray, revenue: np.ndarray, levels: Sequence[np.ndarray]) -> float | None:
     """The loss of M5: rmsse of the sums at each level, weighted by revenue; every level counts the same.
 
     Takes    train [S, T], y and yhat [S, H], revenue [S] of the last 28 training days, and for each level the group of each

@@ -3,7 +3,7 @@
 from dagster import MaterializeResult, asset
 from dagster_duckdb import DuckDBResource
 
-from pipelines.report import upstream
+from pipelines.report import table_made, upstream
 from pipelines.resources import Storage
 
 
@@ -36,4 +36,17 @@ def panel(storage: Storage, duckdb: DuckDBResource) -> MaterializeResult:
     )
 
 
-ASSETS = [panel]
+@asset(key_prefix="features", group_name="features", kinds={"numpy"}, owners=["team:forecasting"], deps=[panel])
+def series_segment(storage: Storage) -> MaterializeResult:
+    """The demand pattern of every series: smooth, intermittent, erratic or lumpy."""
+    from pipelines.features.panel import read_panel
+    from pipelines.features.patterns import segment_frame
+
+    warehouse = storage.warehouse()
+    segments = segment_frame(read_panel(warehouse))
+    warehouse.write("features/series_segment", segments)
+    counts = dict(segments.group_by("pattern").len().sort("pattern").iter_rows())
+    return table_made(warehouse, "features/series_segment", series_of=counts)
+
+
+ASSETS = [panel, series_segment]
