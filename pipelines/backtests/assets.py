@@ -12,13 +12,13 @@ GROUP: dict[str, Any] = {"key_prefix": "backtests", "group_name": "backtests", "
 
 @asset(**GROUP, kinds={"xgboost", "numpy"}, deps=upstream("features/panel", "models/fit"))
 def prediction(context: AssetExecutionContext, storage: Storage) -> MaterializeResult:
-    """What every enabled model type would have forecast at each past cutoff, from the data up to that cutoff only."""
+    """What every enabled model type and the baselines would have forecast at each past cutoff, from data up to it only."""
     import polars as pl
 
     from pipelines.backtests.folds import folds
     from pipelines.backtests.runs import predict_fold, prediction_frame
     from pipelines.features.panel import read_panel
-    from pipelines.models.types import enabled
+    from pipelines.models.types import compared
 
     warehouse, declared = storage.warehouse(), storage.declarations()
     panel, evaluation = read_panel(warehouse), declared.evaluation
@@ -29,7 +29,7 @@ def prediction(context: AssetExecutionContext, storage: Storage) -> MaterializeR
             "no backtest, and the first model type of models.yaml forecasts"
         )
     frames = []
-    for model in enabled(declared):
+    for model in compared(declared):
         for fold in windows:
             yhat = predict_fold(panel, model, fold, horizon=evaluation.horizon, gap=evaluation.gap)
             frames.append(prediction_frame(panel, model.type, fold, yhat, gap=evaluation.gap))
@@ -49,7 +49,7 @@ def backtest(storage: Storage) -> MaterializeResult:
 
     from pipelines.backtests.runs import backtest_id
     from pipelines.features.panel import read_panel
-    from pipelines.models.types import enabled
+    from pipelines.models.types import compared
 
     warehouse, declared = storage.warehouse(), storage.declarations()
     scored = warehouse.read("backtests/prediction").group_by("model_type").agg(pl.col("fold").n_unique(), pl.col("s").n_unique())
@@ -68,7 +68,7 @@ def backtest(storage: Storage) -> MaterializeResult:
             "series": counts[model.type]["s"],
             "dataset_id": dataset_id,
         }
-        for model in enabled(declared)
+        for model in compared(declared)
         if model.type in counts
     ]
     schema = {
@@ -106,25 +106,31 @@ def backtest_fold(storage: Storage) -> MaterializeResult:
     return table_made(warehouse, "backtests/backtest_fold")
 
 
-@asset(**GROUP, kinds={"numpy", "polars"}, deps=[*upstream("features/panel"), backtest, prediction])
-def backtest_metric(storage: Storage) -> MaterializeResult:
-    """The errors of each model type a fold and horizon bucket, and pooled over all folds (fold -1)."""
+@asset(
+    **GROUP,
+    kinds={"numpy", "polars"},
+    deps=[*upstream("core/dim_store", "core/dim_product", "features/panel"), backtest, prediction],
+)
+def backtest_metric(context: AssetExecutionContext, storage: Storage) -> MaterializeResult:
+    """The errors of each model type a fold, horizon bucket, level and demand pattern, and pooled over all folds (fold -1)."""
     import polars as pl
 
     from pipelines.backtests.folds import folds
-    from pipelines.backtests.runs import METRICS, metric_rows
+    from pipelines.backtests.metrics import SCHEMA, metric_rows, truths, with_added_value
+    from pipelines.features.levels import read_members
     from pipelines.features.panel import read_panel
 
     warehouse, declared = storage.warehouse(), storage.declarations()
     panel, predictions = read_panel(warehouse), warehouse.read("backtests/prediction")
-    windows = folds(panel.days, declared.evaluation)
-    backtests = warehouse.read("backtests/backtest").select("backtest_id", "model_type").iter_rows()
-    rows = [row for identity, model_type in backtests for row in metric_rows(panel, identity, model_type, windows, predictions)]
-    numbers = {name: pl.Int64 if name == "mape_n" else pl.Float64 for name in METRICS}
-    keys = {"backtest_id": pl.String, "model_type": pl.String, "fold": pl.Int64, "bucket": pl.String, "n": pl.Int64}
-    warehouse.write("backtests/backtest_metric", pl.DataFrame(rows, schema={**keys, **numbers}))
-    pooled = {row["model_type"]: row["wape"] for row in rows if row["fold"] == -1 and row["bucket"] == "all"}
-    return table_made(warehouse, "backtests/backtest_metric", wape=pooled)
+    truth = truths(panel, read_members(warehouse, panel), folds(panel.days, declared.evaluation))
+    rows: list[dict[str, object]] = []
+    for identity, model_type in warehouse.read("backtests/backtest").select("backtest_id", "model_type").iter_rows():
+        rows += metric_rows(identity, model_type, truth, predictions.filter(pl.col("model_type") == model_type))
+        context.log.info(f"{model_type}: scored")
+    metrics = with_added_value(pl.DataFrame(rows, schema={name: SCHEMA[name] for name in SCHEMA if not name.startswith("fva_")}))
+    warehouse.write("backtests/backtest_metric", metrics)
+    whole = metrics.filter(fold=-1, bucket="all", level="series", segment="all")
+    return table_made(warehouse, "backtests/backtest_metric", wape=dict(whole.select("model_type", "wape").iter_rows()))
 
 
 ASSETS = [prediction, backtest, backtest_fold, backtest_metric]

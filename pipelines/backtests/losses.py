@@ -4,7 +4,8 @@ bias is forecast minus actual: positive is over-forecast. A measure that is unde
 whose y is NaN are not scored. Definitions: Hyndman & Koehler 2006, the M5 guide, AWS Forecast's metrics.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -122,27 +123,46 @@ def rmsse(y: np.ndarray, yhat: np.ndarray, scale: np.ndarray) -> float | None:
     return _mean(np.sqrt(_row_mean((yhat - y) ** 2, keep_zero=True) / scale))
 
 
-def wrmsse(train: np.ndarray, y: np.ndarray, yhat: np.ndarray, revenue: np.ndarray, levels: Sequence[np.ndarray]) -> float | None:
+def wrmsse(y: np.ndarray, yhat: np.ndarray, scales: Sequence["LevelScale"]) -> float | None:
     """The loss of M5: rmsse of the sums at each level, weighted by revenue; every level counts the same.
 
-    Takes    train [S, T], y and yhat [S, H], revenue [S] of the last 28 training days, and for each level the group of each
-             series as a code from 0, [S]. Days whose y is NaN are in neither sum.
+    Takes    y and yhat [S, H] and what level_scales gives. Days whose y is NaN are in neither sum.
     Gives    None where at some level no group has both revenue and a scale; groups without a scale leave their weight
              to the others of the level.
     Source   The M5 guide; equals rmsse for one series.
     """
     known = ~np.isnan(y)
-    y, yhat, train = np.where(known, y, 0), np.where(known, yhat, 0), np.nan_to_num(train)
+    error = np.where(known, yhat, 0) - np.where(known, y, 0)
+    found = []
+    for codes, scale, weight in scales:
+        if not weight.any():
+            return None
+        squared = np.mean(group_sums(error, codes) ** 2, axis=1)
+        scored = weight > 0
+        found.append(np.sum(weight[scored] * np.sqrt(squared[scored] / scale[scored])))
+    return float(np.mean(found)) if found else None
+
+
+class LevelScale(NamedTuple):
+    """What wrmsse needs to know of one level with G groups."""
+
+    codes: np.ndarray  # [S] the group of each series
+    scale: np.ndarray  # [G] squared_scale of the sums
+    weight: np.ndarray  # [G] share of revenue, 0 without a scale; sums to 1, or to 0 where no group has both
+
+
+def level_scales(train: np.ndarray, revenue: np.ndarray, levels: Iterable[np.ndarray]) -> list[LevelScale]:
+    """The scale and weight of each group of each level.
+
+    Takes    train [S, T], revenue [S] of the last 28 training days, and for each level the group of each series as a
+             code from 0, [S]; none is skipped.
+    """
     found = []
     for codes in levels:
-        scale = squared_scale(group_sums(train, codes))
-        error = np.mean((group_sums(yhat, codes) - group_sums(y, codes)) ** 2, axis=1)
-        scored = ~np.isnan(scale)
-        weight = np.bincount(codes, weights=revenue)[scored]
-        if not weight.sum():
-            return None
-        found.append(np.sum(weight / weight.sum() * np.sqrt(error[scored] / scale[scored])))
-    return float(np.mean(found)) if found else None
+        scale = squared_scale(group_sums(np.nan_to_num(train), codes))
+        weight = np.where(np.isnan(scale), 0, np.bincount(codes, weights=revenue))
+        found.append(LevelScale(codes, scale, weight / (weight.sum() or 1)))
+    return found
 
 
 def group_sums(values: np.ndarray, codes: np.ndarray) -> np.ndarray:

@@ -10,10 +10,10 @@ METRICS = ("mae", "rmse", "wape", "smape", "mase", "rmsse", "bias", "bias_ratio"
 def model_runs(fits: pl.DataFrame, metrics: pl.DataFrame, champion: pl.DataFrame) -> pl.DataFrame:
     """The columns of contract.tables.ModelRun, by created_at.
 
-    Takes    models/fit, backtests/backtest_metric (fold -1, bucket all are read) and forecasts/champion; the metrics say
-             how many series the run is champion of.
+    Takes    models/fit, backtests/backtest_metric (the row of all folds, steps and series is read) and forecasts/champion;
+             the metrics say how many series the run is champion of.
     """
-    pooled = metrics.filter((pl.col("fold") == -1) & (pl.col("bucket") == "all"))
+    pooled = metrics.filter(fold=-1, bucket="all", level="series", segment="all")
     errors = {row["model_type"]: row for row in pooled.iter_rows(named=True)}
     shares = dict(champion.group_by("model_type").len().iter_rows())
     said = []

@@ -27,6 +27,15 @@ def module_of(model: Model) -> ModuleType:
     return module
 
 
+BASELINES = (Model("naive"), Model("seasonal_naive", {"season_length": 7}))
+
+
+def compared(declarations: Declarations) -> list[Model]:
+    """The models to backtest: those that are enabled, and the baselines, which are what others are measured by."""
+    models = enabled(declarations)
+    return models + [each for each in BASELINES if each.type not in {model.type for model in models}]
+
+
 def enabled(declarations: Declarations) -> list[Model]:
     """The models to fit, in order of declaration, each checked.
 

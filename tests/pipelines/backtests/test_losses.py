@@ -111,9 +111,9 @@ def test_the_wrmsse_of_one_series_is_its_rmsse() -> None:
     draw = np.random.default_rng(9)
     train, y, yhat = draw.poisson(4, (1, 60)).astype(float), draw.poisson(4, (1, 7)).astype(float), draw.gamma(4, 1, (1, 7))
 
-    found = losses.wrmsse(train, y, yhat, np.array([3.0]), [np.zeros(1, dtype=int)] * 12)
+    scales = losses.level_scales(train, np.array([3.0]), [np.zeros(1, dtype=int)] * 12)
 
-    assert found == pytest.approx(losses.rmsse(y, yhat, losses.squared_scale(train)))
+    assert losses.wrmsse(y, yhat, scales) == pytest.approx(losses.rmsse(y, yhat, losses.squared_scale(train)))
 
 
 def test_the_wrmsse_equals_a_loop_in_plain_python() -> None:
@@ -134,5 +134,7 @@ def test_the_wrmsse_equals_a_loop_in_plain_python() -> None:
             weight = sum(float(revenue[s]) for s in members) / 21
             total += weight * (sum(errors) / 5 / (sum(steps) / len(steps))) ** 0.5 / 3
 
-    assert losses.wrmsse(train, y, yhat, revenue, levels) == pytest.approx(total)
-    assert losses.wrmsse(train, y, yhat, np.zeros(6), levels) is None
+    scales = losses.level_scales(train, revenue, levels)
+    assert [each.weight.sum() for each in scales] == pytest.approx([1, 1, 1])
+    assert losses.wrmsse(y, yhat, scales) == pytest.approx(total)
+    assert losses.wrmsse(y, yhat, losses.level_scales(train, np.zeros(6), levels)) is None

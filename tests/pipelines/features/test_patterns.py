@@ -1,29 +1,15 @@
 """How a series sells is told from its open days alone."""
 
-from datetime import date
 from pathlib import Path
 from statistics import fmean, pvariance
 
 import numpy as np
 import pytest
 
-from pipelines.features.panel import NOT_LAUNCHED, OPEN, STOCKED_OUT, Panel, read_panel
+from pipelines.features.panel import NOT_LAUNCHED, OPEN, STOCKED_OUT, read_panel
 from pipelines.features.patterns import PATTERNS, patterns
 from pipelines.warehouse import Warehouse
-
-
-def panel_of(y: np.ndarray, state: np.ndarray | None = None) -> Panel:
-    series, days = y.shape
-    return Panel(
-        first_day=date(2024, 1, 1),
-        store_id=np.ones(series, dtype=np.int64),
-        product_id=np.arange(1, series + 1),
-        groups=np.zeros((series, 3), dtype=np.int16),
-        y=y.astype(np.float32),
-        price=np.ones(y.shape, dtype=np.float32),
-        holiday=np.zeros(days + 90, dtype=bool),
-        state=np.zeros(y.shape, dtype=np.int8) if state is None else state,
-    )
+from tests.panels import panel_of
 
 
 def test_each_quadrant_has_its_pattern() -> None:
