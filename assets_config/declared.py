@@ -51,6 +51,8 @@ class Evaluation(Struct, frozen=True, forbid_unknown_fields=True):
     strategy: Literal["expanding", "sliding"] = "expanding"
     gap: Annotated[int, Meta(ge=0, le=30)] = 0
     min_train_size: Annotated[int, Meta(ge=7)] = 56
+    champion: Literal["series", "segment"] = "series"  # chosen for each series, or for all series of a demand pattern
+    dead_zone: Annotated[float, Meta(ge=0, le=1)] = 0.005  # of WAPE: a challenger must be better by more than this
 
 
 class MeasureDeclaration(Struct, frozen=True, forbid_unknown_fields=True):

@@ -15,10 +15,11 @@ def prediction(context: AssetExecutionContext, storage: Storage) -> MaterializeR
     """What every enabled model type and the baselines would have forecast at each past cutoff, from data up to it only."""
     import polars as pl
 
+    from pipelines.backtests.ensemble import ensemble_folds
     from pipelines.backtests.folds import folds
     from pipelines.backtests.runs import predict_fold, prediction_frame
     from pipelines.features.panel import read_panel
-    from pipelines.models.types import compared
+    from pipelines.models.types import compared, enabled, ensemble
 
     warehouse, declared = storage.warehouse(), storage.declarations()
     panel, evaluation = read_panel(warehouse), declared.evaluation
@@ -28,16 +29,37 @@ def prediction(context: AssetExecutionContext, storage: Storage) -> MaterializeR
             f"{panel.days} days are too few for one fold of {evaluation.min_train_size} + {evaluation.horizon} days: "
             "no backtest, and the first model type of models.yaml forecasts"
         )
-    frames = []
+    frames, yhats = [], {}
     for model in compared(declared):
         for fold in windows:
             yhat = predict_fold(panel, model, fold, horizon=evaluation.horizon, gap=evaluation.gap)
-            frames.append(prediction_frame(panel, model.type, fold, yhat, gap=evaluation.gap))
+            yhats[model.type, fold.number] = yhat
             context.log.info(f"{model.type}: fold {fold.number + 1} of {len(windows)} done")
+    mixed = ensemble(declared)
+    if mixed is not None:
+        yhats |= ensemble_folds(panel, mixed, enabled(declared), windows, yhats)
+    for (model_type, number), yhat in yhats.items():
+        frames.append(prediction_frame(panel, model_type, windows[number], yhat, gap=evaluation.gap))
     schema = {"model_type": pl.String, "fold": pl.Int32, "s": pl.Int32, "step": pl.Int32, "yhat": pl.Float32}
     empty = pl.DataFrame(schema={**schema, "y": pl.Float32})
     warehouse.write("backtests/prediction", pl.concat([empty, *frames]))
     return table_made(warehouse, "backtests/prediction")
+
+
+@asset(**GROUP, kinds={"polars"}, deps=[*upstream("features/panel"), prediction])
+def ensemble_weight(storage: Storage) -> MaterializeResult:
+    """The share of each model type in the ensemble, a demand pattern: of each fold from the others, of fold -1 from all."""
+    from pipelines.backtests.ensemble import weight_frame
+    from pipelines.backtests.folds import folds
+    from pipelines.features.panel import read_panel
+    from pipelines.models.types import enabled, ensemble
+
+    warehouse, declared = storage.warehouse(), storage.declarations()
+    panel = read_panel(warehouse)
+    windows, predictions = folds(panel.days, declared.evaluation), warehouse.read("backtests/prediction")
+    weights = weight_frame(panel, ensemble(declared), enabled(declared), windows, predictions)
+    warehouse.write("backtests/ensemble_weight", weights)
+    return table_made(warehouse, "backtests/ensemble_weight")
 
 
 @asset(**GROUP, kinds={"polars"}, deps=[prediction])
@@ -49,9 +71,10 @@ def backtest(storage: Storage) -> MaterializeResult:
 
     from pipelines.backtests.runs import backtest_id
     from pipelines.features.panel import read_panel
-    from pipelines.models.types import compared
+    from pipelines.models.types import compared, ensemble
 
     warehouse, declared = storage.warehouse(), storage.declarations()
+    models = compared(declared) + [model for model in [ensemble(declared)] if model]
     scored = warehouse.read("backtests/prediction").group_by("model_type").agg(pl.col("fold").n_unique(), pl.col("s").n_unique())
     counts = {row["model_type"]: row for row in scored.iter_rows(named=True)}
     evaluation, dataset_id = declared.evaluation, warehouse.dataset_id()
@@ -68,7 +91,7 @@ def backtest(storage: Storage) -> MaterializeResult:
             "series": counts[model.type]["s"],
             "dataset_id": dataset_id,
         }
-        for model in compared(declared)
+        for model in models
         if model.type in counts
     ]
     schema = {
@@ -133,4 +156,4 @@ def backtest_metric(context: AssetExecutionContext, storage: Storage) -> Materia
     return table_made(warehouse, "backtests/backtest_metric", wape=dict(whole.select("model_type", "wape").iter_rows()))
 
 
-ASSETS = [prediction, backtest, backtest_fold, backtest_metric]
+ASSETS = [prediction, ensemble_weight, backtest, backtest_fold, backtest_metric]

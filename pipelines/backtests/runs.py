@@ -46,7 +46,8 @@ def prediction_frame(panel: Panel, model_type: str, fold: Fold, yhat: np.ndarray
 
 def backtest_id(model: Model, evaluation: Evaluation, dataset_id: str) -> str:
     """16 hex digits of type, parameters, folds and data."""
-    identity = json.dumps([model.type, model.params, repr(evaluation), dataset_id], sort_keys=True)
+    windows = [evaluation.strategy, evaluation.horizon, evaluation.n_splits, evaluation.gap, evaluation.min_train_size]
+    identity = json.dumps([model.type, model.params, windows, dataset_id], sort_keys=True)
     return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 

@@ -42,19 +42,34 @@ def artifact_path(warehouse: Warehouse, artifact_uri: str) -> Path:
 
 
 def fit_one(warehouse: Warehouse, panel: Panel, model: Model, *, horizon: int, git_sha: str | None) -> dict[str, object]:
-    """Fit a model type, keep its artifact and give its row of `models/fit`.
-
-    The run id is a hash of type, parameters, data and artifact: the same fit of the same data is the same run.
-    """
+    """Fit a model type, keep its artifact and give its row of `models/fit`."""
     module = module_of(model)
     created = datetime.now(UTC).replace(tzinfo=None)
     artifact = module.fit(panel, horizon=horizon, **model.params)
+    return keep(warehouse, panel, model, artifact, suffix=module.SUFFIX, horizon=horizon, git_sha=git_sha, created=created)
+
+
+def keep(
+    warehouse: Warehouse,
+    panel: Panel,
+    model: Model,
+    artifact: bytes,
+    *,
+    suffix: str,
+    horizon: int,
+    git_sha: str | None,
+    created: datetime,
+) -> dict[str, object]:
+    """Keep the artifact of a fit and give the row that records it.
+
+    The run id is a hash of type, parameters, data and artifact: the same fit of the same data is the same run.
+    """
     config = json.dumps(model.params, sort_keys=True)
     dataset_id = warehouse.dataset_id()
     artifact_hash = hashlib.sha256(artifact).hexdigest()
     identity = "\n".join([model.type, config, dataset_id, str(horizon), artifact_hash])
     run_id = hashlib.sha256(identity.encode()).hexdigest()[:32]
-    uri = f"artifacts/{run_id}{module.SUFFIX}"
+    uri = f"artifacts/{run_id}{suffix}"
     write_bytes(artifact_path(warehouse, uri), artifact)
     return {
         "run_id": run_id,

@@ -8,6 +8,8 @@ from types import ModuleType
 from assets_config.declared import DeclarationError, Declarations, Model
 
 NOT_TYPES = {"arrays", "assets", "fits", "types"}
+ENSEMBLE = "ensemble"
+"""The one type without a module here: it is made of the others' forecasts, with weights from their backtests."""
 
 
 def module_of(model: Model) -> ModuleType:
@@ -30,6 +32,26 @@ def module_of(model: Model) -> ModuleType:
 BASELINES = (Model("naive"), Model("seasonal_naive", {"season_length": 7}))
 
 
+def ensemble(declarations: Declarations) -> Model | None:
+    """The entry of the ensemble, where it is enabled.
+
+    Raises DeclarationError, when it has a parameter other than shrinkage, a number from 0 to 1.
+    """
+    model = declarations.models.get(ENSEMBLE)
+    if model is None or not model.enabled:
+        return None
+    for name, value in model.params.items():
+        if name != "shrinkage" or isinstance(value, str) or not 0 <= value <= 1:
+            raise DeclarationError(f"models.yaml: entry {ENSEMBLE}: params: {name}: {value}; allowed: shrinkage, from 0 to 1")
+    return model
+
+
+def candidates(declarations: Declarations) -> list[Model]:
+    """The models that may become champion, in order of declaration: those that are fitted, and the ensemble."""
+    chosen = [model.type for model in enabled(declarations)] + [ENSEMBLE] * (ensemble(declarations) is not None)
+    return [model for model in declarations.models.values() if model.type in chosen]
+
+
 def compared(declarations: Declarations) -> list[Model]:
     """The models to backtest: those that are enabled, and the baselines, which are what others are measured by."""
     models = enabled(declarations)
@@ -37,11 +59,11 @@ def compared(declarations: Declarations) -> list[Model]:
 
 
 def enabled(declarations: Declarations) -> list[Model]:
-    """The models to fit, in order of declaration, each checked.
+    """The models to fit, in order of declaration, each checked; the ensemble is none of them.
 
     Raises DeclarationError as module_of, or when none is enabled.
     """
-    models = [model for model in declarations.models.values() if model.enabled]
+    models = [model for model in declarations.models.values() if model.enabled and model.type != ENSEMBLE]
     if not models:
         raise DeclarationError("models.yaml: no model is enabled")
     for model in models:
