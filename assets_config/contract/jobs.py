@@ -39,6 +39,8 @@ ASSETS = (
     "core/ingest_audit",
     "features/panel",
     "features/series_segment",
+    "features/feature_catalog",
+    "features/feature_preview",
     "models/fit",
     "backtests/prediction",
     "backtests/ensemble_weight",

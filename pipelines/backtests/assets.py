@@ -32,7 +32,9 @@ def prediction(context: AssetExecutionContext, storage: Storage) -> MaterializeR
     frames, yhats = [], {}
     for model in compared(declared):
         for fold in windows:
-            yhat = predict_fold(panel, model, fold, horizon=evaluation.horizon, gap=evaluation.gap)
+            yhat = predict_fold(
+                panel, model, fold, horizon=evaluation.horizon, gap=evaluation.gap, feature_sets=declared.feature_sets
+            )
             yhats[model.type, fold.number] = yhat
             context.log.info(f"{model.type}: fold {fold.number + 1} of {len(windows)} done")
     mixed = ensemble(declared)

@@ -2,7 +2,7 @@
 
 A type's weight is its inverse squared error, drawn by `shrinkage` to equal weights, which few folds do not beat by much. The
 weights that a fold is scored with come from the other folds, so that its score is as honest as that of any other type; what
-is served uses all folds. A type that may not be champion of a pattern has no weight in it.
+is served uses all folds. A type that may not be champion of a pattern has no weight in it, unless none of them may.
 """
 
 import json
@@ -21,6 +21,8 @@ from pipelines.warehouse import Warehouse
 
 SUFFIX = ".json"
 ALL_FOLDS = -1
+EXACT = 1e-9
+"""A squared error below this is none: such a type takes all."""
 SCHEMA = {"fold": pl.Int64, "pattern": pl.String, "model_type": pl.String, "weight": pl.Float64}
 Predictions = Mapping[tuple[str, int], np.ndarray]  # (model type, fold) -> [S, H]
 
@@ -33,8 +35,8 @@ def weights(errors: np.ndarray, allowed: np.ndarray, *, shrinkage: float) -> np.
     >>> weights(np.array([[1.0, 3.0]]), np.array([[True, True]]), shrinkage=0.0).tolist()
     [[0.75, 0.25]]
     """
-    exact = allowed & (errors == 0)
-    inverse = np.where(exact.any(axis=1, keepdims=True), exact, allowed / np.where(errors > 0, errors, 1))
+    exact = allowed & (errors < EXACT)
+    inverse = np.where(exact.any(axis=1, keepdims=True), exact, allowed / np.maximum(errors, EXACT))
     equal = allowed / np.maximum(allowed.sum(axis=1, keepdims=True), 1)
     total = inverse.sum(axis=1, keepdims=True)
     return (1 - shrinkage) * inverse / np.where(total > 0, total, 1) + shrinkage * equal
@@ -53,7 +55,7 @@ def fold_weights(
 ) -> dict[int, np.ndarray]:
     """The weights [P, M] that each fold is scored with, from the others, and those that are served (fold -1), from all."""
     errors = np.stack([_squared_errors(panel, fold, [yhats[each.type, fold.number] for each in members]) for fold in windows])
-    allowed = np.array([[pattern in each.patterns for each in members] for pattern in PATTERNS])
+    allowed = _allowed(members)
     shrinkage = float(model.params.get("shrinkage", 0.5))
     total = errors.sum(axis=0)
     found = {fold.number: weights(total - errors[n], allowed, shrinkage=shrinkage) for n, fold in enumerate(windows)}
@@ -86,7 +88,7 @@ def weight_frame(
     if windows:
         found = fold_weights(panel, model, members, windows, _arrays(predictions, members, panel.series))
     else:
-        allowed = np.array([[pattern in each.patterns for each in members] for pattern in PATTERNS])
+        allowed = _allowed(members)
         found = {ALL_FOLDS: weights(np.zeros(allowed.shape), allowed, shrinkage=1.0)}
     rows = [
         (fold, pattern, member.type, float(weight[p, m]))
@@ -118,6 +120,12 @@ def predict(artifact: bytes, panel: Panel, ahead: Mapping[str, np.ndarray]) -> n
     types = list(served[PATTERNS[0]])
     weight = np.array([[served[pattern][name] for name in types] for pattern in PATTERNS])
     return combine(weight, patterns(panel).code, [ahead[name] for name in types])
+
+
+def _allowed(members: Sequence[Model]) -> np.ndarray:
+    """Which types have a weight in which pattern, [P, M]: all, where the ensemble alone may be champion."""
+    allowed = np.array([[pattern in each.patterns for each in members] for pattern in PATTERNS])
+    return allowed | ~allowed.any(axis=1, keepdims=True)
 
 
 def _squared_errors(panel: Panel, fold: Fold, yhats: Sequence[np.ndarray]) -> np.ndarray:

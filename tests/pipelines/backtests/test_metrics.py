@@ -19,7 +19,7 @@ from pipelines.features.levels import Members
 from pipelines.features.panel import read_panel
 from pipelines.models.types import compared
 from pipelines.warehouse import Warehouse
-from tests.panels import panel_of
+from tests.pipelines.panels import panel_of
 
 BUCKETS = {"all": (1, 999), "h_1_7": (1, 7), "h_8_14": (8, 14)}
 
@@ -89,7 +89,7 @@ def test_folds_say_the_days_that_were_scored(demo_root: Path) -> None:
     for row in windows.iter_rows(named=True):
         assert row["train_start"] <= row["cutoff"] < row["test_start"] <= row["test_end"]
         assert (row["test_end"] - row["test_start"]).days + 1 == 14
-    types = warehouse.read("models/fit")["model_type"].to_list()
+    types = warehouse.read("forecasts/model_run")["model_type"].to_list()
     assert warehouse.read("backtests/backtest")["model_type"].sort().to_list() == sorted(types)
     assert windows.height == 3 * len(types)
 

@@ -9,7 +9,7 @@ import pytest
 from pipelines.features.panel import NOT_LAUNCHED, OPEN, STOCKED_OUT, read_panel
 from pipelines.features.patterns import PATTERNS, patterns
 from pipelines.warehouse import Warehouse
-from tests.panels import panel_of
+from tests.pipelines.panels import panel_of
 
 
 def test_each_quadrant_has_its_pattern() -> None:
@@ -28,7 +28,7 @@ def test_days_that_say_nothing_of_demand_are_left_out() -> None:
     y = np.array([[np.nan, np.nan, 3, 0, 0, 3]])
     state = np.array([[NOT_LAUNCHED, NOT_LAUNCHED, OPEN, STOCKED_OUT, STOCKED_OUT, OPEN]], dtype=np.int8)
 
-    found = patterns(panel_of(y, state))
+    found = patterns(panel_of(y, state=state))
 
     assert (found.days[0], found.adi[0], found.mean[0]) == (2, 1, 3)
 
