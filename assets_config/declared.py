@@ -7,7 +7,7 @@ and field.
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import msgspec
 import yaml
@@ -15,6 +15,7 @@ from msgspec import Meta, Struct, structs
 
 from assets_config.contract.expressions import ExpressionError, formula, names
 from assets_config.contract.manifest import Kpi, Measure
+from assets_config.contract.names import Pattern
 from assets_config.contract.seeds import PRESETS, Preset, Seed
 from assets_config.features import FeatureSet
 from assets_config.mapping import FileSource, Name
@@ -41,6 +42,7 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True):
     params: dict[str, int | float | str | bool] = {}
     enabled: bool = True
     reason: str = ""  # why it is not enabled
+    patterns: Annotated[tuple[Pattern, ...], Meta(min_length=1)] = get_args(Pattern)  # champion of no other series
     feature_set: Name | None = None  # of features.yaml, for types that learn from features; the first where none is named
 
 
@@ -52,6 +54,8 @@ class Evaluation(Struct, frozen=True, forbid_unknown_fields=True):
     strategy: Literal["expanding", "sliding"] = "expanding"
     gap: Annotated[int, Meta(ge=0, le=30)] = 0
     min_train_size: Annotated[int, Meta(ge=7)] = 56
+    champion: Literal["series", "segment"] = "series"  # chosen for each series, or for all series of a demand pattern
+    dead_zone: Annotated[float, Meta(ge=0, le=1)] = 0.005  # of WAPE: a challenger must be better by more than this
 
 
 class Registry(Struct, frozen=True, forbid_unknown_fields=True):

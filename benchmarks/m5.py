@@ -24,10 +24,10 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from pipelines.features.levels import LEVELS, Members, read_members
 
 from assets_config.declared import load_declarations
 from pipelines.backtests import intervals, losses
+from pipelines.features.levels import LEVELS, Members, read_members
 from pipelines.features.panel import Panel, read_panel
 from pipelines.models import xgboost
 from pipelines.warehouse import Warehouse

@@ -44,6 +44,7 @@ HANDLERS = [
     dimensions.list_products,
     dimensions.get_product,
     dimensions.list_categories,
+    dimensions.list_segments,
     kpis.get_kpis,
     kpis.get_drilldown,
     kpis.get_kpi_timeseries,

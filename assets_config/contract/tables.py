@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from assets_config.contract.names import BatchState, Bucket, ForecastSource, Leak, ModelRunStatus
+from assets_config.contract.names import BatchState, Bucket, ForecastSource, Leak, Level, ModelRunStatus, Pattern, Segment
 
 SCHEMA_VERSION = "4"
 """Rises with every change of a published Struct that an older reader could not read."""
@@ -239,6 +239,19 @@ class KpiDaily(Struct, frozen=True):
     transactions: Annotated[int, column("Number of store-product-day records (not baskets).", unit="records")]
 
 
+class SeriesSegment(Struct, frozen=True):
+    """How often and how evenly a series sells. Days before the launch, without stock, or on which it was closed are left out."""
+
+    store_id: StoreId
+    product_id: ProductId
+    pattern: Annotated[Pattern, column("smooth, intermittent, erratic or lumpy by ADI 1.32 and CV^2 0.49; no_demand: no sale.")]
+    adi: Annotated[float | None, column("Average demand interval: days over days with a sale; null without one.", unit="days")]
+    cv2: Annotated[float | None, column("Squared coefficient of variation of the sizes of sales; null without one.", unit="ratio")]
+    mean_demand: Annotated[float | None, column("Mean demand; null where no day counts.", unit="units/day")]
+    days: Annotated[int, column("Days that count.", unit="days")]
+    as_of: Annotated[date, column("Last day that was looked at.")]
+
+
 class FeatureCatalog(Struct, frozen=True):
     """One feature of one feature set: a column that pooled models learn from."""
 
@@ -285,6 +298,10 @@ class Forecast(Struct, frozen=True):
     y: Annotated[float | None, column("Observed demand; null where it is not known yet.", unit="units/day")]
     model_type: Annotated[str, column("Type of the champion, one of models.yaml.")]
     model_version: Annotated[str, column("run_id of the champion's model run; read it at /registry/runs/{run_id}.")]
+    q05: Annotated[float, column("Demand is below this in 5 % of cases.", unit="units/day")] = 0.0
+    q25: Annotated[float, column("Demand is below this in 25 % of cases.", unit="units/day")] = 0.0
+    q75: Annotated[float, column("Demand is below this in 75 % of cases.", unit="units/day")] = 0.0
+    q95: Annotated[float, column("Demand is below this in 95 % of cases.", unit="units/day")] = 0.0
 
 
 class ModelRun(Struct, frozen=True):
@@ -344,9 +361,10 @@ class BacktestFold(Struct, frozen=True):
 
 
 class BacktestMetric(Struct, frozen=True):
-    """Errors of one backtest, pooled over the series of one fold and horizon bucket.
+    """Errors of one backtest, pooled over the members of one level and segment, in one fold and horizon bucket.
 
-    Fold -1 pools all folds. A metric that is undefined (no demand to divide by) is null.
+    Fold -1 pools all folds. Levels above `series` score the sums of forecasts. Quantiles come from the residuals of the other
+    folds only. A metric that is undefined is null, and `reason` says why.
     """
 
     backtest_id: Annotated[str, column("The backtest; read it at /backtests/{id}.")]
@@ -364,6 +382,22 @@ class BacktestMetric(Struct, frozen=True):
     rmsse: Annotated[float | None, column("Root squared error over that of the in-sample naive, mean of series.", unit="ratio")]
     bias: Annotated[float | None, column("Mean of forecast minus actual; positive is over-forecast.", unit="units/day")]
     bias_ratio: Annotated[float | None, column("Sum of forecast minus actual over sum of demand.", unit="ratio")]
+    level: Annotated[Level, column("What is scored: `series` is store x product, the others are sums of it.")] = "series"
+    segment: Annotated[Segment, column("Demand pattern as of the cutoff, of series only; `all` for all.")] = "all"
+    wrmsse: Annotated[float | None, column("Loss of M5 over its 12 levels, of all series; mean of folds.", unit="ratio")] = None
+    tracking_signal: Annotated[
+        float | None, column("Sum of actual minus forecast of the daily sums over their mean error; over 4 is a lasting bias.")
+    ] = None
+    pinball: Annotated[float | None, column("Mean pinball loss of the published quantiles.", unit="units/day")] = None
+    wql: Annotated[float | None, column("Weighted quantile loss at q10, q50 and q90.", unit="ratio")] = None
+    coverage_80: Annotated[float | None, column("Share of actuals within q10 and q90.", unit="ratio")] = None
+    coverage_90: Annotated[float | None, column("Share of actuals within q05 and q95.", unit="ratio")] = None
+    fva_naive: Annotated[float | None, column("WAPE of naive minus this WAPE; positive is better.", unit="ratio")] = None
+    fva_seasonal_naive: Annotated[float | None, column("WAPE of seasonal_naive minus this WAPE.", unit="ratio")] = None
+    stability_pct: Annotated[
+        str | None, column("Spread of each metric over the folds as JSON, 100 sd / |mean|, null for under two folds; of fold -1.")
+    ] = None
+    reason: Annotated[str | None, column("Why metrics are null, where they are.")] = None
 
 
 TABLES: dict[str, type[Struct]] = {
@@ -384,6 +418,7 @@ TABLES: dict[str, type[Struct]] = {
     "ingest_reject": IngestReject,
     "ingest_audit": IngestAudit,
     "kpi_daily": KpiDaily,
+    "series_segment": SeriesSegment,
     "feature_catalog": FeatureCatalog,
     "feature_preview": FeaturePreview,
     "forecast": Forecast,
@@ -403,6 +438,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "planning": ("weekly_actuals",),
     "ingest": ("ingest_batch", "ingest_reject", "ingest_audit"),
     "kpis": ("kpi_daily",),
+    "segments": ("series_segment",),
     "features": ("feature_catalog", "feature_preview"),
     "registry": ("model_run", "backtest", "backtest_fold", "backtest_metric"),
     "forecasts": ("forecast",),
@@ -431,12 +467,13 @@ ORDER: dict[str, tuple[str, ...]] = {
     "ingest_reject": ("batch_id", "row_index"),
     "ingest_audit": ("seq",),
     "kpi_daily": ("store_id", "product_id", "date"),
+    "series_segment": ("store_id", "product_id"),
     "feature_catalog": ("feature_set", "position"),
     "feature_preview": ("feature_set", "store_id", "product_id", "date"),
     "forecast": ("store_id", "product_id", "date"),
     "model_run": ("created_at", "run_id"),
     "backtest": ("model_type", "backtest_id"),
     "backtest_fold": ("backtest_id", "fold"),
-    "backtest_metric": ("backtest_id", "fold", "bucket"),
+    "backtest_metric": ("backtest_id", "level", "segment", "fold", "bucket"),
 }
 """The physical order of each table, so that range filters skip what they do not need."""

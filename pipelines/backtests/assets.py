@@ -12,13 +12,15 @@ GROUP: dict[str, Any] = {"key_prefix": "backtests", "group_name": "backtests", "
 
 @asset(**GROUP, kinds={"xgboost", "numpy"}, deps=upstream("features/panel", "models/fit"))
 def prediction(context: AssetExecutionContext, storage: Storage) -> MaterializeResult:
-    """What every fitted model type would have forecast at each past cutoff, from the data up to that cutoff only."""
+    """What every fitted model type and the baselines would have forecast at each past cutoff, from data up to it only."""
     import polars as pl
 
+    from pipelines.backtests.ensemble import ensemble_folds
     from pipelines.backtests.folds import folds
     from pipelines.backtests.runs import predict_fold, prediction_frame
     from pipelines.features.panel import read_panel
     from pipelines.models.fits import fitted_models
+    from pipelines.models.types import compared, ensemble
 
     warehouse, declared = storage.warehouse(), storage.declarations()
     panel, evaluation = read_panel(warehouse), declared.evaluation
@@ -28,18 +30,41 @@ def prediction(context: AssetExecutionContext, storage: Storage) -> MaterializeR
             f"{panel.days} days are too few for one fold of {evaluation.min_train_size} + {evaluation.horizon} days: "
             "no backtest, and the first model type of models.yaml forecasts"
         )
-    frames = []
-    for model in fitted_models(warehouse, declared):
+    frames, yhats = [], {}
+    fitted = fitted_models(warehouse, declared)
+    for model in compared(fitted):
         for fold in windows:
             yhat = predict_fold(
                 panel, model, fold, horizon=evaluation.horizon, gap=evaluation.gap, feature_sets=declared.feature_sets
             )
-            frames.append(prediction_frame(panel, model.type, fold, yhat, gap=evaluation.gap))
+            yhats[model.type, fold.number] = yhat
             context.log.info(f"{model.type}: fold {fold.number + 1} of {len(windows)} done")
+    mixed = ensemble(declared)
+    if mixed is not None:
+        yhats |= ensemble_folds(panel, mixed, fitted, windows, yhats)
+    for (model_type, number), yhat in yhats.items():
+        frames.append(prediction_frame(panel, model_type, windows[number], yhat, gap=evaluation.gap))
     schema = {"model_type": pl.String, "fold": pl.Int32, "s": pl.Int32, "step": pl.Int32, "yhat": pl.Float32}
     empty = pl.DataFrame(schema={**schema, "y": pl.Float32})
     warehouse.write("backtests/prediction", pl.concat([empty, *frames]))
     return table_made(warehouse, "backtests/prediction")
+
+
+@asset(**GROUP, kinds={"polars"}, deps=[*upstream("features/panel"), prediction])
+def ensemble_weight(storage: Storage) -> MaterializeResult:
+    """The share of each model type in the ensemble, a demand pattern: of each fold from the others, of fold -1 from all."""
+    from pipelines.backtests.ensemble import weight_frame
+    from pipelines.backtests.folds import folds
+    from pipelines.features.panel import read_panel
+    from pipelines.models.fits import fitted_models
+    from pipelines.models.types import ensemble
+
+    warehouse, declared = storage.warehouse(), storage.declarations()
+    panel = read_panel(warehouse)
+    windows, predictions = folds(panel.days, declared.evaluation), warehouse.read("backtests/prediction")
+    weights = weight_frame(panel, ensemble(declared), fitted_models(warehouse, declared), windows, predictions)
+    warehouse.write("backtests/ensemble_weight", weights)
+    return table_made(warehouse, "backtests/ensemble_weight")
 
 
 @asset(**GROUP, kinds={"polars"}, deps=[prediction])
@@ -52,8 +77,10 @@ def backtest(storage: Storage) -> MaterializeResult:
     from pipelines.backtests.runs import backtest_id
     from pipelines.features.panel import read_panel
     from pipelines.models.fits import fitted_models
+    from pipelines.models.types import compared, ensemble
 
     warehouse, declared = storage.warehouse(), storage.declarations()
+    models = compared(fitted_models(warehouse, declared)) + [model for model in [ensemble(declared)] if model]
     scored = warehouse.read("backtests/prediction").group_by("model_type").agg(pl.col("fold").n_unique(), pl.col("s").n_unique())
     counts = {row["model_type"]: row for row in scored.iter_rows(named=True)}
     evaluation, dataset_id = declared.evaluation, warehouse.dataset_id()
@@ -70,7 +97,7 @@ def backtest(storage: Storage) -> MaterializeResult:
             "series": counts[model.type]["s"],
             "dataset_id": dataset_id,
         }
-        for model in fitted_models(warehouse, declared)
+        for model in models
         if model.type in counts
     ]
     schema = {
@@ -108,25 +135,31 @@ def backtest_fold(storage: Storage) -> MaterializeResult:
     return table_made(warehouse, "backtests/backtest_fold")
 
 
-@asset(**GROUP, kinds={"numpy", "polars"}, deps=[*upstream("features/panel"), backtest, prediction])
-def backtest_metric(storage: Storage) -> MaterializeResult:
-    """The errors of each model type a fold and horizon bucket, and pooled over all folds (fold -1)."""
+@asset(
+    **GROUP,
+    kinds={"numpy", "polars"},
+    deps=[*upstream("core/dim_store", "core/dim_product", "features/panel"), backtest, prediction],
+)
+def backtest_metric(context: AssetExecutionContext, storage: Storage) -> MaterializeResult:
+    """The errors of each model type a fold, horizon bucket, level and demand pattern, and pooled over all folds (fold -1)."""
     import polars as pl
 
     from pipelines.backtests.folds import folds
-    from pipelines.backtests.runs import METRICS, metric_rows
+    from pipelines.backtests.metrics import SCHEMA, metric_rows, truths, with_added_value
+    from pipelines.features.levels import read_members
     from pipelines.features.panel import read_panel
 
     warehouse, declared = storage.warehouse(), storage.declarations()
     panel, predictions = read_panel(warehouse), warehouse.read("backtests/prediction")
-    windows = folds(panel.days, declared.evaluation)
-    backtests = warehouse.read("backtests/backtest").select("backtest_id", "model_type").iter_rows()
-    rows = [row for identity, model_type in backtests for row in metric_rows(panel, identity, model_type, windows, predictions)]
-    numbers = {name: pl.Int64 if name == "mape_n" else pl.Float64 for name in METRICS}
-    keys = {"backtest_id": pl.String, "model_type": pl.String, "fold": pl.Int64, "bucket": pl.String, "n": pl.Int64}
-    warehouse.write("backtests/backtest_metric", pl.DataFrame(rows, schema={**keys, **numbers}))
-    pooled = {row["model_type"]: row["wape"] for row in rows if row["fold"] == -1 and row["bucket"] == "all"}
-    return table_made(warehouse, "backtests/backtest_metric", wape=pooled)
+    truth = truths(panel, read_members(warehouse, panel), folds(panel.days, declared.evaluation))
+    rows: list[dict[str, object]] = []
+    for identity, model_type in warehouse.read("backtests/backtest").select("backtest_id", "model_type").iter_rows():
+        rows += metric_rows(identity, model_type, truth, predictions.filter(pl.col("model_type") == model_type))
+        context.log.info(f"{model_type}: scored")
+    metrics = with_added_value(pl.DataFrame(rows, schema={name: SCHEMA[name] for name in SCHEMA if not name.startswith("fva_")}))
+    warehouse.write("backtests/backtest_metric", metrics)
+    whole = metrics.filter(fold=-1, bucket="all", level="series", segment="all")
+    return table_made(warehouse, "backtests/backtest_metric", wape=dict(whole.select("model_type", "wape").iter_rows()))
 
 
-ASSETS = [prediction, backtest, backtest_fold, backtest_metric]
+ASSETS = [prediction, ensemble_weight, backtest, backtest_fold, backtest_metric]

@@ -39,6 +39,19 @@ def panel(storage: Storage, duckdb: DuckDBResource) -> MaterializeResult:
 
 
 @asset(**GROUP, kinds={"numpy"}, deps=[panel])
+def series_segment(storage: Storage) -> MaterializeResult:
+    """The demand pattern of every series: smooth, intermittent, erratic or lumpy."""
+    from pipelines.features.panel import read_panel
+    from pipelines.features.patterns import segment_frame
+
+    warehouse = storage.warehouse()
+    segments = segment_frame(read_panel(warehouse))
+    warehouse.write("features/series_segment", segments)
+    counts = dict(segments.group_by("pattern").len().sort("pattern").iter_rows())
+    return table_made(warehouse, "features/series_segment", series_of=counts)
+
+
+@asset(**GROUP, kinds={"numpy"}, deps=[panel])
 def feature_catalog(storage: Storage) -> MaterializeResult:
     """Every feature of every feature set of features.yaml: its meaning, and what it may know."""
     from pipelines.features.catalog import catalog
@@ -62,4 +75,4 @@ def feature_preview(storage: Storage) -> MaterializeResult:
     return table_made(warehouse, "features/feature_preview")
 
 
-ASSETS = [panel, feature_catalog, feature_preview]
+ASSETS = [panel, series_segment, feature_catalog, feature_preview]

@@ -23,8 +23,8 @@ def model_runs(
 ) -> pl.DataFrame:
     """The columns of contract.tables.ModelRun, by created_at.
 
-    Takes    models/fit, backtests/backtest_metric (fold -1, bucket all are read) and forecasts/champion; the metrics say
-             how many series the run is champion of. `earlier`: the registry as it was.
+    Takes    models/fit, backtests/backtest_metric (the row of all folds, steps and series is read) and forecasts/champion;
+             the metrics say how many series the run is champion of. `earlier`: the registry as it was.
     Gives    the newest `keep` runs of each type, besides those of `fits`. A run that was recorded before keeps what was
              recorded then, with the metrics of now.
     """
@@ -44,7 +44,7 @@ def model_runs(
 
 
 def _now(fits: pl.DataFrame, metrics: pl.DataFrame, champion: pl.DataFrame) -> pl.DataFrame:
-    pooled = metrics.filter((pl.col("fold") == -1) & (pl.col("bucket") == "all"))
+    pooled = metrics.filter(fold=-1, bucket="all", level="series", segment="all")
     errors = {row["model_type"]: row for row in pooled.iter_rows(named=True)}
     shares = dict(champion.group_by("model_type").len().iter_rows())
     said = [_said(errors.get(model_type), shares.get(model_type, 0)) for model_type in fits["model_type"]]

@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 
 from pipelines.backtests.folds import Fold
+from pipelines.backtests.intervals import LEVELS, quantiles
 from pipelines.features.panel import Panel
-from pipelines.forecasts.intervals import LEVELS, quantiles
 
 
 def forecast_frame(
@@ -42,6 +42,7 @@ def forecast_frame(
     levels = quantiles(
         *(both[name].to_numpy() for name in ("yhat", "step")), *(scored[n].to_numpy() for n in ("yhat", "step", "y"))
     )
+    named = {f"q{round(level * 100):02}": pl.Series(f"q{round(level * 100):02}", levels[:, n]) for n, level in enumerate(LEVELS)}
     first = pl.lit(panel.first_day)
     return both.select(
         pl.Series(panel.store_id).gather(both["s"]).alias("store_id"),
@@ -51,10 +52,11 @@ def forecast_frame(
         pl.col("step").cast(pl.Int64),
         (first + pl.duration(days=pl.col("known") - 1)).cast(pl.Date).alias("cutoff"),
         pl.col("yhat").cast(pl.Float64),
-        *(pl.Series(f"q{round(level * 100)}", levels[:, n]) for n, level in enumerate(LEVELS)),
+        *(named[name] for name in ("q10", "q50", "q90")),
         pl.col("y").cast(pl.Float64),
         "model_type",
         pl.col("model_type").replace_strict(dict(versions), return_dtype=pl.String).alias("model_version"),
+        *(named[name] for name in ("q05", "q25", "q75", "q95")),
     ).sort("store_id", "product_id", "date")
 
 

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import platform
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -61,23 +60,41 @@ def fit_one(
 ) -> dict[str, object]:
     """Fit a model type, keep its artifact and give its row of `models/fit`.
 
-    The run id is a hash of type, parameters, data and artifact: the same fit of the same data is the same run. A fit that
-    raises is a run too, with status failed and no artifact, so that one type does not stop the others.
+    A fit that raises is a run too, with status failed and no artifact, so that one type does not stop the others.
     """
-    module, feature_set = module_of(model), feature_set_of(model, feature_sets)
-    created, began = datetime.now(UTC).replace(tzinfo=None), time.perf_counter()
-    artifact, message = None, None
+    suffix, feature_set = module_of(model).SUFFIX, feature_set_of(model, feature_sets)
+    created, artifact, message = datetime.now(UTC).replace(tzinfo=None), None, None
     try:
         artifact = fit(model, panel, horizon=horizon, feature_sets=feature_sets)
     except Exception as error:  # noqa: BLE001 - whatever a type raises is its own failure, told in its run
         message = f"{type(error).__name__}: {error}"[:LONGEST_MESSAGE]
-    seconds = time.perf_counter() - began
+    said = None if feature_set is None else f"{feature_set.name}/{feature_set.hash}"
+    row = keep(warehouse, panel, model, artifact, suffix=suffix, horizon=horizon, git_sha=git_sha, created=created)
+    return {**row, "feature_set": said, "error_message": message}
+
+
+def keep(
+    warehouse: Warehouse,
+    panel: Panel,
+    model: Model,
+    artifact: bytes | None,
+    *,
+    suffix: str,
+    horizon: int,
+    git_sha: str | None,
+    created: datetime,
+) -> dict[str, object]:
+    """Keep the artifact of a fit, where there is one, and give the row that records it.
+
+    The run id is a hash of type, parameters, data and artifact: the same fit of the same data is the same run.
+    """
+    completed = datetime.now(UTC).replace(tzinfo=None)
     config = json.dumps(model.params, sort_keys=True)
     dataset_id = warehouse.dataset_id()
     artifact_hash = None if artifact is None else hashlib.sha256(artifact).hexdigest()
-    identity = "\n".join([model.type, config, dataset_id, str(horizon), artifact_hash or str(message)])
+    identity = "\n".join([model.type, config, dataset_id, str(horizon), artifact_hash or "failed"])
     run_id = hashlib.sha256(identity.encode()).hexdigest()[:32]
-    uri = None if artifact is None else f"artifacts/{run_id}{module.SUFFIX}"
+    uri = None if artifact is None else f"artifacts/{run_id}{suffix}"
     if uri is not None and artifact is not None:
         write_bytes(artifact_path(warehouse, uri), artifact)
     return {
@@ -97,10 +114,10 @@ def fit_one(
         "artifact_size_bytes": None if artifact is None else len(artifact),
         "git_sha": git_sha,
         "created_at": created,
-        "completed_at": datetime.now(UTC).replace(tzinfo=None),
-        "fit_seconds": seconds,
-        "feature_set": None if feature_set is None else f"{feature_set.name}/{feature_set.hash}",
-        "error_message": message,
+        "completed_at": completed,
+        "fit_seconds": (completed - created).total_seconds(),
+        "feature_set": None,
+        "error_message": None,
     }
 
 

@@ -3,7 +3,7 @@
 import importlib
 import importlib.util
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 
 from assets_config.declared import DeclarationError, Declarations, Model
@@ -11,6 +11,8 @@ from assets_config.features import FeatureSet
 from pipelines.features.panel import Panel
 
 NOT_TYPES = {"arrays", "assets", "fits", "types"}
+ENSEMBLE = "ensemble"
+"""The one type without a module here: it is made of the others' forecasts, with weights from their backtests."""
 
 
 def module_of(model: Model) -> ModuleType:
@@ -28,6 +30,34 @@ def module_of(model: Model) -> ModuleType:
             allowed = ", ".join(known) or "none"
             raise DeclarationError(f"models.yaml: entry {model.type}: params: {parameter} is unknown; allowed: {allowed}")
     return module
+
+
+BASELINES = (Model("naive"), Model("seasonal_naive", {"season_length": 7}))
+
+
+def ensemble(declarations: Declarations) -> Model | None:
+    """The entry of the ensemble, where it is enabled.
+
+    Raises DeclarationError, when it has a parameter other than shrinkage, a number from 0 to 1.
+    """
+    model = declarations.models.get(ENSEMBLE)
+    if model is None or not model.enabled:
+        return None
+    for name, value in model.params.items():
+        if name != "shrinkage" or isinstance(value, str) or not 0 <= value <= 1:
+            raise DeclarationError(f"models.yaml: entry {ENSEMBLE}: params: {name}: {value}; allowed: shrinkage, from 0 to 1")
+    return model
+
+
+def candidates(declarations: Declarations, fitted: Sequence[Model]) -> list[Model]:
+    """The models that may become champion, in order of declaration: those that were fitted, and the ensemble."""
+    chosen = [model.type for model in fitted] + [ENSEMBLE] * (ensemble(declarations) is not None)
+    return [model for model in declarations.models.values() if model.type in chosen]
+
+
+def compared(fitted: Sequence[Model]) -> list[Model]:
+    """The models to backtest: those that were fitted, and the baselines, which are what others are measured by."""
+    return [*fitted, *(each for each in BASELINES if each.type not in {model.type for model in fitted})]
 
 
 def fit(model: Model, panel: Panel, *, horizon: int, feature_sets: Mapping[str, FeatureSet]) -> bytes:
@@ -49,11 +79,11 @@ def feature_set_of(model: Model, feature_sets: Mapping[str, FeatureSet]) -> Feat
 
 
 def enabled(declarations: Declarations) -> list[Model]:
-    """The models to fit, in order of declaration, each checked.
+    """The models to fit, in order of declaration, each checked; the ensemble is none of them.
 
     Raises DeclarationError as module_of, or when none is enabled.
     """
-    models = [model for model in declarations.models.values() if model.enabled]
+    models = [model for model in declarations.models.values() if model.enabled and model.type != ENSEMBLE]
     if not models:
         raise DeclarationError("models.yaml: no model is enabled")
     for model in models:

@@ -14,8 +14,13 @@ from serving.reply import Listed, Metadata, Page, PageSize, metadata, page_of
 from serving.snapshot import Snapshot
 
 BASELINES = ("naive", "seasonal_naive")
-ERRORS = ("mae", "rmse", "wape", "smape", "mape", "mase", "rmsse", "bias", "bias_ratio")
+ERRORS = (
+    *("mae", "rmse", "wape", "smape", "mape", "mase", "rmsse", "bias", "bias_ratio"),
+    *("wrmsse", "tracking_signal", "pinball", "wql", "coverage_80", "coverage_90"),
+)
 ALL_FOLDS = -1
+WHOLE = "fold = -1 AND bucket = 'all' AND level = 'series' AND segment = 'all'"
+PARTS = "fold = -1 AND bucket = 'all' AND (level <> 'series' OR segment <> 'all')"
 Errors = dict[str, float | None]
 
 
@@ -42,6 +47,10 @@ class BacktestAnswer(BacktestSaid, frozen=True):
     forecast_value_added: Annotated[
         dict[str, float | None], Meta(description="WAPE of each baseline minus this WAPE; positive is better. [ratio]")
     ]
+    level_results: Annotated[dict[str, Errors], Meta(description="Pooled errors of the sums at each level, such as total.")]
+    segment_results: Annotated[dict[str, Errors], Meta(description="Pooled errors of the series of each demand pattern.")]
+    stability_pct: Annotated[Errors, Meta(description="100 sd / |mean| of each metric over the folds; over 50 is unsteady. [pct]")]
+    reason: Annotated[str | None, Meta(description="Why metrics are null, where they are.")]
     metadata: Metadata
 
 
@@ -78,7 +87,9 @@ async def get_backtest(lease: NamedDependency[Snapshot], backtest_id: FromPath[s
     baselines = {
         other["model_type"]: metrics[other["backtest_id"], ALL_FOLDS, "all"] for other in others if other["model_type"] in BASELINES
     }
-    added = {name: _minus(errors["wape"], mine["wape"]) for name, errors in baselines.items()}
+    [pooled] = await lease.rows("registry", "backtest_metric", f"backtest_id = ? AND {WHOLE}", [backtest_id])
+    added = {name: _rounded(pooled[f"fva_{name}"]) for name in BASELINES}
+    parts = await lease.rows("registry", "backtest_metric", f"backtest_id = ? AND {PARTS}", [backtest_id])
     buckets = _buckets(metrics, backtest_id, ALL_FOLDS)
     return BacktestAnswer(
         **row,
@@ -86,6 +97,10 @@ async def get_backtest(lease: NamedDependency[Snapshot], backtest_id: FromPath[s
         bucketed_aggregated_metrics=buckets,
         baseline_results=baselines,
         forecast_value_added=added,
+        level_results={row["level"]: _errors(row) for row in parts if row["level"] != "series"},
+        segment_results={row["segment"]: _errors(row) for row in parts if row["level"] == "series"},
+        stability_pct={name: _rounded(value) for name, value in msgspec.json.decode(pooled["stability_pct"]).items()},
+        reason=pooled["reason"],
         metadata=metadata(lease, "registry"),
     )
 
@@ -119,9 +134,13 @@ async def _one(lease: Snapshot, backtest_id: str) -> dict[str, Any]:
 
 async def _metrics(lease: Snapshot) -> dict[tuple[str, int, str], Errors]:
     return {
-        (row["backtest_id"], row["fold"], row["bucket"]): {name: _rounded(row[name]) for name in ERRORS}
-        for row in await lease.rows("registry", "backtest_metric")
+        (row["backtest_id"], row["fold"], row["bucket"]): _errors(row)
+        for row in await lease.rows("registry", "backtest_metric", "level = 'series' AND segment = 'all'")
     }
+
+
+def _errors(row: dict[str, Any]) -> Errors:
+    return {name: _rounded(row[name]) for name in ERRORS}
 
 
 def _buckets(metrics: dict[tuple[str, int, str], Errors], backtest_id: str, fold: int) -> dict[str, Errors]:
@@ -130,7 +149,3 @@ def _buckets(metrics: dict[tuple[str, int, str], Errors], backtest_id: str, fold
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 6)
-
-
-def _minus(first: float | None, second: float | None) -> float | None:
-    return None if first is None or second is None else round(first - second, 6)

@@ -11,7 +11,8 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from msgspec import Meta, Struct
 from msgspec.structs import asdict, astuple
 
-from assets_config.contract.tables import DimProduct, DimStore, ProductId, StoreId
+from assets_config.contract.names import Pattern
+from assets_config.contract.tables import DimProduct, DimStore, ProductId, SeriesSegment, StoreId
 from serving.filters import product_of, store_of
 from serving.problems import NotFound
 from serving.reply import Listed, Metadata, Page, PageSize, Search, metadata, page_of
@@ -160,6 +161,26 @@ async def list_categories(lease: NamedDependency[Snapshot], page: Page = 1, page
     rows, total = await lease.page("catalogue", "dim_category", {}, order="category", page=page, page_size=page_size)
     found = [Category(row["category_id"], row["category"], row["row_count"], row["products"], row["first_seen"]) for row in rows]
     return Listed(found, page, page_size, total, metadata(lease, "catalogue"))
+
+
+@get("/dimensions/segments", operation_id="list_segments", tags=["dimensions"])
+async def list_segments(
+    lease: NamedDependency[Snapshot],
+    page: Page = 1,
+    page_size: PageSize = 20,
+    store_id: FromQuery[str | None] = None,
+    product_id: FromQuery[str | None] = None,
+    pattern: FromQuery[Pattern | None] = None,
+) -> Listed[SeriesSegment]:
+    """The demand pattern of each store and product that ever sold: smooth, intermittent, erratic, lumpy or no_demand."""
+    wanted = {
+        "store_id = ?": store_of(lease, store_id) if store_id else None,
+        "product_id = ?": product_of(lease, product_id) if product_id else None,
+        "pattern = ?": pattern,
+    }
+    order = "store_id, product_id"
+    rows, total = await lease.page("segments", "series_segment", wanted, order=order, page=page, page_size=page_size)
+    return Listed([SeriesSegment(**row) for row in rows], page, page_size, total, metadata(lease, "segments"))
 
 
 async def _stores(lease: Snapshot, as_of: date | None) -> list[DimStore]:

@@ -39,6 +39,10 @@ class ItemPoint(Struct, frozen=True):
     source: Annotated[str | None, Meta(description="forecast (days ahead) or backtest (as of a past cutoff).")]
     model_version: Annotated[str | None, Meta(description="run_id, where one model is behind the day's forecast.")]
     generated_at: datetime | None
+    q05: Annotated[float | None, Meta(description="Null for more than one store: quantiles do not add up. [units]")]
+    q25: Annotated[float | None, Meta(description="Null for more than one store: quantiles do not add up. [units]")]
+    q75: Annotated[float | None, Meta(description="Null for more than one store: quantiles do not add up. [units]")]
+    q95: Annotated[float | None, Meta(description="Null for more than one store: quantiles do not add up. [units]")]
 
 
 class ItemAnswer(Struct, frozen=True):
@@ -90,7 +94,7 @@ async def get_item_timeseries(
     forecasts = await _forecasts(lease, product, start, end, store)
     lost = await _lost(lease, product, start, end, store)
     generated_at = lease.manifest.parts["forecasts"].made_at if "forecasts" in lease.manifest.parts else None
-    versions = {version for *_, version in forecasts.values() if version}
+    versions = {version for _, _, version, _ in forecasts.values() if version}
     request.scope["state"]["model_version"] = ",".join(sorted(versions)) or None
     points = []
     for n, day in enumerate(bounds[:-1]):
@@ -99,29 +103,32 @@ async def get_item_timeseries(
         if not is_known and found is None:
             continue
         actual = int(sold[n, measures.index("units")]) if is_known else None
-        yhat, q10, q50, q90, source, version = found or (None, None, None, None, None, None)
+        yhat, source, version, quantiles = found or (None, None, None, (None,) * len(QUANTILES))
+        q10, q50, q90, *rest = (_units(value) for value in quantiles)
         at = generated_at if found else None
         wanted = _units(actual + lost[day]) if actual is not None and day in lost else None
-        points.append(ItemPoint(day, _units(yhat), _units(q10), _units(q50), _units(q90), actual, wanted, source, version, at))
+        points.append(ItemPoint(day, _units(yhat), q10, q50, q90, actual, wanted, source, version, at, *rest))
     only = versions.pop() if len(versions) == 1 else None
     return ItemAnswer(product, sku, points, metadata(lease, "forecasts", model_version=only))
 
 
-_Forecast = tuple[float, float | None, float | None, float | None, str, str | None]
+QUANTILES = ("q10", "q50", "q90", "q05", "q25", "q75", "q95")
+"""In the order of ItemPoint."""
+_Forecast = tuple[float, str, str | None, tuple[float | None, ...]]
 
 
 async def _forecasts(lease: Snapshot, product: int, start: date, end: date, store: int | None) -> dict[date, _Forecast]:
     if "forecasts" not in lease.manifest.parts:
         return {}
     rows = await lease.query(
-        "SELECT date, sum(yhat), min(q10), min(q50), min(q90), min(source), min(model_version), count(*), "
-        "count(DISTINCT model_version) FROM forecasts.forecast "
+        "SELECT date, sum(yhat), min(source), min(model_version), count(*), count(DISTINCT model_version), "
+        "min(q10), min(q50), min(q90), min(q05), min(q25), min(q75), min(q95) FROM forecasts.forecast "
         "WHERE product_id = ? AND date BETWEEN ? AND ? AND (?::BIGINT IS NULL OR store_id = ?) GROUP BY date",
         [product, start, end, store, store],
     )
     return {
-        day: (yhat, *((low, middle, high) if count == 1 else (None, None, None)), source, version if kinds == 1 else None)
-        for day, yhat, low, middle, high, source, version, count, kinds in rows
+        day: (yhat, source, version if kinds == 1 else None, tuple(quantiles) if count == 1 else (None,) * len(QUANTILES))
+        for day, yhat, source, version, count, kinds, *quantiles in rows
     }
 
 

@@ -13,7 +13,7 @@ def test_the_shipped_declarations_load() -> None:
     declared = load_declarations()
 
     assert {"demo_minimal", "csv", "m5", "m5_sample", "m5_wide", "serving_bench"} <= set(declared.sources)
-    assert list(declared.models) == ["naive", "seasonal_naive", "moving_average", "xgboost"]
+    assert list(declared.models) == ["naive", "seasonal_naive", "moving_average", "xgboost", "ensemble"]
 
 
 def test_an_overlay_adds_and_replaces_by_name(tmp_path: Path) -> None:

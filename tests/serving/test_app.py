@@ -31,6 +31,7 @@ ITEMS = "/api/v1/items/SKU-0001/timeseries"
         f"{ITEMS}?start=2024-12-01&end=2024-12-31&store_id=S001",
         "/api/v1/forecasts/summary?start=2024-12-01&end=2024-12-31&item_ids=SKU-0001,2",
         "/api/v1/dimensions/categories",
+        "/api/v1/dimensions/segments?pattern=smooth",
         "/api/v1/dimensions/stores?as_of=2024-12-01",
         "/api/v1/dimensions/products/1/supply",
         "/api/v1/inventory/SKU-0001/history",

@@ -1,8 +1,6 @@
 import numpy as np
-import polars as pl
 
-from pipelines.forecasts.champion import champions
-from pipelines.forecasts.intervals import LEVELS, quantiles
+from pipelines.backtests.intervals import LEVELS, honest_quantiles, quantiles
 
 
 def test_quantiles_rise_and_are_never_negative() -> None:
@@ -30,26 +28,30 @@ def test_quantiles_cover_what_they_say() -> None:
 
 
 def test_one_residual_is_taken_by_its_conformal_rank() -> None:
-    residuals = np.arange(-9.0, 10.0)  # 19 of them: ranks ceil(20 q) are 2, 10 and 18
+    residuals = np.arange(-9.0, 10.0)  # 19 of them: ranks ceil(20 q) are 1, 2, 5, 10, 15, 18 and 19
     past = np.full(19, 100.0)
 
     found = quantiles(np.array([100.0]), np.array([1]), past, np.ones(19), past + residuals)
 
-    assert found.tolist() == [[100 - 8, 100, 100 + 8]]
+    assert found.tolist() == [[91, 92, 95, 100, 105, 108, 109]]
 
 
 def test_without_a_backtest_quantiles_are_the_forecast() -> None:
     found = quantiles(np.array([3.0]), np.array([1]), np.array([]), np.array([]), np.array([]))
 
-    assert found.tolist() == [[3.0, 3.0, 3.0]]
+    assert found.tolist() == [[3.0] * 7]
 
 
-def test_the_champion_has_the_smallest_error_and_the_earlier_type_wins_ties() -> None:
-    rows = [("a", 0, 10.0), ("b", 0, 12.0), ("a", 1, 9.0), ("b", 1, 10.0), ("a", 2, 8.0), ("b", 2, 12.0)]
-    predictions = pl.DataFrame(
-        [(kind, s, yhat, 10.0) for kind, s, yhat in rows], schema=["model_type", "s", "yhat", "y"], orient="row"
-    )
+def test_quantiles_of_a_fold_never_see_its_own_demand() -> None:
+    draw = np.random.default_rng(4)
+    yhat, step, fold = np.full(600, 10.0), np.tile(np.arange(1, 29), 22)[:600], np.repeat([0, 1, 2], 200)
+    y = draw.poisson(10, 600).astype(float)
+    other = np.where(fold == 1, y + 1000, y)
 
-    found = champions(predictions.with_columns(pl.col("s").cast(pl.Int32)), ["a", "b"], 4)
+    before, after = (honest_quantiles(yhat, step, each, fold) for each in (y, other))
 
-    assert found["model_type"].to_list() == ["a", "b", "a", "a"]  # series 2 ties, series 3 was never scored
+    assert before is not None
+    assert after is not None
+    np.testing.assert_array_equal(before[fold == 1], after[fold == 1])
+    assert (after[fold == 0] > before[fold == 0]).any()
+    assert honest_quantiles(yhat[:200], step[:200], y[:200], fold[:200]) is None

@@ -7,14 +7,14 @@ the ceil((n + 1) q)-th smallest residual of the cell, added to the forecast and 
 
 import numpy as np
 
-LEVELS = (0.1, 0.5, 0.9)
+LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 FEWEST = 50
 SIZES = 10
 BUCKET_STARTS = (1, 8, 15, 29)
 
 
 def quantiles(yhat: np.ndarray, step: np.ndarray, past_yhat: np.ndarray, past_step: np.ndarray, past_y: np.ndarray) -> np.ndarray:
-    """The quantiles LEVELS of each forecast, float64 [n, 3], rising and never negative.
+    """The quantiles LEVELS of each forecast, float64 [n, 7], rising and never negative.
 
     `past_*` are champions' backtest points with known y. Without any, all quantiles are the forecast itself.
     """
@@ -33,6 +33,22 @@ def quantiles(yhat: np.ndarray, step: np.ndarray, past_yhat: np.ndarray, past_st
             cell = residual[(past_size == s) & (past_bucket == b)]
             result[(size == s) & (bucket == b)] = _levels(cell) if len(cell) >= FEWEST else fallback
     return np.maximum(yhat[:, None] + result, 0)
+
+
+def honest_quantiles(yhat: np.ndarray, step: np.ndarray, y: np.ndarray, fold: np.ndarray) -> np.ndarray | None:
+    """The quantiles of every backtest point from the residuals of the other folds only, float64 [n, 7].
+
+    So their coverage is that of quantiles which never saw what they are held against. Points whose y is NaN give no
+    residual. None where there is one fold only.
+    """
+    numbers = np.unique(fold)
+    if len(numbers) < 2:
+        return None
+    found = np.empty((len(yhat), len(LEVELS)))
+    for number in numbers:
+        own, others = fold == number, (fold != number) & ~np.isnan(y)
+        found[own] = quantiles(yhat[own], step[own], yhat[others], step[others], y[others])
+    return found
 
 
 def _levels(residual: np.ndarray) -> np.ndarray:
