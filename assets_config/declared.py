@@ -16,6 +16,7 @@ from msgspec import Meta, Struct, structs
 from assets_config.contract.expressions import ExpressionError, formula, names
 from assets_config.contract.manifest import Kpi, Measure
 from assets_config.contract.seeds import PRESETS, Preset, Seed
+from assets_config.features import FeatureSet
 from assets_config.mapping import FileSource, Name
 
 
@@ -39,6 +40,7 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True):
     type: Name
     params: dict[str, int | float | str | bool] = {}
     enabled: bool = True
+    feature_set: Name | None = None  # of features.yaml, for types that learn from features; the first where none is named
 
 
 class Evaluation(Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,6 +71,7 @@ class Declarations(Struct, frozen=True):
     measures: list[MeasureDeclaration]
     kpis: list[Kpi]
     grains: list[list[str]]
+    feature_sets: dict[str, FeatureSet]
 
     def published_measures(self) -> list[Measure]:
         """The measures as the manifest states them."""
@@ -78,6 +81,10 @@ class Declarations(Struct, frozen=True):
 class _ModelsFile(Struct, frozen=True, forbid_unknown_fields=True):
     models: list[Any] = []
     evaluation: dict[str, Any] = {}
+
+
+class _FeaturesFile(Struct, frozen=True, forbid_unknown_fields=True):
+    feature_sets: list[Any] = []
 
 
 class _KpisFile(Struct, frozen=True, forbid_unknown_fields=True):
@@ -100,6 +107,7 @@ def load_declarations(overlay: Path | None = None) -> Declarations:
     Raises DeclarationError, when a file, entry or field is not what it should be.
     """
     sources: dict[str, Source] = {each.name: _generator(each) for each in PRESETS.values()}
+    feature_sets: dict[str, FeatureSet] = {}
     models: dict[str, Model] = {}
     measures: dict[str, MeasureDeclaration] = {}
     kpis: dict[str, Kpi] = {}
@@ -112,10 +120,19 @@ def load_declarations(overlay: Path | None = None) -> Declarations:
             if fault:
                 raise DeclarationError(f"{where}: entry {source.name}: {fault}")
             sources[source.name] = source
+    for where, text in _texts("features.yaml", overlay):
+        for entry in _file(where, text, _FeaturesFile).feature_sets:
+            feature_set = _entry(where, entry, FeatureSet)
+            feature_sets[feature_set.name] = feature_set
     for where, text in _texts("models.yaml", overlay):
         declared = _file(where, text, _ModelsFile)
         for entry in declared.models:
             model = _entry(where, entry, Model, label="type")
+            if model.feature_set is not None and model.feature_set not in feature_sets:
+                known = ", ".join(feature_sets)
+                raise DeclarationError(
+                    f"{where}: entry {model.type}: feature_set: none is called {model.feature_set}; there are {known}"
+                )
             models[model.type] = model
         if declared.evaluation:
             evaluation = _entry(where, declared.evaluation, Evaluation, label="evaluation")
@@ -131,7 +148,7 @@ def load_declarations(overlay: Path | None = None) -> Declarations:
         for grain in listed.grains:
             _check_grain(where, grain)
             grains += [grain] if grain not in grains else []
-    return Declarations(sources, models, evaluation, list(measures.values()), list(kpis.values()), grains)
+    return Declarations(sources, models, evaluation, list(measures.values()), list(kpis.values()), grains, feature_sets)
 
 
 def _generator(preset: Preset) -> Generator:

@@ -19,7 +19,10 @@ from assets_config.contract.layout import Published
 from pipelines.errors import PipelineError
 from pipelines.partitions import Partitioned
 
-ALSO_CORE = ("core/demand_unconstrained", "core/lifecycle")
+ALSO_CORE = (
+    *("core/dim_calendar", "core/demand_unconstrained", "core/lifecycle"),
+    *("core/price_history", "core/promotion", "core/exogenous"),
+)
 CORE_TABLES = ("core/dim_store", "core/dim_product", "core/sales_daily")
 
 
@@ -133,7 +136,7 @@ class Warehouse:
 
         Raises PipelineError, when one of CORE_TABLES is missing.
         """
-        told = [key for key in ALSO_CORE if self.partitioned(key).index() is not None]
+        told = [key for key in ALSO_CORE if self.path(key).exists() or self.partitioned(key).index() is not None]
         digests = [self.digest(key) for key in (*CORE_TABLES, *told)]
         return hashlib.sha256("\n".join(digests).encode()).hexdigest()[:16]
 

@@ -38,6 +38,8 @@ ASSETS = (
     "core/ingest_reject",
     "core/ingest_audit",
     "features/panel",
+    "features/feature_catalog",
+    "features/feature_preview",
     "models/fit",
     "backtests/prediction",
     "backtests/backtest",

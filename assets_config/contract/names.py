@@ -16,3 +16,6 @@ Unit = Literal["money", "count", "ratio"]
 
 UNKNOWN = "(unknown)"
 """The member that stands for a missing category, department or region, so that parts add up to the whole."""
+
+Leak = Literal["lagged", "static", "known_ahead"]
+"""What a feature may know: what was observed up to the origin, the series itself, or what is planned for the target day."""

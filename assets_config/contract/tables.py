@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from assets_config.contract.names import BatchState, Bucket, ForecastSource, ModelRunStatus
+from assets_config.contract.names import BatchState, Bucket, ForecastSource, Leak, ModelRunStatus
 
 SCHEMA_VERSION = "3"
 """Rises with every change of a published Struct that an older reader could not read."""
@@ -239,6 +239,32 @@ class KpiDaily(Struct, frozen=True):
     transactions: Annotated[int, column("Number of store-product-day records (not baskets).", unit="records")]
 
 
+class FeatureCatalog(Struct, frozen=True):
+    """One feature of one feature set: a column that pooled models learn from."""
+
+    feature_set: Annotated[str, column("Entry of features.yaml.")]
+    hash: Annotated[str, column("16 hex digits that differ when the set's features do; model runs name it.")]
+    about: Annotated[str, column("What the set is for.")]
+    position: Annotated[int, column("Place of the column, from 0.")]
+    feature: Annotated[str, column("Name of the column.")]
+    feature_group: Annotated[str, column("Field of the entry that makes it, for example rolling.")]
+    leak: Annotated[
+        Leak, column("lagged: observed up to the origin; static: of the series; known_ahead: planned or in the calendar.")
+    ]
+    meaning: Annotated[str, column("What it is.")]
+
+
+class FeaturePreview(Struct, frozen=True):
+    """The features of one series on one of its newest target days, as a model would see them one day ahead."""
+
+    feature_set: Annotated[str, column("Entry of features.yaml.")]
+    store_id: StoreId
+    product_id: ProductId
+    date: Annotated[CalendarDay, column("Target day.")]
+    origin: Annotated[CalendarDay, column("Last day that was known.")]
+    features: Annotated[str, column("Name and value of each feature as JSON; null where it is not known.")]
+
+
 class Forecast(Struct, frozen=True):
     """One forecast day of one series, by the champion of that series.
 
@@ -351,6 +377,8 @@ TABLES: dict[str, type[Struct]] = {
     "ingest_reject": IngestReject,
     "ingest_audit": IngestAudit,
     "kpi_daily": KpiDaily,
+    "feature_catalog": FeatureCatalog,
+    "feature_preview": FeaturePreview,
     "forecast": Forecast,
     "model_run": ModelRun,
     "backtest": Backtest,
@@ -368,6 +396,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "planning": ("weekly_actuals",),
     "ingest": ("ingest_batch", "ingest_reject", "ingest_audit"),
     "kpis": ("kpi_daily",),
+    "features": ("feature_catalog", "feature_preview"),
     "registry": ("model_run", "backtest", "backtest_fold", "backtest_metric"),
     "forecasts": ("forecast",),
 }
@@ -395,6 +424,8 @@ ORDER: dict[str, tuple[str, ...]] = {
     "ingest_reject": ("batch_id", "row_index"),
     "ingest_audit": ("seq",),
     "kpi_daily": ("store_id", "product_id", "date"),
+    "feature_catalog": ("feature_set", "position"),
+    "feature_preview": ("feature_set", "store_id", "product_id", "date"),
     "forecast": ("store_id", "product_id", "date"),
     "model_run": ("created_at", "run_id"),
     "backtest": ("model_type", "backtest_id"),

@@ -31,7 +31,9 @@ def prediction(context: AssetExecutionContext, storage: Storage) -> MaterializeR
     frames = []
     for model in enabled(declared):
         for fold in windows:
-            yhat = predict_fold(panel, model, fold, horizon=evaluation.horizon, gap=evaluation.gap)
+            yhat = predict_fold(
+                panel, model, fold, horizon=evaluation.horizon, gap=evaluation.gap, feature_sets=declared.feature_sets
+            )
             frames.append(prediction_frame(panel, model.type, fold, yhat, gap=evaluation.gap))
             context.log.info(f"{model.type}: fold {fold.number + 1} of {len(windows)} done")
     schema = {"model_type": pl.String, "fold": pl.Int32, "s": pl.Int32, "step": pl.Int32, "yhat": pl.Float32}

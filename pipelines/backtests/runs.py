@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 import numpy as np
@@ -10,24 +10,26 @@ import polars as pl
 
 from assets_config.contract.names import Bucket
 from assets_config.declared import Evaluation, Model
+from assets_config.features import FeatureSet
 from pipelines.backtests import losses
 from pipelines.backtests.folds import Fold
 from pipelines.features.panel import Panel
-from pipelines.models.types import module_of
+from pipelines.models.types import fit, module_of
 
 BUCKET_ENDS = {"h_1_7": (1, 7), "h_8_14": (8, 14), "h_15_28": (15, 28), "h_29_plus": (29, 10**6)}
 METRICS = ("mae", "rmse", "wape", "smape", "mape", "mape_n", "mase", "rmsse", "bias", "bias_ratio")
 
 
-def predict_fold(panel: Panel, model: Model, fold: Fold, *, horizon: int, gap: int) -> np.ndarray:
+def predict_fold(
+    panel: Panel, model: Model, fold: Fold, *, horizon: int, gap: int, feature_sets: Mapping[str, FeatureSet]
+) -> np.ndarray:
     """What a model type forecasts for the test window of a fold, from the days up to the cutoff only. [S, horizon]
 
     The gap is forecast too and dropped, so that a step is always the distance from the cutoff.
     """
-    module = module_of(model)
     seen = panel.until(fold.train_end)
-    artifact = module.fit(seen, horizon=horizon + gap, **model.params)
-    return module.predict(artifact, seen, horizon=horizon + gap)[:, gap:]
+    artifact = fit(model, seen, horizon=horizon + gap, feature_sets=feature_sets)
+    return module_of(model).predict(artifact, seen, horizon=horizon + gap)[:, gap:]
 
 
 def prediction_frame(panel: Panel, model_type: str, fold: Fold, yhat: np.ndarray, *, gap: int) -> pl.DataFrame:

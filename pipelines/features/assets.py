@@ -1,25 +1,26 @@
 """Assets of the stage features."""
 
+from typing import Any
+
 from dagster import MaterializeResult, asset
 from dagster_duckdb import DuckDBResource
 
-from pipelines.report import upstream
+from pipelines.report import table_made, upstream
 from pipelines.resources import Storage
+
+GROUP: dict[str, Any] = {"key_prefix": "features", "group_name": "features", "owners": ["team:forecasting"]}
 
 
 @asset(
-    key_prefix="features",
-    group_name="features",
+    **GROUP,
     kinds={"numpy"},
-    owners=["team:forecasting"],
     deps=upstream(
         *("core/sales_daily", "core/dim_store", "core/dim_product", "core/dim_calendar"),
-        *("core/demand_unconstrained", "core/lifecycle"),
+        *("core/demand_unconstrained", "core/lifecycle", "core/price_history", "core/promotion", "core/exogenous"),
     ),
 )
 def panel(storage: Storage, duckdb: DuckDBResource) -> MaterializeResult:
     """Demand and price of every series on every day, dense: what models and backtests read."""
-    from pipelines.features.blocks import NAMES
     from pipelines.features.panel import STATES, panel_path, write_panel
 
     warehouse = storage.warehouse()
@@ -31,9 +32,34 @@ def panel(storage: Storage, duckdb: DuckDBResource) -> MaterializeResult:
             "series": made.series,
             "days": made.days,
             "series-days a state": {name: int((made.state == n).sum()) for n, name in enumerate(STATES)},
-            "features": ", ".join(NAMES),
+            "price known ahead": f"{int(made.planned.sum())} of {made.series} series",
+            "series from outside": ", ".join(made.outside_names.tolist()) or "none",
         }
     )
 
 
-ASSETS = [panel]
+@asset(**GROUP, kinds={"numpy"}, deps=[panel])
+def feature_catalog(storage: Storage) -> MaterializeResult:
+    """Every feature of every feature set of features.yaml: its meaning, and what it may know."""
+    from pipelines.features.catalog import catalog
+    from pipelines.features.panel import read_panel
+
+    warehouse = storage.warehouse()
+    made = catalog(storage.declarations().feature_sets, read_panel(warehouse))
+    warehouse.write("features/feature_catalog", made)
+    return table_made(warehouse, "features/feature_catalog")
+
+
+@asset(**GROUP, kinds={"numpy"}, deps=[panel])
+def feature_preview(storage: Storage) -> MaterializeResult:
+    """The newest rows of the series that sold most, as a model would see them one day ahead."""
+    from pipelines.features.catalog import preview
+    from pipelines.features.panel import read_panel
+
+    warehouse = storage.warehouse()
+    made = preview(storage.declarations().feature_sets, read_panel(warehouse))
+    warehouse.write("features/feature_preview", made)
+    return table_made(warehouse, "features/feature_preview")
+
+
+ASSETS = [panel, feature_catalog, feature_preview]

@@ -2,7 +2,10 @@
 
 A series is one store x product that ever sold. Demand is NaN before its first row; a later day without a row is zero,
 as tills export nothing for what was not sold. `state` says why a day is what it is, so that
-zero demand is not confused with a closed store or an empty shelf. Prices are carried forward, and back to the first day.
+zero demand is not confused with a closed store or an empty shelf.
+
+What is planned is known ahead and reaches AHEAD days past the end: prices of series with price intervals, promotions, events
+and series from outside. Prices of all other series are those paid, carried forward, and back to the first day.
 """
 
 from datetime import date, timedelta
@@ -18,8 +21,15 @@ from pipelines.errors import PipelineError
 from pipelines.warehouse import Warehouse
 
 OPEN, NOT_LAUNCHED, CLOSED, STOCKED_OUT, DISCONTINUED = range(5)
+GROUPS = ("store", "category", "department", "product", "region")
 STATES = ("open", "not_launched", "closed", "stocked_out", "discontinued")
 """The states of a series on a day: what was not sold on an open day was not wanted; on the others it could not be bought."""
+
+
+AHEAD = 90
+"""Days past the last sale that known-ahead arrays reach."""
+EXACT = 2**24
+"""Counts above this are not exact in float32; a panel that holds one is float64."""
 
 
 class Panel(msgspec.Struct, frozen=True):
@@ -28,11 +38,16 @@ class Panel(msgspec.Struct, frozen=True):
     first_day: date
     store_id: np.ndarray  # [S] int64
     product_id: np.ndarray  # [S] int64
-    groups: np.ndarray  # [S, 3] int16: codes of store, category, department, for pooled models
-    y: np.ndarray  # [S, T] float32, units a day, NaN before the first sale
-    price: np.ndarray  # [S, T] float32, money a unit
-    holiday: np.ndarray  # [T + 90] bool, known ahead
+    groups: np.ndarray  # [S, 5] int16: codes of GROUPS, for pooled models
+    y: np.ndarray  # [S, T] float32 (float64 where counts pass 2^24), units a day, NaN before the first sale
     state: np.ndarray  # [S, T] int8, a position in STATES
+    price: np.ndarray  # [S, T + AHEAD] float32, money a unit
+    planned: np.ndarray  # [S] bool: the price is known ahead, from price intervals
+    promotion: np.ndarray  # [S, T + AHEAD] uint8, discount in percent, 1 where it is not known; 0 without promotion
+    event: np.ndarray  # [T + AHEAD] int16, 0 on a day without, else a position in event_names + 1
+    event_names: np.ndarray  # [E] text
+    outside: np.ndarray  # [N, stores, T + AHEAD] float32, series from outside; NaN where nothing is known
+    outside_names: np.ndarray  # [N] text
 
     @property
     def days(self) -> int:
@@ -42,13 +57,35 @@ class Panel(msgspec.Struct, frozen=True):
     def series(self) -> int:
         return int(self.y.shape[0])
 
+    @property
+    def holiday(self) -> np.ndarray:
+        """[T + AHEAD] bool"""
+        return self.event > 0
+
     def day(self, n: int) -> date:
         """The date of column n; n may lie past the end."""
         return self.first_day + timedelta(days=n)
 
     def until(self, days: int) -> "Panel":
-        """The panel as it was known after its first `days` days; the calendar stays, it is known ahead."""
-        return msgspec.structs.replace(self, y=self.y[:, :days], price=self.price[:, :days], state=self.state[:, :days])
+        """The panel as it was known after its first `days` days; what is planned stays, it is known ahead."""
+        end = days + AHEAD
+        price = self.price[:, :end]
+        if not self.planned.all():
+            price = np.where(self.planned[:, None], price, price[:, np.minimum(np.arange(end), days - 1)])
+        return msgspec.structs.replace(
+            self,
+            y=self.y[:, :days],
+            state=self.state[:, :days],
+            price=price,
+            promotion=self.promotion[:, :end],
+            event=self.event[:end],
+            outside=self.outside[:, :, :end],
+        )
+
+
+def demand(panel: Panel, series: np.ndarray | slice = slice(None)) -> np.ndarray:
+    """What was demanded of some series, NaN where it is not known: what was not on the shelf was not demanded less."""
+    return np.where(panel.state[series] == STOCKED_OUT, np.nan, panel.y[series])
 
 
 def panel_path(warehouse: Warehouse) -> Path:
@@ -88,24 +125,25 @@ def read_panel(warehouse: Warehouse) -> Panel:
 
 def build_panel(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection) -> Panel:
     """Scatter core/sales_daily into arrays, a chunk of rows at a time."""
-    sales, stores, products, calendar = (
-        warehouse.parquet(f"core/{name}") for name in ("sales_daily", "dim_store", "dim_product", "dim_calendar")
-    )
-    [(first, last)] = connection.execute(f"SELECT min(date), max(date) FROM {sales}").fetchall()
+    sales, stores, products = (warehouse.parquet(f"core/{name}") for name in ("sales_daily", "dim_store", "dim_product"))
+    [(first, last, most)] = connection.execute(f"SELECT min(date), max(date), max(quantity) FROM {sales}").fetchall()
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE series AS SELECT *, row_number() OVER (ORDER BY store_id, product_id) - 1 AS s "
         f"FROM (SELECT store_id, product_id, min(date) AS first_sold FROM {sales} GROUP BY ALL)"
     )
     index = connection.execute(
-        "SELECT store_id, product_id, dense_rank() OVER (ORDER BY store_id) - 1 AS store_code, "
-        "dense_rank() OVER (ORDER BY coalesce(category, '')) - 1 AS category_code, "
-        "dense_rank() OVER (ORDER BY coalesce(category, ''), coalesce(department, '')) - 1 AS department_code "
+        "SELECT store_id, product_id, dense_rank() OVER (ORDER BY store_id) - 1 AS store, "
+        "dense_rank() OVER (ORDER BY coalesce(category, '')) - 1 AS category, "
+        "dense_rank() OVER (ORDER BY coalesce(category, ''), coalesce(department, '')) - 1 AS department, "
+        "dense_rank() OVER (ORDER BY product_id) - 1 AS product, dense_rank() OVER (ORDER BY coalesce(region, '')) - 1 AS region "
         f"FROM series JOIN {stores} USING (store_id) JOIN {products} USING (product_id) ORDER BY s"
     ).fetchnumpy()
-    shape = (len(index["store_id"]), (last - first).days + 1)
-    y, price = np.full(shape, np.nan, np.float32), np.full(shape, np.nan, np.float32)
+    series, days = len(index["store_id"]), (last - first).days + 1
+    y = np.full((series, days), np.nan, np.float32 if most <= EXACT else np.float64)
+    price = np.full((series, days + AHEAD), np.nan, np.float32)
+    kind = "FLOAT" if most <= EXACT else "DOUBLE"
     rows = connection.sql(
-        f"SELECT s, (date - ?::DATE)::INT AS d, quantity::FLOAT AS q, unit_price::FLOAT AS p "
+        f"SELECT s, (date - ?::DATE)::INT AS d, quantity::{kind} AS q, unit_price::FLOAT AS p "
         f"FROM {sales} JOIN series USING (store_id, product_id)",
         params=[first],
     ).to_arrow_reader(1_000_000)
@@ -114,10 +152,93 @@ def build_panel(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection) -> 
         y[s, d] = quantity
         price[s, d] = paid
     state = _states(warehouse, connection, y, first)
-    _fill_gaps(y, price)
-    holiday = connection.execute(f"SELECT is_holiday FROM {calendar} ORDER BY date").fetchnumpy()["is_holiday"]
-    groups = np.stack([index[f"{name}_code"] for name in ("store", "category", "department")], axis=1).astype(np.int16)
-    return Panel(first, index["store_id"], index["product_id"], groups, y, price, np.asarray(holiday, dtype=bool), state)
+    _fill_zeros(y)
+    planned = _planned_prices(warehouse, connection, price, first)
+    _fill_prices(price)
+    events, names = _events(warehouse, connection, days)
+    outside_names, outside = _outside(warehouse, connection, first, days)
+    return Panel(
+        first_day=first,
+        store_id=index["store_id"],
+        product_id=index["product_id"],
+        groups=np.stack([index[name] for name in GROUPS], axis=1).astype(np.int16),
+        y=y,
+        state=state,
+        price=price,
+        planned=planned,
+        promotion=_promotions(warehouse, connection, first, (series, days + AHEAD)),
+        event=events,
+        event_names=names,
+        outside=outside,
+        outside_names=outside_names,
+    )
+
+
+def _planned_prices(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection, price: np.ndarray, first: date) -> np.ndarray:
+    """Write the prices of core/price_history over those that were paid; gives which series have any. A store's own go first."""
+    planned = np.zeros(len(price), dtype=bool)
+    end = price.shape[1]
+    for own in (False, True):  # chain-wide prices, then those of single stores over them
+        found = connection.sql(
+            "SELECT s, greatest((valid_from - $first)::INT, 0) AS a, "
+            "least(coalesce((valid_to - $first)::INT + 1, $end), $end)::INT AS b, price::FLOAT AS p "
+            f"FROM {warehouse.parquet('core/price_history')} h JOIN series ON series.product_id = h.product_id "
+            f"AND {'series.store_id = h.store_id' if own else 'h.store_id IS NULL'} "
+            "WHERE valid_from < $first + $end::INT AND (valid_to IS NULL OR valid_to >= $first) ORDER BY valid_from",
+            params={"first": first, "end": end},
+        ).to_arrow_reader(1_000_000)
+        for batch in found:
+            s, a, b, value = (column.to_numpy(zero_copy_only=False) for column in batch.columns)
+            planned[s] = True
+            length = np.maximum(b - a, 0)
+            places = np.repeat(s.astype(np.int64) * end + a, length) + _counting(length)
+            price.reshape(-1)[places] = np.repeat(value, length)
+    return planned
+
+
+def _promotions(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection, first: date, shape: tuple[int, int]) -> np.ndarray:
+    """The discount of each series and day in percent, 1 at least; where promotions overlap, the highest."""
+    promotion = np.zeros(shape, np.uint8)
+    found = connection.execute(
+        "SELECT s, greatest((start_date - $first)::INT, 0) AS a, least((end_date - $first)::INT + 1, $end)::INT AS b, "
+        "least(greatest(round(coalesce(discount_pct, 0) * 100), 1), 100)::INT AS percent "
+        f"FROM {warehouse.parquet('core/promotion')} p JOIN series ON series.product_id = p.product_id "
+        "AND (p.store_id IS NULL OR p.store_id = series.store_id) WHERE end_date >= $first AND start_date < $first + $end::INT",
+        {"first": first, "end": shape[1]},
+    ).fetchall()
+    for s, a, b, percent in found:
+        promotion[s, a:b] = np.maximum(promotion[s, a:b], percent)
+    return promotion
+
+
+def _events(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection, days: int) -> tuple[np.ndarray, np.ndarray]:
+    calendar = connection.execute(
+        f"SELECT holiday_name FROM {warehouse.parquet('core/dim_calendar')} ORDER BY date LIMIT {days + AHEAD}"
+    ).fetchall()
+    names = sorted({name for (name,) in calendar if name is not None})
+    code = {name: n + 1 for n, name in enumerate(names)}
+    events = np.zeros(days + AHEAD, np.int16)
+    events[: len(calendar)] = [code.get(name, 0) for (name,) in calendar]
+    return events, np.array(names, dtype=np.str_)
+
+
+def _outside(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection, first: date, days: int) -> tuple[np.ndarray, np.ndarray]:
+    """The series of core/exogenous by store; those of all stores are those of each, unless a store has its own."""
+    source = warehouse.parquet("core/exogenous")
+    names = [name for (name,) in connection.execute(f"SELECT DISTINCT name FROM {source} ORDER BY name").fetchall()]
+    stores = [store for (store,) in connection.execute("SELECT DISTINCT store_id FROM series ORDER BY store_id").fetchall()]
+    outside = np.full((len(names), len(stores), days + AHEAD), np.nan, np.float32)
+    rows = connection.execute(
+        f"SELECT name, store_id, (date - ?::DATE)::INT AS d, value FROM {source} "
+        f"WHERE date >= ?::DATE AND date - ?::DATE < {days + AHEAD} ORDER BY store_id NULLS FIRST",
+        [first, first, first],
+    ).fetchnumpy()
+    place_of_name, place_of_store = {name: n for n, name in enumerate(names)}, {store: n for n, store in enumerate(stores)}
+    for name, store, day, value in zip(rows["name"], rows["store_id"], rows["d"], rows["value"], strict=True):
+        where = slice(None) if np.ma.is_masked(store) else place_of_store.get(int(store))
+        if where is not None:
+            outside[place_of_name[name], where, int(day)] = value
+    return np.array(names, dtype=np.str_), outside
 
 
 def _states(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection, y: np.ndarray, first: date) -> np.ndarray:
@@ -164,19 +285,33 @@ def _lives(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection, first: d
     ).fetchall()
 
 
-def _fill_gaps(y: np.ndarray, price: np.ndarray) -> None:
-    started = np.zeros(len(y), dtype=bool)
-    for d in range(y.shape[1]):
-        missing = np.isnan(y[:, d])
-        y[started & missing, d] = 0
-        started |= ~missing
-        if d:
-            unknown = np.isnan(price[:, d])
-            price[unknown, d] = price[unknown, d - 1]
-    for d in range(y.shape[1] - 2, -1, -1):
-        unknown = np.isnan(price[:, d])
-        price[unknown, d] = price[unknown, d + 1]
-    np.nan_to_num(price, copy=False)
+def _fill_zeros(y: np.ndarray) -> None:
+    """A day without a row is zero from the first row of its series on."""
+    for row in y:
+        missing = np.isnan(row)
+        if not missing.all():
+            first = int(np.argmin(missing))
+            row[first:][missing[first:]] = 0
+
+
+def _fill_prices(price: np.ndarray) -> None:
+    """Carry prices forward, then back; zero where there is none at all."""
+    days = np.arange(price.shape[1])
+    for row in price:
+        known = ~np.isnan(row)
+        if not known.all():
+            last = np.maximum.accumulate(np.where(known, days, -1))
+            row[:] = row[np.where(last >= 0, last, int(np.argmax(known)))] if known.any() else 0
+
+
+def _counting(lengths: np.ndarray) -> np.ndarray:
+    """0..n-1 for each n of `lengths`, one after the other.
+
+    >>> _counting(np.array([2, 0, 3])).tolist()
+    [0, 1, 0, 1, 2]
+    """
+    ends = np.cumsum(lengths)
+    return np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - lengths, lengths)
 
 
 def _arrays(panel: Panel) -> dict[str, np.ndarray]:

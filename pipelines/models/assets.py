@@ -28,7 +28,16 @@ def fit(context: AssetExecutionContext, storage: Storage) -> MaterializeResult:
     panel = read_panel(warehouse)
     rows = []
     for model in enabled(declared):
-        rows.append(fit_one(warehouse, panel, model, horizon=declared.evaluation.horizon, git_sha=_revision()))
+        rows.append(
+            fit_one(
+                warehouse,
+                panel,
+                model,
+                horizon=declared.evaluation.horizon,
+                feature_sets=declared.feature_sets,
+                git_sha=_revision(),
+            )
+        )
         context.log.info(f"fitted {model.type} on {panel.series} series x {panel.days} days")
     warehouse.write("models/fit", pl.DataFrame(rows, schema=SCHEMA))
     return table_made(warehouse, "models/fit")

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import platform
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -12,8 +13,9 @@ import polars as pl
 
 from assets_config.contract.durable import write_bytes
 from assets_config.declared import Model
+from assets_config.features import FeatureSet
 from pipelines.features.panel import Panel
-from pipelines.models.types import module_of
+from pipelines.models.types import fit, module_of
 from pipelines.warehouse import Warehouse
 
 SCHEMA: dict[str, Any] = {
@@ -41,14 +43,22 @@ def artifact_path(warehouse: Warehouse, artifact_uri: str) -> Path:
     return warehouse.folder / "models" / artifact_uri
 
 
-def fit_one(warehouse: Warehouse, panel: Panel, model: Model, *, horizon: int, git_sha: str | None) -> dict[str, object]:
+def fit_one(
+    warehouse: Warehouse,
+    panel: Panel,
+    model: Model,
+    *,
+    horizon: int,
+    feature_sets: Mapping[str, FeatureSet],
+    git_sha: str | None,
+) -> dict[str, object]:
     """Fit a model type, keep its artifact and give its row of `models/fit`.
 
     The run id is a hash of type, parameters, data and artifact: the same fit of the same data is the same run.
     """
     module = module_of(model)
     created = datetime.now(UTC).replace(tzinfo=None)
-    artifact = module.fit(panel, horizon=horizon, **model.params)
+    artifact = fit(model, panel, horizon=horizon, feature_sets=feature_sets)
     config = json.dumps(model.params, sort_keys=True)
     dataset_id = warehouse.dataset_id()
     artifact_hash = hashlib.sha256(artifact).hexdigest()

@@ -3,9 +3,12 @@
 import importlib
 import importlib.util
 import inspect
+from collections.abc import Mapping
 from types import ModuleType
 
 from assets_config.declared import DeclarationError, Declarations, Model
+from assets_config.features import FeatureSet
+from pipelines.features.panel import Panel
 
 NOT_TYPES = {"arrays", "assets", "fits", "types"}
 
@@ -19,12 +22,24 @@ def module_of(model: Model) -> ModuleType:
     if model.type in NOT_TYPES or importlib.util.find_spec(name) is None:
         raise DeclarationError(f"models.yaml: entry {model.type}: there is no module pipelines/models/{model.type}.py")
     module = importlib.import_module(name)
-    known = [name for name in inspect.signature(module.fit).parameters if name not in ("panel", "horizon")]
+    known = [name for name in inspect.signature(module.fit).parameters if name not in ("panel", "horizon", "features")]
     for parameter in model.params:
         if parameter not in known:
             allowed = ", ".join(known) or "none"
             raise DeclarationError(f"models.yaml: entry {model.type}: params: {parameter} is unknown; allowed: {allowed}")
     return module
+
+
+def fit(model: Model, panel: Panel, *, horizon: int, feature_sets: Mapping[str, FeatureSet]) -> bytes:
+    """The artifact of a model type on a panel; a type that learns from features and names no set learns from the first.
+
+    Raises DeclarationError as module_of; ValueError, when the panel is too short for it.
+    """
+    module = module_of(model)
+    if "features" not in inspect.signature(module.fit).parameters:
+        return bytes(module.fit(panel, horizon=horizon, **model.params))
+    feature_set = feature_sets[model.feature_set or next(iter(feature_sets))]
+    return bytes(module.fit(panel, horizon=horizon, features=feature_set, **model.params))
 
 
 def enabled(declarations: Declarations) -> list[Model]:

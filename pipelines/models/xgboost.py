@@ -1,76 +1,97 @@
 """One gradient-boosted model over all series: direct for every step up to the horizon, tweedie loss.
 
-Rows are fed to a QuantileDMatrix in blocks of series, so that the whole feature matrix is never held.
+A training row is a day of a series, seen from an origin that lies a random number of steps before it; statistics are as of the
+origin, so that one model serves every step with the newest days that it may know. Rows are drawn and fed to a QuantileDMatrix
+in blocks of series: the whole feature matrix is never held.
 """
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
+import msgspec
 import numpy as np
 
-from pipelines.features.blocks import LOOKBACK, NAMES, features
-from pipelines.features.panel import Panel
+from assets_config.features import FeatureSet
+from pipelines.features.blocks import Blocks
+from pipelines.features.panel import CLOSED, OPEN, Panel
 
 SUFFIX = ".ubj"
-BLOCK = 256  # series a block
+BLOCK = 64  # series a block
+FEWEST_DAYS = 28
 
 
 def fit(
     panel: Panel,
     *,
     horizon: int,
+    features: FeatureSet,
     rounds: int = 150,
     max_leaves: int = 64,
     eta: float = 0.08,
     max_rows: int = 400_000,
+    history: int = 730,
+    min_child_weight: float = 20,
+    subsample: float = 0.8,
+    colsample_bynode: float = 0.8,
+    tweedie_variance_power: float = 1.1,
+    max_bin: int = 255,
     seed: int = 42,
     nthread: int = 0,
 ) -> bytes:
-    """Train on at most `max_rows` target days, the newest days of every series first; the booster as ubj.
+    """Train on about `max_rows` days drawn from the last `history` days; the booster as ubj, which knows its features.
+
+    Days on which a series was not on sale, or out of stock, are not learned from.
 
     Raises ValueError, when the panel is too short for one row: horizon + 28 days.
     """
     import xgboost
 
-    first = max(panel.days - _days_for(panel, max_rows), min(horizon + 28, horizon + LOOKBACK))
+    first = max(panel.days - history, horizon + FEWEST_DAYS)
     if first >= panel.days:
         raise ValueError(f"xgboost needs more than {first} days for a horizon of {horizon}, the panel has {panel.days}")
     days = np.arange(first, panel.days)
+    blocks = Blocks(panel, features)
+    drawn = min(len(days), max(1, round(max_rows / panel.series)))
 
-    class Blocks(xgboost.DataIter):
+    class Rows(xgboost.DataIter):
         def __init__(self) -> None:
             self._blocks: Iterator[np.ndarray] = iter(())
-            self.reset()
             super().__init__()
 
         def reset(self) -> None:
-            self._blocks = iter(_blocks(panel.series))
+            self._blocks = iter(series_blocks(panel.series))
 
         def next(self, input_data: Callable) -> bool:
-            series = next(self._blocks, None)
-            if series is None:
-                return False
-            y = panel.y[series][:, days].reshape(-1)
-            sold = ~np.isnan(y)
-            input_data(data=features(panel, series, days, horizon=horizon)[sold], label=y[sold], feature_names=list(NAMES))
-            return True
+            for series in self._blocks:
+                draw = np.random.default_rng([seed, series[0]])
+                targets = np.sort(draw.choice(days, drawn, replace=False))
+                steps = draw.integers(1, horizon + 1, drawn)
+                y = panel.y[series][:, targets].reshape(-1)
+                usable = ~np.isnan(y) & np.isin(panel.state[series][:, targets].reshape(-1), (OPEN, CLOSED))
+                if usable.any():
+                    rows = blocks.features(series, targets, steps)[usable]
+                    input_data(data=rows, label=y[usable], feature_names=blocks.names)
+                    return True
+            return False
 
-    matrix = xgboost.QuantileDMatrix(Blocks(), max_bin=256, nthread=nthread)
-    params = {
+    matrix = xgboost.QuantileDMatrix(Rows(), max_bin=max_bin, nthread=nthread)
+    params: dict[str, Any] = {
         "objective": "reg:tweedie",
-        "tweedie_variance_power": 1.1,
+        "tweedie_variance_power": tweedie_variance_power,
         "tree_method": "hist",
         "grow_policy": "lossguide",
         "max_leaves": max_leaves,
         "max_depth": 0,
-        "max_bin": 256,
+        "max_bin": max_bin,
         "eta": eta,
-        "min_child_weight": 20,
-        "subsample": 0.8,
-        "colsample_bynode": 0.8,
+        "min_child_weight": min_child_weight,
+        "subsample": subsample,
+        "colsample_bynode": colsample_bynode,
         "seed": seed,
         "nthread": nthread,
     }
     booster = xgboost.train(params, matrix, num_boost_round=rounds)
+    booster.set_attr(feature_set=msgspec.json.encode(features).decode())
     return bytes(booster.save_raw("ubj"))
 
 
@@ -79,17 +100,15 @@ def predict(artifact: bytes, panel: Panel, *, horizon: int) -> np.ndarray:
     import xgboost
 
     booster = xgboost.Booster(model_file=bytearray(artifact))
-    days = np.arange(panel.days, panel.days + horizon)
+    blocks = Blocks(panel, msgspec.json.decode(booster.attr("feature_set") or "", type=FeatureSet))
+    days, steps = np.arange(panel.days, panel.days + horizon), np.arange(1, horizon + 1)
     pieces = [
-        booster.inplace_predict(features(panel, series, days, horizon=horizon), validate_features=False)
-        for series in _blocks(panel.series)
+        booster.inplace_predict(blocks.features(series, days, steps), validate_features=False)
+        for series in series_blocks(panel.series)
     ]
     return np.maximum(np.concatenate(pieces).reshape(panel.series, horizon), 0)
 
 
-def _days_for(panel: Panel, max_rows: int) -> int:
-    return max(28, max_rows // max(panel.series, 1))
-
-
-def _blocks(series: int) -> list[np.ndarray]:
+def series_blocks(series: int) -> list[np.ndarray]:
+    """The numbers of all series in blocks of BLOCK."""
     return [np.arange(start, min(start + BLOCK, series)) for start in range(0, series, BLOCK)]

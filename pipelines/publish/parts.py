@@ -37,6 +37,8 @@ TABLE_KEYS = {
     "ingest_reject": "core/ingest_reject",
     "ingest_audit": "core/ingest_audit",
     "kpi_daily": "kpis/kpi_daily",
+    "feature_catalog": "features/feature_catalog",
+    "feature_preview": "features/feature_preview",
     "model_run": "forecasts/model_run",
     "backtest": "backtests/backtest",
     "backtest_fold": "backtests/backtest_fold",

@@ -40,10 +40,58 @@ def test_the_panel_equals_a_loop_over_the_sales(demo_root: Path) -> None:
             else:
                 assert panel.y[s, d] == (row["quantity"] if row else 0)
                 assert (panel.state[s, d] == STOCKED_OUT) == ((store, product, panel.day(d)) in out)
-            if row and row["unit_price"] is not None:
+            if row and row["unit_price"] is not None and not panel.planned[s]:
                 assert panel.price[s, d] == np.float32(row["unit_price"])
     assert len({(row["store_id"], row["product_id"]) for row in sales}) == panel.series
     assert np.isfinite(panel.price).all()
+
+
+def test_what_is_planned_reaches_past_the_end(tmp_path: Path) -> None:
+    plant, first = Plant(tmp_path), date(2024, 1, 1)
+    rows = [
+        {"date": first + timedelta(days=d), "store_code": store, "sku": "A", "quantity": 2, "unit_price": 9}
+        for d in range(10)
+        for store in ("S", "T")
+    ]
+    plant.post("sales-daily", [*rows, {"date": "2024-01-10", "store_code": "S", "sku": "B", "quantity": 1, "unit_price": 4}])
+    plant.post(
+        "prices",
+        [
+            {"sku": "A", "price": 8, "valid_from": "2024-01-01", "valid_to": "2024-01-12"},
+            {"sku": "A", "price": 7, "valid_from": "2024-01-13"},
+            {"sku": "A", "store_code": "T", "price": 5, "valid_from": "2024-01-05", "valid_to": "2024-01-06"},
+        ],
+    )
+    deal = {"sku": "A", "name": "Deal", "start_date": "2024-01-09", "end_date": "2024-01-11"}
+    plant.post("promotions", [{**deal, "discount_pct": 0.25}, {**deal, "name": "Club", "store_code": "T"}])
+    plant.post("holidays", [{"date": "2024-01-15", "holiday_name": "Fair"}])
+    cold = {"date": "2024-01-16", "name": "frost", "value": 1}
+    plant.post("exogenous", [cold, {**cold, "value": 3, "store_code": "T"}])
+    plant.run()
+    with duckdb.connect() as connection:
+        plant.finish(connection)
+        panel = build_panel(plant.warehouse, connection)
+
+    assert panel.planned.tolist() == [True, False, True]
+    assert panel.price[0, :14].tolist() == [8.0] * 12 + [7.0] * 2
+    assert panel.price[2, :8].tolist() == [8.0] * 4 + [5.0] * 2 + [8.0] * 2
+    assert panel.price[1].tolist() == [4.0] * 100
+    assert panel.promotion[0, 7:12].tolist() == [0, 25, 25, 25, 0]
+    assert panel.promotion[1].sum() == 0
+    assert panel.event_names[panel.event[14] - 1] == "Fair"
+    assert panel.outside[0, :, 15].tolist() == [1.0, 3.0]
+    assert np.isnan(panel.outside[0, :, 14]).all()
+
+
+def test_counts_that_float32_does_not_hold_are_kept_exactly(tmp_path: Path) -> None:
+    plant, large = Plant(tmp_path), 2**24 + 1
+    plant.post("sales-daily", [{"date": "2024-01-01", "store_code": "S", "sku": "A", "quantity": large, "unit_price": 1}])
+    plant.run()
+    with duckdb.connect() as connection:
+        plant.finish(connection)
+        panel = build_panel(plant.warehouse, connection)
+
+    assert panel.y.tolist() == [[float(large)]]
 
 
 def test_the_calendar_reaches_ninety_days_ahead(demo_root: Path) -> None:

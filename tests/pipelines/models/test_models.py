@@ -12,24 +12,11 @@ from assets_config.declared import DeclarationError, Model, load_declarations
 from pipelines.features.panel import Panel
 from pipelines.models import moving_average, naive, seasonal_naive, xgboost
 from pipelines.models.types import enabled, module_of
+from tests.pipelines.panels import panel_of
 
 HORIZON = 10
-QUICK: dict[str, Any] = {"rounds": 6, "max_leaves": 8, "nthread": 2}
+QUICK: dict[str, Any] = {"features": load_declarations().feature_sets["demand"], "rounds": 6, "max_leaves": 8, "nthread": 2}
 SIMPLE = [naive, seasonal_naive, moving_average]
-
-
-def panel_of(y: np.ndarray, first_day: date = date(2024, 1, 1)) -> Panel:
-    series, days = y.shape
-    return Panel(
-        first_day=first_day,
-        store_id=np.ones(series, dtype=np.int64),
-        product_id=np.arange(1, series + 1),
-        groups=np.stack([np.arange(series) % n for n in (2, 3, 4)], axis=1).astype(np.int16),
-        y=y.astype(np.float32),
-        price=np.full(y.shape, 2.0, dtype=np.float32),
-        holiday=np.zeros(days + 90, dtype=bool),
-        state=np.zeros(y.shape, dtype=np.int8),
-    )
 
 
 def forecast(module: ModuleType, panel: Panel, **params: Any) -> np.ndarray:
@@ -88,7 +75,7 @@ def test_ten_times_the_sales_is_ten_times_the_forecast(module: ModuleType) -> No
 def test_the_date_does_not_matter_to_simple_models(module: ModuleType) -> None:
     y = noise()
 
-    shifted = forecast(module, panel_of(y, date(2024, 1, 1) + timedelta(days=1000)))
+    shifted = forecast(module, panel_of(y, first_day=date(2024, 1, 1) + timedelta(days=1000)))
 
     np.testing.assert_array_equal(shifted, forecast(module, panel_of(y)))
 

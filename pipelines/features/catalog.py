@@ -1,0 +1,46 @@
+"""What the feature sets are, and what a model would see of the largest series: published for people and programs to look at."""
+
+from collections.abc import Mapping
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from assets_config.features import FeatureSet
+from pipelines.features.blocks import Blocks
+from pipelines.features.panel import Panel
+
+SERIES = 50
+"""Series whose rows are published: those that sold most."""
+ROWS = 100
+"""Target days of each, the newest."""
+
+
+def catalog(feature_sets: Mapping[str, FeatureSet], panel: Panel) -> pl.DataFrame:
+    """The columns of contract.tables.FeatureCatalog; what the panel has from outside makes features too."""
+    rows = [
+        (each.name, each.hash, each.about, position, feature.name, feature.group, feature.leak, feature.meaning)
+        for each in feature_sets.values()
+        for position, feature in enumerate(each.features(panel.outside_names.tolist()))
+    ]
+    text = dict.fromkeys(("feature_set", "hash", "about"), pl.String)
+    more = dict.fromkeys(("feature", "feature_group", "leak", "meaning"), pl.String)
+    return pl.DataFrame(rows, schema={**text, "position": pl.Int64, **more}, orient="row")
+
+
+def preview(feature_sets: Mapping[str, FeatureSet], panel: Panel) -> pl.DataFrame:
+    """The columns of contract.tables.FeaturePreview: rows as of the day before, of the series that sold most."""
+    sold = np.nansum(panel.y, axis=1, dtype=np.float64)
+    series = np.sort(np.argsort(-sold, kind="stable")[:SERIES])
+    days = np.arange(max(1, panel.days - ROWS), panel.days)
+    rows = []
+    for each in feature_sets.values():
+        blocks = Blocks(panel, each)
+        values = blocks.features(series, days, np.ones(len(days), dtype=np.int64)).reshape(len(series), len(days), -1)
+        for n, s in enumerate(series):
+            for m, day in enumerate(days.tolist()):
+                cells = [None if np.isnan(cell) else round(float(cell), 6) for cell in values[n, m]]
+                said = msgspec.json.encode(dict(zip(blocks.names, cells, strict=True))).decode()
+                rows.append((each.name, panel.store_id[s], panel.product_id[s], panel.day(day), panel.day(day - 1), said))
+    ids = {"feature_set": pl.String, "store_id": pl.Int64, "product_id": pl.Int64}
+    return pl.DataFrame(rows, schema={**ids, "date": pl.Date, "origin": pl.Date, "features": pl.String}, orient="row")
