@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 
 from assets_config.contract.names import BatchState, Bucket, ForecastSource, Leak, ModelRunStatus
 
-SCHEMA_VERSION = "3"
+SCHEMA_VERSION = "4"
 """Rises with every change of a published Struct that an older reader could not read."""
 
 

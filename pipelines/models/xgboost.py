@@ -1,12 +1,13 @@
 """One gradient-boosted model over all series: direct for every step up to the horizon, tweedie loss.
 
 A training row is a day of a series, seen from an origin that lies a random number of steps before it; statistics are as of the
-origin, so that one model serves every step with the newest days that it may know. Rows are drawn and fed to a QuantileDMatrix
-in blocks of series: the whole feature matrix is never held.
+origin, so that one model serves every step with the newest days that it may know. `origins: horizon` is the plain way instead:
+every row is seen from a whole horizon before. Rows are drawn and fed to a QuantileDMatrix in blocks of series: the whole
+feature matrix is never held.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -30,6 +31,7 @@ def fit(
     eta: float = 0.08,
     max_rows: int = 400_000,
     history: int = 730,
+    origins: Literal["random", "horizon"] = "random",
     min_child_weight: float = 20,
     subsample: float = 0.8,
     colsample_bynode: float = 0.8,
@@ -65,7 +67,7 @@ def fit(
             for series in self._blocks:
                 draw = np.random.default_rng([seed, series[0]])
                 targets = np.sort(draw.choice(days, drawn, replace=False))
-                steps = draw.integers(1, horizon + 1, drawn)
+                steps = draw.integers(1 if origins == "random" else horizon, horizon + 1, drawn)
                 y = panel.y[series][:, targets].reshape(-1)
                 usable = ~np.isnan(y) & np.isin(panel.state[series][:, targets].reshape(-1), (OPEN, CLOSED))
                 if usable.any():
@@ -91,7 +93,7 @@ def fit(
         "nthread": nthread,
     }
     booster = xgboost.train(params, matrix, num_boost_round=rounds)
-    booster.set_attr(feature_set=msgspec.json.encode(features).decode())
+    booster.set_attr(feature_set=msgspec.json.encode(features).decode(), origins=origins)
     return bytes(booster.save_raw("ubj"))
 
 
@@ -102,6 +104,8 @@ def predict(artifact: bytes, panel: Panel, *, horizon: int) -> np.ndarray:
     booster = xgboost.Booster(model_file=bytearray(artifact))
     blocks = Blocks(panel, msgspec.json.decode(booster.attr("feature_set") or "", type=FeatureSet))
     days, steps = np.arange(panel.days, panel.days + horizon), np.arange(1, horizon + 1)
+    if booster.attr("origins") == "horizon":
+        steps = np.full(horizon, horizon)
     pieces = [
         booster.inplace_predict(blocks.features(series, days, steps), validate_features=False)
         for series in series_blocks(panel.series)

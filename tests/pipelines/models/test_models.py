@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from assets_config.declared import DeclarationError, Model, load_declarations
-from pipelines.features.panel import Panel
+from pipelines.features.panel import STOCKED_OUT, Panel
 from pipelines.models import moving_average, naive, seasonal_naive, xgboost
 from pipelines.models.types import enabled, module_of
-from tests.pipelines.panels import panel_of
+from tests.pipelines.panels import panel_of, rich_panel
 
 HORIZON = 10
 QUICK: dict[str, Any] = {"features": load_declarations().feature_sets["demand"], "rounds": 6, "max_leaves": 8, "nthread": 2}
@@ -158,3 +158,32 @@ def test_models_that_are_switched_off_are_not_fitted() -> None:
     assert [model.type for model in enabled(only)] == ["naive"]
     with pytest.raises(DeclarationError, match="no model is enabled"):
         enabled(msgspec.structs.replace(declared, models=off))
+
+
+def test_the_same_rows_give_the_same_bytes_on_one_and_on_two_threads() -> None:
+    panel = rich_panel(series=40, days=200)
+
+    artifacts = {xgboost.fit(panel, horizon=HORIZON, **{**QUICK, "nthread": threads}) for threads in (1, 2, 2)}
+
+    assert len(artifacts) == 1
+
+
+def test_random_origins_use_the_newest_days_and_horizon_origins_do_not() -> None:
+    panel = rich_panel(series=30, days=200)
+    newest = msgspec.structs.replace(panel, y=panel.y.copy())
+    newest.y[:, -(HORIZON - 1) :] += 50
+
+    moved = {}
+    for origins in ("random", "horizon"):
+        artifact = xgboost.fit(panel, horizon=HORIZON, origins=origins, max_rows=3000, **{**QUICK, "rounds": 30})
+        before, after = (xgboost.predict(artifact, each, horizon=HORIZON)[:, 0] for each in (panel, newest))
+        moved[origins] = not np.array_equal(before, after)
+
+    assert moved == {"random": True, "horizon": False}
+
+
+def test_days_out_of_stock_are_not_learned_from() -> None:
+    panel = rich_panel(series=20, days=200)
+    spoiled = msgspec.structs.replace(panel, y=np.where(panel.state == STOCKED_OUT, 1e6, panel.y).astype(np.float32))
+
+    assert xgboost.fit(spoiled, horizon=HORIZON, **QUICK) == xgboost.fit(panel, horizon=HORIZON, **QUICK)

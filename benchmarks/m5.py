@@ -1,0 +1,175 @@
+"""How good are forecasts at M5's size, and what do they cost? One line of JSON.
+
+    python benchmarks/m5.py --path M5                    the three windows before the last one, and its baselines
+    python benchmarks/m5.py --path M5 --windows 0        the last window, d_1914 to d_1941: look once
+    python benchmarks/m5.py --path M5 --write next.parquet  also forecast the 28 days after the end, with quantiles
+
+M5 holds the tidy Parquet files. They are loaded as any source is (into --root, kept where it is given), then each window of 28
+days is forecast from everything before it. WRMSSE is over the competition's twelve levels, scaled from the first sale on,
+weighted by the revenue of the last 28 training days. Window 0 is the last one. The Parquet has store_code, sku, date, mean and
+q05 to q95; its quantiles come from the residuals of the windows that were run.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from pipelines.features.levels import LEVELS, Members, read_members
+
+from assets_config.declared import load_declarations
+from pipelines.backtests import intervals, losses
+from pipelines.features.panel import Panel, read_panel
+from pipelines.models import xgboost
+from pipelines.warehouse import Warehouse
+
+HORIZON = 28
+CHOSEN = {"rounds": 300, "max_leaves": 128, "eta": 0.05, "max_rows": 3_500_000, "history": 700, "nthread": 2}
+"""Chosen on the three windows before the last one."""
+
+
+def load(root: Path, path: Path) -> float:
+    """Make the panel of a data root, where it is not there yet; gives the seconds."""
+    if (root / "warehouse/features/panel/panel.npz").exists():
+        return 0.0
+    (root / "dagster").mkdir(parents=True, exist_ok=True)
+    (root / "dagster/dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    environment = {**os.environ, "DEMANDGRAPH_DATA": str(root), "DAGSTER_HOME": str(root / "dagster")}
+    command = [sys.executable, "-m", "pipelines", "materialize", "--source", "m5", "--path", str(path)]
+    began = time.perf_counter()
+    subprocess.run([*command, "--select", "sources", "core", "features/panel"], env=environment, check=True, capture_output=True)
+    return round(time.perf_counter() - began, 1)
+
+
+class Window:
+    """28 days to forecast, and what their errors are held against."""
+
+    def __init__(self, panel: Panel, members: Members, back: int) -> None:
+        end = panel.days - back * HORIZON
+        self.seen = panel.until(end - HORIZON)
+        self.y = np.nan_to_num(panel.y[:, end - HORIZON : end].astype(np.float64))
+        train = np.nan_to_num(self.seen.y.astype(np.float64))
+        revenue = (train[:, -HORIZON:] * panel.price[:, end - 2 * HORIZON : end - HORIZON]).sum(axis=1)
+        self._scales = losses.level_scales(train, revenue, [members.of(level).codes for level in LEVELS])
+
+    def score(self, yhat: np.ndarray) -> dict[str, object]:
+        levels = {name: losses.wrmsse(self.y, yhat, [scale]) for name, scale in zip(LEVELS, self._scales, strict=True)}
+        return {
+            "wrmsse": _rounded(losses.wrmsse(self.y, yhat, self._scales)),
+            "item_wape": _rounded(losses.wape(self.y, yhat)),
+            "bias_ratio": _rounded(losses.bias_ratio(self.y, yhat)),
+            "levels": {name: _rounded(value) for name, value in levels.items()},
+        }
+
+    def baselines(self) -> dict[str, float | None]:
+        y = np.nan_to_num(self.seen.y.astype(np.float64))
+        found = {
+            "naive": np.repeat(y[:, -1:], HORIZON, axis=1),
+            "seasonal_naive": np.tile(y[:, -7:], (1, HORIZON // 7)),
+            "last_28_days": y[:, -HORIZON:],
+        }
+        return {name: _rounded(losses.wrmsse(self.y, yhat, self._scales)) for name, yhat in found.items()}
+
+
+def forecast(panel: Panel) -> tuple[np.ndarray, dict[str, float]]:
+    """The chosen model's forecast of the 28 days after a panel, and its cost in CPU seconds."""
+    began = time.process_time()
+    features = load_declarations().feature_sets["demand"]
+    artifact = xgboost.fit(panel, horizon=HORIZON, features=features, **CHOSEN)
+    fitted = time.process_time()
+    yhat = xgboost.predict(artifact, panel, horizon=HORIZON)
+    return yhat, {"fit_cpu_s": round(fitted - began), "predict_cpu_s": round(time.process_time() - fitted)}
+
+
+def coverage(windows: list[tuple[Window, np.ndarray]]) -> dict[str, float | None]:
+    """The share of days within [q05, q95], quantiles from the other windows: of all series, and of those that sell over 1 a day."""
+    points = [_flat(yhat, window.y) for window, yhat in windows]
+    fold = np.repeat(np.arange(len(points)), [len(point[0]) for point in points])
+    yhat, step, y = (np.concatenate(each) for each in zip(*points, strict=True))
+    found = intervals.honest_quantiles(yhat, step, y, fold)
+    if found is None:
+        return {}
+    fast = np.concatenate([np.repeat(np.nanmean(window.seen.y[:, -364:], axis=1) > 1, HORIZON) for window, _ in windows])
+    return {
+        "coverage_90": _rounded(losses.coverage(y, found[:, 0], found[:, -1])),
+        "coverage_90_over_1_a_day": _rounded(losses.coverage(y[fast], found[fast, 0], found[fast, -1])),
+    }
+
+
+def write(path: Path, panel: Panel, members: Members, windows: list[tuple[Window, np.ndarray]]) -> None:
+    """Forecast the days after the end: store_code, sku, date, mean, q05 to q95."""
+    yhat, _ = forecast(panel)
+    flat, step, _ = _flat(yhat, yhat)
+    past = [np.concatenate(each) for each in zip(*(_flat(own, window.y) for window, own in windows), strict=True)]
+    levels = intervals.quantiles(flat, step, past[0], past[1], past[2])
+    names = members.frame.select(pl.col("store").alias("store_code"), pl.col("product").alias("sku"))
+    made = names[np.repeat(np.arange(panel.series), HORIZON)].with_columns(
+        pl.Series("date", [panel.day(panel.days + n) for n in range(HORIZON)] * panel.series),
+        pl.Series("mean", flat.astype(np.float32)),
+        *(pl.Series(f"q{round(level * 100):02d}", levels[:, n].astype(np.float32)) for n, level in enumerate(intervals.LEVELS)),
+    )
+    made.write_parquet(path, compression="zstd")
+
+
+def _flat(yhat: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return yhat.reshape(-1).astype(np.float64), np.tile(np.arange(1, HORIZON + 1), len(yhat)), y.reshape(-1)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--path", type=Path, help="folder of the tidy M5 files; without it there is nothing to measure")
+    parser.add_argument("--root", type=Path, help="data root to load into, and to find loaded")
+    parser.add_argument("--windows", type=int, nargs="*", default=[3, 2, 1], help="0 is the last")
+    parser.add_argument("--write", type=Path, help="Parquet for the forecast of the 28 days after the end")
+    arguments = parser.parse_args()
+    if arguments.path is None:
+        print(json.dumps({"benchmark": "m5", "skipped": "give the folder of the M5 files with --path"}))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        root = arguments.root or Path(folder)
+        loaded = load(root, arguments.path)
+        warehouse = Warehouse(root)
+        panel = read_panel(warehouse)
+        members = read_members(warehouse, panel)
+    run, said = [], []
+    for back in arguments.windows:
+        window = Window(panel, members, back)
+        yhat, cost = forecast(window.seen)
+        run.append((window, yhat))
+        said.append({"window": back, "baselines": window.baselines(), **window.score(yhat), **cost})
+    last = Window(panel, members, 0).baselines()
+    if arguments.write:
+        write(arguments.write, panel, members, run)
+    scores = [each["wrmsse"] for each in said]
+    result = {
+        "benchmark": "m5",
+        "series": panel.series,
+        "load_s": loaded,
+        "baselines_of_the_last_window": last,
+        "windows": said,
+        "wrmsse_mean": _rounded(float(np.mean(scores))) if scores else None,
+        "wrmsse_sd": _rounded(float(np.std(scores))) if scores else None,
+        **coverage(run),
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("numpy", "polars", "xgboost-cpu")},
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

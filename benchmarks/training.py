@@ -1,0 +1,141 @@
+"""What does it cost to train and forecast with the same features, beside mlforecast with xgboost? One line of JSON.
+
+    python benchmarks/training.py --root DATA                   the first 3,049 series of the panel of a data root
+    python benchmarks/training.py --root DATA --series 30490 --history 400
+
+The panel without its last 28 days is learned from, the 28 days are forecast and scored: lags, means and deviations of up to 56
+days, all 28 days back, calendar and price; the same booster parameters, every day of the history a row. Each side runs in a
+fresh process and reads the same panel; `cpu_s` and `mb` are those of the whole process, reading included.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from pipelines.features.panel import Panel, read_panel
+from pipelines.warehouse import Warehouse
+
+HORIZON, WINDOWS = 28, (7, 28, 56)
+BOOSTER = {"rounds": 100, "max_leaves": 64, "eta": 0.1, "subsample": 1.0, "colsample_bynode": 0.8, "min_child_weight": 20}
+
+
+def ours(panel: Panel, history: int) -> np.ndarray:
+    from assets_config.features import FeatureSet
+    from pipelines.models import xgboost
+
+    feature_set = FeatureSet(
+        name="benchmark",
+        about="",
+        lags=[0, 7, 14],
+        rolling={"mean": list(WINDOWS), "std": list(WINDOWS)},
+        calendar=["weekday", "day_of_month", "month", "year"],
+        price=["price"],
+    )
+    artifact = xgboost.fit(
+        panel, horizon=HORIZON, features=feature_set, origins="horizon", history=history, max_rows=2**40, nthread=2, **BOOSTER
+    )
+    return xgboost.predict(artifact, panel, horizon=HORIZON)
+
+
+def mlforecast(panel: Panel, history: int) -> np.ndarray:
+    import polars as pl
+    import xgboost
+    from mlforecast import MLForecast
+    from mlforecast.lag_transforms import RollingMean, RollingStd
+
+    def frame(days: np.ndarray) -> pl.DataFrame:
+        number = {"unique_id": np.repeat(np.arange(panel.series, dtype=np.int32), len(days)), "n": np.tile(days, panel.series)}
+        made = pl.DataFrame({**number, "price": panel.price[:, days].reshape(-1)})
+        date = pl.lit(panel.first_day).dt.offset_by(pl.format("{}d", "n")).cast(pl.Date).alias("ds")
+        return made.with_columns(date).drop("n")
+
+    first = max(0, panel.days - history - HORIZON - max(WINDOWS) - 14)
+    past = np.arange(first, panel.days)
+    known = frame(past).with_columns(pl.Series("y", panel.y[:, past].reshape(-1))).filter(pl.col("y").is_not_nan())
+    model = xgboost.XGBRegressor(
+        objective="reg:tweedie",
+        tweedie_variance_power=1.1,
+        tree_method="hist",
+        grow_policy="lossguide",
+        n_estimators=BOOSTER["rounds"],
+        max_depth=0,
+        max_bin=255,
+        learning_rate=BOOSTER["eta"],
+        n_jobs=2,
+        **{name: BOOSTER[name] for name in ("max_leaves", "subsample", "colsample_bynode", "min_child_weight")},
+    )
+    windows = [shape(window) for shape in (RollingMean, RollingStd) for window in WINDOWS]
+    forecaster = MLForecast(
+        models={"yhat": model},
+        freq="1d",
+        lags=[HORIZON, HORIZON + 7, HORIZON + 14],
+        lag_transforms={HORIZON: windows},
+        date_features=["weekday", "day", "month", "year"],
+        num_threads=2,
+    ).fit(known, static_features=[], dropna=True, as_numpy=True)
+    ahead = frame(np.arange(panel.days, panel.days + HORIZON))
+    found = forecaster.predict(HORIZON, X_df=ahead)
+    everyone = ahead.select("unique_id", "ds").join(found, on=["unique_id", "ds"], how="left", maintain_order="left")
+    return np.asarray(everyone["yhat"].fill_null(0)).reshape(panel.series, HORIZON)
+
+
+def run(side: str, root: Path, series: int, history: int) -> dict[str, float]:
+    """One side's cost and errors, in this process."""
+    whole = read_panel(Warehouse(root))
+    rows = np.arange(min(series, whole.series))
+    names = ("store_id", "product_id", "groups", "y", "state", "price", "planned", "promotion")
+    part = msgspec.structs.replace(whole, **{name: getattr(whole, name)[rows] for name in names})
+    del whole
+    actual = part.y[:, -HORIZON:].astype(np.float64)
+    began, cpu = time.perf_counter(), time.process_time()
+    yhat = {"ours": ours, "mlforecast": mlforecast}[side](part.until(part.days - HORIZON), history)
+    known = ~np.isnan(actual)
+    return {
+        "seconds": round(time.perf_counter() - began, 1),
+        "cpu_s": round(time.process_time() - cpu, 1),
+        "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "wape": round(float(np.abs(yhat - actual)[known].sum() / actual[known].sum()), 4),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", type=Path, help="data root with features/panel; without it there is nothing to measure")
+    parser.add_argument("--series", type=int, default=3049)
+    parser.add_argument("--history", type=int, default=10_000, help="days that are learned from")
+    parser.add_argument("--side", choices=("ours", "mlforecast"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.root is None:
+        print(json.dumps({"benchmark": "training", "skipped": "give a data root with features/panel by --root"}))
+        return
+    if arguments.side:
+        print(json.dumps(run(arguments.side, arguments.root, arguments.series, arguments.history)))
+        return
+    found = {}
+    for side in ("ours", "mlforecast"):
+        try:
+            version("mlforecast" if side == "mlforecast" else "xgboost-cpu")
+        except PackageNotFoundError:
+            continue
+        given = ["--root", str(arguments.root), "--series", str(arguments.series), "--history", str(arguments.history)]
+        done = subprocess.run([sys.executable, __file__, "--side", side, *given], check=True, capture_output=True, text=True)
+        found[side] = json.loads(done.stdout.splitlines()[-1])
+    result = {"benchmark": "training", "series": arguments.series, **found}
+    if len(found) == 2:
+        for name in ("cpu_s", "mb", "wape"):
+            result[f"{name}_ratio"] = round(found["ours"][name] / found["mlforecast"][name], 3)
+    print(json.dumps({**result, "cores": os.cpu_count(), "python": platform.python_version(), "numpy": version("numpy")}))
+
+
+if __name__ == "__main__":
+    main()
