@@ -41,6 +41,7 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True):
     params: dict[str, int | float | str | bool] = {}
     enabled: bool = True
     feature_set: Name | None = None  # of features.yaml, for types that learn from features; the first where none is named
+    reason: str = ""  # why it is not enabled
 
 
 class Evaluation(Struct, frozen=True, forbid_unknown_fields=True):
