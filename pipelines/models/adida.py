@@ -45,7 +45,7 @@ def _buckets(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     bucket = (age - 1) // length[:, None]
     rows, columns = np.nonzero(known & (bucket < whole[:, None]))
     place = rows * most + most - 1 - bucket[rows, columns]
-    sums = np.bincount(place, y[rows, columns], minlength=len(y) * most).reshape(len(y), most)
+    sums = np.bincount(place, y[rows, columns], minlength=len(y) * most).reshape(len(y), most).astype(np.float64)
     oldest = sums[np.arange(len(y)), most - np.maximum(whole, 1)]
     return np.where(np.arange(most) < (most - whole)[:, None], oldest[:, None], sums), length
 

@@ -1,6 +1,6 @@
 """Models that are worth their time on sums only: fitted on each store and department, shared down to its series.
 
-Their artifact is the forecast itself, float32 [S, horizon]: the state of a fitted model of statsmodels is a pickle, which is never read.
+Their artifact is the forecast itself, float32 [S, horizon]: a fitted model of statsmodels is kept as a pickle, which is never read.
 """
 
 import warnings
@@ -24,7 +24,7 @@ def shared_forecast(
     Takes    ahead(y) -> float64 [horizon]: the days after the panel's last, from a sum's days up to it. They begin with its first
              sale, are the last `max_days` at most, and the largest is 1.
     Gives    every series its share of the last 28 days' sales, an equal one where nothing was sold; together they are the
-             forecast of the sum. A sum that is constant, has fewer than 28 days or cannot be fitted repeats the mean of its last 28.
+             forecast of the sum. A sum that is constant, has under 28 days or cannot be fitted repeats the mean of its last 28.
              There are `max_groups` sums at most: the smallest are fitted as one.
     """
     y = np.nan_to_num(panel.y[:, -max(max_days, SHARE_DAYS) :]).astype(np.float64)
@@ -79,7 +79,7 @@ def _ahead(ahead: Callable[[np.ndarray], np.ndarray], y: np.ndarray, horizon: in
     if len(y) < FEWEST or y.min() == y.max():
         return mean
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an optimiser that stops early says so; its forecast is bounded and backtested all the same
+        warnings.simplefilter("ignore")  # an optimiser that stops early says so; what it found is bounded and backtested
         try:
             steps = ahead(y)
         except np.linalg.LinAlgError:

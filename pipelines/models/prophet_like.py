@@ -11,10 +11,11 @@ from pipelines.models.arrays import to_bytes
 
 SUFFIX = ".npy"
 YEAR = 365.25
+TWO_YEARS = 728  # in whole weeks
 
 
-def fit(panel: Panel, *, horizon: int, year_order: int = 4, max_groups: int = 100, max_days: int = 1461) -> bytes:
-    """The forecast of every series. The year has `year_order` waves where two years are known, else none."""
+def fit(panel: Panel, *, horizon: int, year_order: int = 4, max_groups: int = 100, max_days: int = 730) -> bytes:
+    """The forecast of every series. The year has `year_order` waves where two years are known and within `max_days`, else none."""
 
     def ahead(y: np.ndarray) -> np.ndarray:
         terms = _terms(panel, len(y), horizon, year_order)
@@ -33,9 +34,10 @@ def _terms(panel: Panel, days: int, horizon: int, year_order: int) -> np.ndarray
     """The regressors of the panel's last `days` days and of `horizon` days more. [days + horizon, K]"""
     day = np.arange(-days, horizon)
     date = panel.first_day.toordinal() + panel.days + day
-    waves = [2 * np.pi * order * date / 7 for order in (1, 2, 3)]
-    waves += [2 * np.pi * order * date / YEAR for order in range(1, year_order + 1) if days >= 2 * YEAR]
+    periods = [7 / order for order in (1, 2, 3)]
+    periods += [YEAR / order for order in range(1, year_order + 1) if days >= TWO_YEARS]
+    waves = 2 * np.pi * date[:, None] / np.array(periods)
     holiday = np.zeros(len(day))
     known = panel.holiday[panel.days - days : panel.days + horizon]  # ends before the last step of a long horizon
     holiday[: len(known)] = known
-    return np.column_stack([np.ones(len(day)), day / days, *map(np.sin, waves), *map(np.cos, waves), holiday])
+    return np.column_stack([np.ones(len(day)), day / days, np.sin(waves), np.cos(waves), holiday])

@@ -28,9 +28,9 @@ def fit(
 ) -> bytes:
     """The forecast of every series, from the order (p, d, q) and the weekly order."""
 
-    def ahead(y: np.ndarray) -> np.ndarray:
-        from statsmodels.tsa.statespace.sarimax import SARIMAX
+    from statsmodels.tsa.statespace.sarimax import SARIMAX
 
+    def ahead(y: np.ndarray) -> np.ndarray:
         weekly = (weekly_p, weekly_d, weekly_q, 7)
         model = SARIMAX(y, order=(p, d, q), seasonal_order=weekly, enforce_stationarity=False, concentrate_scale=True)
         return np.asarray(model.fit(disp=False, maxiter=max_iterations).forecast(horizon))

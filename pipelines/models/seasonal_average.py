@@ -21,7 +21,6 @@ def fit(panel: Panel, *, horizon: int, season_length: int = 7, seasons: int = 8)
     return to_bytes(fill_unknown(np.stack([mean(each) for each in places], axis=1)))
 
 
-
 def predict(artifact: bytes, panel: Panel, *, horizon: int) -> np.ndarray:  # noqa: ARG001
     """Step h takes the value of its place in the season."""
     season = from_bytes(artifact)

@@ -7,7 +7,7 @@ import numpy as np
 
 from pipelines.features.panel import Panel, demand
 from pipelines.models.arrays import from_bytes, to_bytes
-from pipelines.models.known import fill_unknown, mean
+from pipelines.models.known import fill_unknown
 
 SUFFIX = ".npy"
 
@@ -16,16 +16,17 @@ def fit(panel: Panel, *, horizon: int, alpha: float = 0.05, window_size: int = 3
     """Demand of the seven weekdays ahead, float32 [S, 7], from the last `window_size` days.
 
     The profile of a store and department is the mean of its series on each weekday over their mean on all. Demand is divided by it
-    and smoothed with `alpha`, from the mean of the window on; a weekday on which nothing is ever sold moves no level.
+    and smoothed with `alpha`, from its mean over the window on; a weekday on which nothing is ever sold moves no level.
     """
     y = demand(panel)[:, -window_size:].astype(np.float64)
     profile = _profiles(panel, y)
-    level = np.nan_to_num(mean(y))
-    for day, column in enumerate(y.T):
-        share = profile[:, day % 7]
-        moves = ~np.isnan(column) & (share > 0)
-        error = np.where(moves, column, 0) / np.where(moves, share, 1) - level
-        level += alpha * np.where(moves, error, 0)
+    share = profile[:, np.arange(y.shape[1]) % 7]
+    moves = ~np.isnan(y) & (share > 0)
+    known = np.where(moves, share, 0).sum(axis=1)
+    level = np.where(moves, y, 0).sum(axis=1) / np.where(known > 0, known, 1)
+    for day in range(y.shape[1]):
+        error = np.where(moves[:, day], y[:, day], 0) / np.where(moves[:, day], share[:, day], 1) - level
+        level += alpha * np.where(moves[:, day], error, 0)
     ahead = (y.shape[1] + np.arange(7)) % 7
     return to_bytes(level[:, None] * profile[:, ahead])
 

@@ -15,9 +15,9 @@ SUFFIX = ".npy"
 def fit(panel: Panel, *, horizon: int, max_iterations: int = 50, max_groups: int = 70, max_days: int = 400) -> bytes:
     """The forecast of every series: local level plus weekday effects."""
 
-    def ahead(y: np.ndarray) -> np.ndarray:
-        from statsmodels.tsa.statespace.structural import UnobservedComponents
+    from statsmodels.tsa.statespace.structural import UnobservedComponents
 
+    def ahead(y: np.ndarray) -> np.ndarray:
         model = UnobservedComponents(y, "local level", seasonal=7)
         return np.asarray(model.fit(disp=False, maxiter=max_iterations).forecast(horizon))
 
