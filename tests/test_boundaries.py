@@ -20,7 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "assets_config": {"assets_config", "yaml"},
     "pipelines": {
         *("assets_config", "pipelines", "dagster", "dagster_duckdb", "duckdb", "numpy", "polars", "pyarrow"),
-        *("rich", "xgboost", "yaml"),
+        *("rich", "statsmodels", "xgboost", "yaml"),
         "pydantic",  # Dagster's config classes are described with its Field
     },
     "serving": {"assets_config", "serving", "duckdb", "granian", "httpx", "litestar", "numpy", "swagger_ui_bundle"},

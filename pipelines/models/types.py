@@ -3,14 +3,16 @@
 import importlib
 import importlib.util
 import inspect
+import pkgutil
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import ModuleType
 
 from assets_config.declared import DeclarationError, Declarations, Model
 from assets_config.features import FeatureSet
 from pipelines.features.panel import Panel
 
-NOT_TYPES = {"arrays", "assets", "fits", "types"}
+NOT_TYPES = {"aggregates", "arrays", "assets", "fits", "known", "types"}
 ENSEMBLE = "ensemble"
 """The one type without a module here: it is made of the others' forecasts, with weights from their backtests."""
 
@@ -22,7 +24,10 @@ def module_of(model: Model) -> ModuleType:
     """
     name = f"pipelines.models.{model.type}"
     if model.type in NOT_TYPES or importlib.util.find_spec(name) is None:
-        raise DeclarationError(f"models.yaml: entry {model.type}: there is no module pipelines/models/{model.type}.py")
+        there = ", ".join(sorted({each.name for each in pkgutil.iter_modules([str(Path(__file__).parent)])} - NOT_TYPES))
+        raise DeclarationError(
+            f"models.yaml: entry {model.type}: there is no module pipelines/models/{model.type}.py; there are {there}"
+        )
     module = importlib.import_module(name)
     known = [name for name in inspect.signature(module.fit).parameters if name not in ("panel", "horizon", "features")]
     for parameter in model.params:

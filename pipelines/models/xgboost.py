@@ -22,6 +22,7 @@ BLOCK = 64  # series a block
 FEWEST_DAYS = 28
 ROWS_A_THREAD = 250_000
 """Rows that are worth a thread more: with fewer, threads wait for each other. Their number changes no byte of the result."""
+NOTHING = 1e-6  # where nothing was sold: the tweedie loss starts from the log of the mean
 
 
 def fit(
@@ -47,41 +48,9 @@ def fit(
 
     Days on which a series was not on sale, or out of stock, are not learned from.
 
-    Raises ValueError, when the panel is too short for one row: horizon + 28 days.
+    Raises ValueError, when the panel is too short for one row: horizon + 28 days; or when it has no day to learn from.
     """
-    import xgboost
-
-    first = max(panel.days - history, horizon + FEWEST_DAYS)
-    if first >= panel.days:
-        raise ValueError(f"xgboost needs more than {first} days for a horizon of {horizon}, the panel has {panel.days}")
-    days = np.arange(first, panel.days)
-    blocks = Blocks(panel, features)
-    drawn = min(len(days), max(1, round(max_rows / panel.series)))
-
-    class Rows(xgboost.DataIter):
-        def __init__(self) -> None:
-            self._blocks: Iterator[np.ndarray] = iter(())
-            super().__init__()
-
-        def reset(self) -> None:
-            self._blocks = iter(series_blocks(panel.series))
-
-        def next(self, input_data: Callable) -> bool:
-            for series in self._blocks:
-                draw = np.random.default_rng([seed, series[0]])
-                targets = np.sort(draw.choice(days, drawn, replace=False))
-                steps = draw.integers(1 if origins == "random" else horizon, horizon + 1, drawn)
-                y = panel.y[series][:, targets].reshape(-1)
-                usable = ~np.isnan(y) & np.isin(panel.state[series][:, targets].reshape(-1), (OPEN, CLOSED))
-                if usable.any():
-                    rows = blocks.features(series, targets, steps)[usable]
-                    input_data(data=rows, label=y[usable], feature_names=blocks.names)
-                    return True
-            return False
-
-    nthread = nthread or min(os.cpu_count() or 1, 1 + drawn * panel.series // ROWS_A_THREAD)
-    matrix = xgboost.QuantileDMatrix(Rows(), max_bin=max_bin, nthread=nthread)
-    params: dict[str, Any] = {
+    params = {
         "objective": "reg:tweedie",
         "tweedie_variance_power": tweedie_variance_power,
         "tree_method": "hist",
@@ -96,6 +65,67 @@ def fit(
         "seed": seed,
         "nthread": nthread,
     }
+    return train(
+        panel,
+        params,
+        horizon=horizon,
+        features=features,
+        rounds=rounds,
+        max_rows=max_rows,
+        history=history,
+        origins=origins,
+    )
+
+
+def train(
+    panel: Panel,
+    params: dict[str, Any],
+    *,
+    horizon: int,
+    features: FeatureSet,
+    rounds: int,
+    max_rows: int,
+    history: int,
+    origins: str = "random",
+) -> bytes:
+    """A booster with the parameters of xgboost, `seed`, `nthread` and `max_bin` among them; rows and errors as fit."""
+    import xgboost
+
+    first = max(panel.days - history, horizon + FEWEST_DAYS)
+    if first >= panel.days:
+        raise ValueError(f"xgboost needs more than {first} days for a horizon of {horizon}, the panel has {panel.days}")
+    if not any(_usable(panel, series, slice(first, None)).any() for series in series_blocks(panel.series)):
+        raise ValueError(f"xgboost finds no day to learn from: nothing was on sale on the last {panel.days - first} days")
+    days = np.arange(first, panel.days)
+    blocks = Blocks(panel, features)
+    drawn = min(len(days), max(1, round(max_rows / panel.series)))
+
+    class Rows(xgboost.DataIter):
+        def __init__(self) -> None:
+            self._blocks: Iterator[np.ndarray] = iter(())
+            super().__init__()
+
+        def reset(self) -> None:
+            self._blocks = iter(series_blocks(panel.series))
+
+        def next(self, input_data: Callable) -> bool:
+            for series in self._blocks:
+                draw = np.random.default_rng([params["seed"], series[0]])
+                targets = np.sort(draw.choice(days, drawn, replace=False))
+                steps = draw.integers(1 if origins == "random" else horizon, horizon + 1, drawn)
+                y = panel.y[series][:, targets].reshape(-1)
+                usable = _usable(panel, series, targets).reshape(-1)
+                if usable.any():
+                    rows = blocks.features(series, targets, steps)[usable]
+                    input_data(data=rows, label=y[usable], feature_names=blocks.names)
+                    return True
+            return False
+
+    nthread = params["nthread"] or min(os.cpu_count() or 1, 1 + drawn * panel.series // ROWS_A_THREAD)
+    params = {**params, "nthread": nthread}
+    matrix = xgboost.QuantileDMatrix(Rows(), max_bin=params["max_bin"], nthread=nthread)
+    if not matrix.get_label().any():
+        params = {**params, "base_score": NOTHING}
     booster = xgboost.train(params, matrix, num_boost_round=rounds)
     booster.set_attr(feature_set=msgspec.json.encode(features).decode(), origins=origins)
     return bytes(booster.save_raw("ubj"))
@@ -115,6 +145,11 @@ def predict(artifact: bytes, panel: Panel, *, horizon: int) -> np.ndarray:
         for series in series_blocks(panel.series)
     ]
     return np.maximum(np.concatenate(pieces).reshape(panel.series, horizon), 0)
+
+
+def _usable(panel: Panel, series: np.ndarray, days: np.ndarray | slice) -> np.ndarray:
+    """Which days can be learned from. [series, days] bool"""
+    return ~np.isnan(panel.y[series][:, days]) & np.isin(panel.state[series][:, days], (OPEN, CLOSED))
 
 
 def series_blocks(series: int) -> list[np.ndarray]:
