@@ -142,7 +142,7 @@ def test_too_short_a_panel_is_told_with_the_days_it_needs() -> None:
         (Model("fits"), "entry fits: there is no module"),
         (
             Model("lightgbm"),
-            r"models.yaml: entry lightgbm: there is no module pipelines/models/lightgbm\.py; there are adida, croston, ",
+            r"entry lightgbm: there is no module pipelines/models/lightgbm\.py; there are adida, croston, ",
         ),
         (Model("naive", {"window_size": 3}), "entry naive: params: window_size is unknown; allowed: none"),
         (Model("seasonal_naive", {"season": 3}), "entry seasonal_naive: params: season is unknown; allowed: season_length"),
