@@ -150,6 +150,7 @@ def main() -> None:
         yhat, cost = forecast(window.seen)
         run.append((window, yhat))
         said.append({"window": back, "baselines": window.baselines(), **window.score(yhat), **cost})
+        print(json.dumps(said[-1]), file=sys.stderr, flush=True)
     last = Window(panel, members, 0).baselines()
     if arguments.write:
         write(arguments.write, panel, members, run)
