@@ -73,6 +73,18 @@ def test_the_readme_shows_what_is_answered(up: Running) -> None:
         assert contains(answered, json.loads(answer), exact="/analytics/" in url), url
 
 
+def test_the_quantiles_of_a_forecast_rise(up: Running) -> None:
+    url = f"{up.api}/api/v1/items/SKU-0001/timeseries?start=2025-01-01&end=2025-01-28&store_id=1"
+
+    points = httpx.get(url).json()["timeseries"]
+
+    assert len(points) == 28
+    for point in points:
+        levels = [point[name] for name in ("q05", "q10", "q25", "q50", "q75", "q90", "q95")]
+        assert 0 <= levels[0]
+        assert levels == sorted(levels)
+
+
 def test_the_printed_job_publishes_a_new_snapshot(up: Running) -> None:
     words = next(words for words in up.curls() if "-X" in words)
     before = served(up)
