@@ -81,7 +81,7 @@ def test_the_quantiles_of_a_forecast_rise(up: Running) -> None:
     assert len(points) == 28
     for point in points:
         levels = [point[name] for name in ("q05", "q10", "q25", "q50", "q75", "q90", "q95")]
-        assert 0 <= levels[0]
+        assert levels[0] >= 0
         assert levels == sorted(levels)
 
 
