@@ -11,12 +11,13 @@ from pipelines.models.arrays import from_bytes, to_bytes
 from pipelines.models.known import fill_unknown, mean
 
 SUFFIX = ".npy"
-ALPHAS = (0.01, 0.03, 0.06, 0.1, 0.2, 0.4)  # weight of the newest day in the level
-GAMMAS = (0.0, 0.02, 0.08)  # and in the effect of its weekday
+# Wider grids follow the past of slow sellers more closely and forecast M5 worse.
+ALPHAS = (0.02, 0.04, 0.06, 0.08, 0.1, 0.15)  # weight of the newest day in the level
+GAMMAS = (0.0, 0.01, 0.03)  # and in the effect of its weekday
 BLOCK = 512  # series at a time: their states stay in the processor's cache
 
 
-def fit(panel: Panel, *, horizon: int, window_size: int = 364) -> bytes:  # noqa: ARG001 - one signature for all
+def fit(panel: Panel, *, horizon: int, window_size: int = 728) -> bytes:  # noqa: ARG001 - one signature for all
     """Level + effect of each of the seven weekdays ahead, after the last `window_size` days, under the weights with the smallest
     sum of squared errors one day ahead. Float32 [S, 7]; a day on which demand is unknown moves nothing.
     """
@@ -57,7 +58,7 @@ def _weekdays(y: np.ndarray) -> np.ndarray:
 def _start(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The first level and weekday effects, which sum to zero, from the means of all days. [S], [S, 7]
 
-    On M5 that beats the means of the first weeks: .740 against .744 of RMSSE.
+    On M5 their errors are smaller than those from the means of the first weeks.
     """
     means = fill_unknown(np.stack([mean(y[:, day::7]) for day in range(7)], axis=1))
     level = means.mean(axis=1)
