@@ -21,8 +21,8 @@ def fit(panel: Panel, *, horizon: int, window_size: int = 728) -> bytes:  # noqa
     """Level + effect of each of the seven weekdays ahead, after the last `window_size` days, under the weights with the smallest
     sum of squared errors one day ahead. Float32 [S, 7]; a day on which demand is unknown moves nothing.
     """
-    y = demand(panel)[:, -window_size:]
-    return to_bytes(np.concatenate([_weekdays(y[start : start + BLOCK]) for start in range(0, len(y), BLOCK)]))
+    starts = range(0, panel.series, BLOCK)
+    return to_bytes(np.concatenate([_weekdays(demand(panel, slice(start, start + BLOCK))[:, -window_size:]) for start in starts]))
 
 
 def predict(artifact: bytes, panel: Panel, *, horizon: int) -> np.ndarray:  # noqa: ARG001
