@@ -11,6 +11,7 @@ from pipelines.models.arrays import from_bytes, to_bytes
 SUFFIX = ".npy"
 ALPHAS = (0.1, 0.3)
 GOLDEN = (5**0.5 - 1) / 2
+BLOCK = 1024  # series at a time: sums and their places are never held for all
 STEPS = 30  # of the golden section: alpha to 1e-7
 
 
@@ -19,13 +20,18 @@ def fit(panel: Panel, *, horizon: int) -> bytes:  # noqa: ARG001 - one signature
 
     The weight of the newest bucket, between 0.1 and 0.3, is the one with the smallest squared error one bucket ahead.
     """
-    sums, length = _buckets(demand(panel))
-    return to_bytes(_smooth(sums, _best_alpha(sums))[0] / length)
+    starts = range(0, panel.series, BLOCK)
+    return to_bytes(np.concatenate([_rate(demand(panel, slice(start, start + BLOCK))) for start in starts]))
 
 
 def predict(artifact: bytes, panel: Panel, *, horizon: int) -> np.ndarray:  # noqa: ARG001
     """The same value for every step."""
     return np.repeat(from_bytes(artifact)[:, None], horizon, axis=1)
+
+
+def _rate(y: np.ndarray) -> np.ndarray:
+    sums, length = _buckets(y)
+    return _smooth(sums, _best_alpha(sums))[0] / length
 
 
 def _buckets(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
