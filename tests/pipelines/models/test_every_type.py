@@ -20,7 +20,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "sarimax": {"max_iterations": 1, "max_groups": 2, "max_days": 50},
     "unobserved_components": {"max_iterations": 1, "max_groups": 2, "max_days": 50},
 }
-TYPES = [name for name in DECLARED.models if name != "lightgbm"]
+TYPES = [name for name in DECLARED.models if name not in ("lightgbm", "ensemble")]
 POOLED = ["xgboost", "regression", "random_forest"]
 OF_SUMS = ["prophet_like", "sarimax", "unobserved_components"]
 OF_ONE_SERIES = [name for name in TYPES if name not in (*POOLED, *OF_SUMS, "ses_weekday")]
