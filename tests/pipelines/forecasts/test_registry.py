@@ -17,12 +17,8 @@ from pipelines.warehouse import Warehouse
 
 AT = datetime(2024, 7, 1)
 METRICS = pl.DataFrame(
-    {
-        **{"model_type": ["naive"], "fold": [-1], "bucket": ["all"], "level": ["series"], "segment": ["all"]},
-        **{"mae": [2.0], "rmse": [3.0], "wape": [0.5]},
-        **dict.fromkeys(("smape", "mase", "rmsse", "bias", "bias_ratio"), [None]),
-    }
-)
+    {"model_type": "naive", "fold": -1, "bucket": "all", "level": "series", "segment": "all", "mae": 2.0, "rmse": 3.0, "wape": 0.5}
+).with_columns(*(pl.lit(None, dtype=pl.Float64).alias(name) for name in ("smape", "mase", "rmsse", "bias", "bias_ratio")))
 CHAMPION = pl.DataFrame({"s": [0, 1], "model_type": ["naive", "naive"], "absolute_error": [1.0, 2.0]})
 
 

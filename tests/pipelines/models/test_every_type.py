@@ -150,4 +150,4 @@ def test_days_with_an_empty_shelf_teach_nothing(name: str) -> None:
 def test_every_type_has_a_module_or_the_reason_why_not() -> None:
     for model in DECLARED.models.values():
         assert model.enabled or model.reason, f"models.yaml: {model.type} is not enabled: say why"
-        assert model.type == "lightgbm" or module_of(model)
+        assert model.type in ("lightgbm", "ensemble") or module_of(model)
