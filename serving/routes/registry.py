@@ -14,6 +14,7 @@ from assets_config.contract.names import ModelRunStatus
 from serving.filters import product_of, store_of
 from serving.problems import BadRequest, NotFound
 from serving.reply import Listed, Metadata, Page, PageSize, metadata, page_of
+from serving.routes.backtests import WHOLE
 from serving.snapshot import Snapshot
 
 
@@ -174,8 +175,7 @@ async def compare_model_runs(lease: NamedDependency[Snapshot], run_id_a: FromPat
 @get("/registry/leaderboard", operation_id="list_standings", tags=["registry"])
 async def list_standings(lease: NamedDependency[Snapshot], page: Page = 1, page_size: PageSize = 20) -> Listed[Standing]:
     """Model types by WAPE over all folds, best first; those without a WAPE last. Added value is null without the baseline."""
-    order = "wape NULLS LAST, model_type"
-    rows = await lease.rows("registry", "backtest_metric", f"fold = -1 AND bucket = 'all' ORDER BY {order}")
+    rows = await lease.rows("registry", "backtest_metric", f"{WHOLE} ORDER BY wape NULLS LAST, model_type")
     wape = {row["model_type"]: row["wape"] for row in rows}
     found = []
     for rank, row in enumerate(rows, 1):

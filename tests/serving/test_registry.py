@@ -109,6 +109,7 @@ def test_the_leaderboard_tells_what_each_type_adds_to_the_baselines(registry: Te
 
     wape = {each["model_type"]: each["wape"] for each in items}
     assert [each["rank"] for each in items] == list(range(1, len(items) + 1))
+    assert len(wape) == len(items), "a model type stands once"
     assert list(wape.values()) == sorted(wape.values())
     assert {"naive", "seasonal_naive", "xgboost"} <= set(wape)
     for each in items:
