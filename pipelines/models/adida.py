@@ -6,9 +6,10 @@ Nikolopoulos and others 2011; equal to ADIDA of statsforecast.
 import numpy as np
 
 from pipelines.features.panel import Panel, demand
-from pipelines.models.arrays import from_bytes, to_bytes
+from pipelines.models.arrays import repeated, to_bytes
 
 SUFFIX = ".npy"
+predict = repeated
 ALPHAS = (0.1, 0.3)
 GOLDEN = (5**0.5 - 1) / 2
 BLOCK = 1024  # series at a time: sums and their places are never held for all
@@ -22,11 +23,6 @@ def fit(panel: Panel, *, horizon: int) -> bytes:  # noqa: ARG001 - one signature
     """
     starts = range(0, panel.series, BLOCK)
     return to_bytes(np.concatenate([_rate(demand(panel, slice(start, start + BLOCK))) for start in starts]))
-
-
-def predict(artifact: bytes, panel: Panel, *, horizon: int) -> np.ndarray:  # noqa: ARG001
-    """The same value for every step."""
-    return np.repeat(from_bytes(artifact)[:, None], horizon, axis=1)
 
 
 def _rate(y: np.ndarray) -> np.ndarray:

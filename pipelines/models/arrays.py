@@ -4,6 +4,8 @@ from io import BytesIO
 
 import numpy as np
 
+from pipelines.features.panel import Panel
+
 
 def to_bytes(array: np.ndarray) -> bytes:
     content = BytesIO()
@@ -14,3 +16,8 @@ def to_bytes(array: np.ndarray) -> bytes:
 def from_bytes(artifact: bytes) -> np.ndarray:
     array: np.ndarray = np.load(BytesIO(artifact), allow_pickle=False)
     return array
+
+
+def repeated(artifact: bytes, panel: Panel, *, horizon: int) -> np.ndarray:  # noqa: ARG001 - the signature of every predict
+    """The forecast of models that know one value a series: the same for every step. float32 [S, horizon]"""
+    return np.repeat(from_bytes(artifact)[:, None], horizon, axis=1)

@@ -6,19 +6,15 @@ Croston 1972; equal to CrostonClassic of statsforecast.
 import numpy as np
 
 from pipelines.features.panel import Panel, demand
-from pipelines.models.arrays import from_bytes, to_bytes
+from pipelines.models.arrays import repeated, to_bytes
 
 SUFFIX = ".npy"
+predict = repeated
 
 
 def fit(panel: Panel, *, horizon: int, alpha: float = 0.1) -> bytes:  # noqa: ARG001 - one signature for all
     """Units a day: smoothed size over smoothed interval, both moved by `alpha` on each day with a sale; zero without any."""
     return to_bytes(rate(panel, alpha))
-
-
-def predict(artifact: bytes, panel: Panel, *, horizon: int) -> np.ndarray:  # noqa: ARG001
-    """The same value for every step."""
-    return np.repeat(from_bytes(artifact)[:, None], horizon, axis=1)
 
 
 def rate(panel: Panel, alpha: float) -> np.ndarray:

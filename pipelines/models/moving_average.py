@@ -3,17 +3,13 @@
 import numpy as np
 
 from pipelines.features.panel import Panel, demand
-from pipelines.models.arrays import from_bytes, to_bytes
+from pipelines.models.arrays import repeated, to_bytes
 from pipelines.models.known import latest, mean
 
 SUFFIX = ".npy"
+predict = repeated
 
 
 def fit(panel: Panel, *, horizon: int, window_size: int = 28) -> bytes:  # noqa: ARG001 - one signature for all
     """The mean of the last `window_size` days on which demand is known, fewer if there are not as many; zero if there are none."""
     return to_bytes(np.nan_to_num(mean(latest(demand(panel), window_size))))
-
-
-def predict(artifact: bytes, panel: Panel, *, horizon: int) -> np.ndarray:  # noqa: ARG001
-    """The same value for every step."""
-    return np.repeat(from_bytes(artifact)[:, None], horizon, axis=1)

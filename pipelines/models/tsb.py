@@ -6,9 +6,10 @@ Teunter, Syntetos and Babai 2011; equal to TSB of statsforecast.
 import numpy as np
 
 from pipelines.features.panel import Panel, demand
-from pipelines.models.arrays import from_bytes, to_bytes
+from pipelines.models.arrays import repeated, to_bytes
 
 SUFFIX = ".npy"
+predict = repeated
 
 
 def fit(panel: Panel, *, horizon: int, alpha_d: float = 0.1, alpha_p: float = 0.1) -> bytes:  # noqa: ARG001 - one signature for all
@@ -23,8 +24,3 @@ def fit(panel: Panel, *, horizon: int, alpha_d: float = 0.1, alpha_p: float = 0.
         unseen &= ~known
         unsold &= ~sold
     return to_bytes(size * chance)
-
-
-def predict(artifact: bytes, panel: Panel, *, horizon: int) -> np.ndarray:  # noqa: ARG001
-    """The same value for every step."""
-    return np.repeat(from_bytes(artifact)[:, None], horizon, axis=1)
