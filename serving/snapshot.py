@@ -20,11 +20,12 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
+from assets_config.contract.catalogue import DimProduct, DimStore, IdMap
 from assets_config.contract.integrity import part_damage
 from assets_config.contract.layout import Published
 from assets_config.contract.manifest import Cubes, Manifest, Pointer
 from assets_config.contract.names import UNKNOWN
-from assets_config.contract.tables import FACTS_PREFIX, SCHEMA_VERSION, TABLES, DimProduct, DimStore, IdMap
+from assets_config.contract.tables import FACTS_PREFIX, SCHEMA_VERSION, TABLES
 from serving.problems import Gone, NoSnapshot, NotFound
 
 SNAPSHOT_ID = re.compile(r"^\d{8}T\d{6}Z-[0-9a-f]{8}$")

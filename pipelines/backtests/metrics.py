@@ -151,7 +151,7 @@ def scored(truth: Sequence[Truth], predictions: pl.DataFrame, series_y: Sequence
 def metric_rows(
     identity: str, model_type: str, truth: dict[str, list[Truth]], predictions: pl.DataFrame
 ) -> Iterator[dict[str, object]]:
-    """The errors of one model type, as contract.tables.BacktestMetric but for the added value.
+    """The errors of one model type, as contract.registry.BacktestMetric but for the added value.
 
     Takes    what `truths` gives and the rows of backtests/prediction of this model type.
     """
@@ -175,7 +175,7 @@ def metric_rows(
 
 
 def with_added_value(metrics: pl.DataFrame) -> pl.DataFrame:
-    """The columns of contract.tables.BacktestMetric: how much lower the wape is than that of either baseline on the same points."""
+    """As contract.registry.BacktestMetric: how much lower the wape is than that of either baseline on the same points."""
     keys = ["fold", "bucket", "level", "segment"]
     for base in ("naive", "seasonal_naive"):
         of_base = metrics.filter(pl.col("model_type") == base).select(*keys, pl.col("wape").alias("base"))

@@ -54,7 +54,7 @@ def backtest_id(model: Model, evaluation: Evaluation, dataset_id: str) -> str:
 
 
 def fold_rows(panel: Panel, identity: str, windows: Sequence[Fold]) -> list[dict[str, object]]:
-    """The dates of each fold, as contract.tables.BacktestFold."""
+    """The dates of each fold, as contract.registry.BacktestFold."""
     return [
         {
             "backtest_id": identity,

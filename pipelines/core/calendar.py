@@ -8,7 +8,7 @@ DAYS_AHEAD = 90
 
 
 def dim_calendar(first: date, last: date, holidays: pl.DataFrame) -> pl.DataFrame:
-    """The columns of contract.tables.DimCalendar for first .. last + 90 days.
+    """The columns of contract.catalogue.DimCalendar for first .. last + 90 days.
 
     `holidays` has date and holiday_name (null where a day has none); names of one day are joined with a comma.
     """

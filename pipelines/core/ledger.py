@@ -9,10 +9,10 @@ import duckdb
 import msgspec
 import polars as pl
 
+from assets_config.contract.ingest import IngestAudit, IngestBatch
 from assets_config.contract.kinds import KINDS
 from assets_config.contract.landing import Batch
 from assets_config.contract.names import BatchState
-from assets_config.contract.tables import IngestAudit, IngestBatch
 from pipelines.core.lines import Incoming
 from pipelines.core.tables import FACTS
 from pipelines.partitions import Account

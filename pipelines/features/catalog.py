@@ -17,7 +17,7 @@ ROWS = 100
 
 
 def catalog(feature_sets: Mapping[str, FeatureSet], panel: Panel) -> pl.DataFrame:
-    """The columns of contract.tables.FeatureCatalog; what the panel has from outside makes features too."""
+    """The columns of contract.sales.FeatureCatalog; what the panel has from outside makes features too."""
     rows = [
         (each.name, each.hash, each.about, position, feature.name, feature.group, feature.leak, feature.meaning)
         for each in feature_sets.values()
@@ -29,7 +29,7 @@ def catalog(feature_sets: Mapping[str, FeatureSet], panel: Panel) -> pl.DataFram
 
 
 def preview(feature_sets: Mapping[str, FeatureSet], panel: Panel) -> pl.DataFrame:
-    """The columns of contract.tables.FeaturePreview: rows as of the day before, of the series that sold most."""
+    """The columns of contract.sales.FeaturePreview: rows as of the day before, of the series that sold most."""
     sold = np.nansum(panel.y, axis=1, dtype=np.float64)
     series = np.sort(np.argsort(-sold, kind="stable")[:SERIES])
     days = np.arange(max(1, panel.days - ROWS), panel.days)

@@ -44,7 +44,7 @@ def patterns(panel: Panel) -> Patterns:
 
 
 def segment_frame(panel: Panel) -> pl.DataFrame:
-    """The columns of contract.tables.SeriesSegment, as of the panel's last day."""
+    """The columns of contract.sales.SeriesSegment, as of the panel's last day."""
     found = patterns(panel)
     return pl.DataFrame(
         {

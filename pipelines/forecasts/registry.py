@@ -21,7 +21,7 @@ def model_runs(
     *,
     keep: int = 20,
 ) -> pl.DataFrame:
-    """The columns of contract.tables.ModelRun, by created_at.
+    """The columns of contract.registry.ModelRun, by created_at.
 
     Takes    models/fit, backtests/backtest_metric (the row of all folds, steps and series is read) and forecasts/champion;
              the metrics say how many series the run is champion of. `earlier`: the registry as it was.

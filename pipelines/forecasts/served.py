@@ -19,7 +19,7 @@ def forecast_frame(
     *,
     versions: Mapping[str, str],
 ) -> pl.DataFrame:
-    """The columns of contract.tables.Forecast.
+    """The columns of contract.forecasts.Forecast.
 
     Takes    champion (s, model_type), `ahead`: model type -> [S, H] forecasts from the end of the data,
              backtests/prediction, its folds, and the run id of each model type.

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import msgspec
 
+from assets_config.contract.ingest import IngestAudit
 from assets_config.contract.landing import Batch
 from assets_config.contract.names import BatchState
-from assets_config.contract.tables import IngestAudit
 from pipelines.errors import SourceError
 
 FIRST = "0" * 64

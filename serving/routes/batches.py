@@ -11,9 +11,10 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 from msgspec import Meta, Struct
 
+from assets_config.contract.columns import Entity
+from assets_config.contract.ingest import IngestAudit
 from assets_config.contract.landing import Batch, Landing
 from assets_config.contract.names import BatchState
-from assets_config.contract.tables import Entity, IngestAudit
 from serving.problems import NotFound
 from serving.reply import Listed, Metadata, Page, PageSize, metadata
 from serving.snapshot import Snapshot

@@ -11,8 +11,10 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from msgspec import Meta, Struct
 from msgspec.structs import asdict, astuple
 
+from assets_config.contract.catalogue import DimProduct, DimStore
+from assets_config.contract.columns import ProductId, StoreId
 from assets_config.contract.names import Pattern
-from assets_config.contract.tables import DimProduct, DimStore, ProductId, SeriesSegment, StoreId
+from assets_config.contract.sales import SeriesSegment
 from serving.filters import product_of, store_of
 from serving.problems import NotFound
 from serving.reply import Listed, Metadata, Page, PageSize, Search, metadata, page_of

@@ -9,7 +9,9 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 from msgspec import Meta, Struct
 
-from assets_config.contract.tables import DimProcess, InventoryDaily, ProductId
+from assets_config.contract.catalogue import DimProcess
+from assets_config.contract.columns import ProductId
+from assets_config.contract.stock import InventoryDaily
 from serving.filters import product_of, store_of
 from serving.reply import Listed, Metadata, Page, PageSize, check_range, metadata
 from serving.snapshot import Snapshot

@@ -8,16 +8,8 @@ import msgspec
 import pytest
 from litestar.testing import TestClient
 
-from assets_config.contract.tables import (
-    DimCategory,
-    DimProcess,
-    DimProduct,
-    DimStore,
-    HistProduct,
-    HistStore,
-    IdMap,
-    InventoryDaily,
-)
+from assets_config.contract.catalogue import DimCategory, DimProcess, DimProduct, DimStore, HistProduct, HistStore, IdMap
+from assets_config.contract.stock import InventoryDaily
 from tests.serving.conftest import client_of
 from tests.serving.parts import write_snapshot
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from litestar.testing import TestClient
 
+from assets_config.contract.catalogue import DimProduct, DimStore
 from assets_config.contract.names import Leak
-from assets_config.contract.tables import DimProduct, DimStore, FeatureCatalog, FeaturePreview
+from assets_config.contract.sales import FeatureCatalog, FeaturePreview
 from tests.serving.conftest import client_of
 from tests.serving.parts import FIRST, write_snapshot
 

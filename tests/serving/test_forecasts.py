@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from litestar.testing import TestClient
 
-from assets_config.contract.tables import Backtest, BacktestMetric, DimProduct, DimStore, SeriesSegment
+from assets_config.contract.catalogue import DimProduct, DimStore
+from assets_config.contract.registry import Backtest, BacktestMetric
+from assets_config.contract.sales import SeriesSegment
 from tests.serving.conftest import client_of
 from tests.serving.parts import write_snapshot
 

@@ -11,9 +11,10 @@ import msgspec
 import pytest
 from litestar.testing import TestClient
 
+from assets_config.contract.catalogue import IdMap
+from assets_config.contract.ingest import IngestAudit, IngestBatch, IngestReject
 from assets_config.contract.kinds import KINDS, columns
 from assets_config.contract.landing import Landing
-from assets_config.contract.tables import IdMap, IngestAudit, IngestBatch, IngestReject
 from serving.bounds import check_csv, check_json, check_parquet
 from serving.problems import Problem, Validation
 from serving.uploads import label

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
+from assets_config.contract.catalogue import DimStore
 from assets_config.contract.seeds import PRESETS
-from assets_config.contract.tables import DimStore
 from tests.serving.conftest import client_of
 from tests.serving.parts import write_snapshot
 
