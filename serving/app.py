@@ -18,6 +18,8 @@ from serving.edge import Edge
 from serving.jobs import Jobs
 from serving.problems import FieldError, NoSnapshot, Validation, answer
 from serving.routes import (
+    aliases,
+    annotations,
     backtests,
     batches,
     dimensions,
@@ -31,6 +33,7 @@ from serving.routes import (
     items,
     jobs,
     kpis,
+    modeltypes,
     registry,
     seeder,
     system,
@@ -61,6 +64,12 @@ HANDLERS = [
     registry.verify_model_run,
     registry.compare_model_runs,
     registry.list_standings,
+    annotations.annotate_model_run,
+    modeltypes.list_model_types,
+    aliases.list_aliases,
+    aliases.get_alias,
+    aliases.set_alias,
+    aliases.delete_alias,
     backtests.list_backtests,
     backtests.get_backtest,
     backtests.list_backtest_folds,

@@ -109,6 +109,13 @@ class Jobs:
         if known is not None and known["body"] != _body(job_type, params) and not _is_old(self._path(key)):
             raise _reused(key)
 
+    def is_repeated(self, job_type: str, params: Struct, key: str | None) -> bool:
+        """Whether this key and body started a job in the last 24 hours, so that `create` gives that one again."""
+        if key is None:
+            return False
+        known = _read(self._path(key))
+        return known is not None and known["body"] == _body(job_type, params) and not _is_old(self._path(key))
+
     async def create(self, job_type: str, params: Struct, *, request_id: str, idempotency_key: str | None) -> Job:
         """Launch a run.
 

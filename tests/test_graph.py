@@ -20,6 +20,7 @@ from assets_config.contract.names import STAGES
 from assets_config.contract.seeds import Seed
 from assets_config.contract.tables import ORDER, PARTS, TABLES
 from pipelines.definitions import defs
+from pipelines.forecasts.assets import AliasConfig, NoteConfig
 from pipelines.publish.frames import fields
 from pipelines.publish.parts import TABLE_KEYS
 from pipelines.report import descriptions
@@ -91,6 +92,9 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "seed": {"scenario": "sparse", "stores": 3, "overrides": {"noise_sigma": 0.2}},
     "seed_append": {"start_date": "2025-01-01", "end_date": "2025-01-31"},
     "seed_delete": {"confirm": True, "scope": "facts"},
+    "set_alias": {"name": "production", "run_id": "0" * 32, "protected": True, "note": 'as "agreed" {é}'},
+    "delete_alias": {"name": "production", "force": True},
+    "annotate_run": {"run_id": "0" * 32, "archive": True, "tags": ["a", "b"], "notes": "no\nmore"},
 }
 """Parameters of the job types that need some."""
 
@@ -129,3 +133,15 @@ def test_the_config_of_a_job_is_one_that_its_run_takes(name: str) -> None:
         "seed_enrich": ["enrich"],
         "seed_delete": ["delete"],
     }.get(name, [])
+
+
+@pytest.mark.parametrize("name", [name for name, job in JOB_TYPES.items() if job.state])
+def test_a_job_that_changes_state_tells_one_asset_and_publishes(name: str) -> None:
+    params = msgspec.convert(PARAMETERS[name], JOB_TYPES[name].params)
+
+    key = JOB_TYPES[name].state
+    assert selection(name, params) == [key, "publish/snapshot"]
+    [(op, said)] = run_config(name, params)["ops"].items()
+    assert GRAPH.get(AssetKey(key.split("/"))).assets_def.op.name == op
+    config = {"model_alias": AliasConfig, "model_run_note": NoteConfig}[key.split("/")[1]](**said["config"])
+    assert msgspec.json.decode(getattr(config, name), type=JOB_TYPES[name].params) == params

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 
 from assets_config.contract.names import STAGES, Role
 from assets_config.contract.seeds import Overrides, Seed, resolve
+from assets_config.contract.state import AnnotateRunParams, DeleteAliasParams, SetAliasParams
 
 ASSETS = (
     "sources/batches",
@@ -49,7 +50,10 @@ ASSETS = (
     "backtests/backtest_metric",
     "forecasts/champion",
     "forecasts/ensemble",
+    "forecasts/model_type",
     "forecasts/model_run",
+    "forecasts/model_alias",
+    "forecasts/model_run_note",
     "forecasts/forecast",
     "kpis/kpi_daily",
     "kpis/cubes",
@@ -154,6 +158,7 @@ class JobType(Struct, frozen=True):
     summary: str
     stages: tuple[str, ...] = DATA_STAGES  # what it makes
     source: Callable[[Any], dict[str, Any]] | None = None  # its parameters as config of the asset sources/batches
+    state: str = ""  # the one asset that it changes, whose config has its parameters as JSON under the job type's name
 
 
 def _seed(params: SeedParams) -> dict[str, Any]:
@@ -188,6 +193,18 @@ JOB_TYPES: dict[str, JobType] = {
             source=lambda params: {"delete": params.scope},
         ),
         JobType("verify_data", VerifyParams, "operator", "Check the loaded data again.", ("core",)),
+        JobType(
+            "set_alias", SetAliasParams, "operator", "Call a model run by a name, or move the name to it.", ("publish",),
+            state="forecasts/model_alias",
+        ),
+        JobType(
+            "delete_alias", DeleteAliasParams, "operator", "Take a name from a model run.", ("publish",),
+            state="forecasts/model_alias",
+        ),
+        JobType(
+            "annotate_run", AnnotateRunParams, "operator", "Archive a model run, or change its tags and notes.", ("publish",),
+            state="forecasts/model_run_note",
+        ),
     )
 }  # fmt: skip
 
@@ -210,10 +227,14 @@ def selection(job_type: str, params: Struct) -> list[str]:
         if unknown:
             raise UnknownAssets(unknown)
         return [key for key in ASSETS if not params.assets or key in params.assets or key.split("/")[0] in params.assets]
-    return [key for key in ASSETS if key.split("/")[0] in JOB_TYPES[job_type].stages]
+    job = JOB_TYPES[job_type]
+    return [key for key in ASSETS if key.split("/")[0] in job.stages or key == job.state]
 
 
 def run_config(job_type: str, params: Struct) -> dict[str, Any]:
-    """The Dagster run config of a job: what the asset sources/batches is told."""
-    source = JOB_TYPES[job_type].source
-    return {"ops": {"sources__batches": {"config": source(params)}}} if source else {}
+    """The Dagster run config of a job: what the asset sources/batches is told, or the asset whose state it changes."""
+    job = JOB_TYPES[job_type]
+    if job.state:
+        said = {job_type: msgspec.json.encode(params).decode()}
+        return {"ops": {job.state.replace("/", "__"): {"config": said}}}
+    return {"ops": {"sources__batches": {"config": job.source(params)}}} if job.source else {}

@@ -21,8 +21,10 @@ from assets_config.contract.catalogue import (
 )
 from assets_config.contract.forecasts import Forecast
 from assets_config.contract.ingest import IngestAudit, IngestBatch, IngestReject
+from assets_config.contract.model_types import ModelType
 from assets_config.contract.registry import Backtest, BacktestFold, BacktestMetric, ModelRun
 from assets_config.contract.sales import FeatureCatalog, FeaturePreview, KpiDaily, SeriesSegment
+from assets_config.contract.state import ModelAlias, ModelRunNote
 from assets_config.contract.stock import DemandUnconstrained, InventoryDaily, WeeklyActual
 
 SCHEMA_VERSION = "4"
@@ -50,7 +52,10 @@ TABLES: dict[str, type[Struct]] = {
     "feature_catalog": FeatureCatalog,
     "feature_preview": FeaturePreview,
     "forecast": Forecast,
+    "model_type": ModelType,
     "model_run": ModelRun,
+    "model_alias": ModelAlias,
+    "model_run_note": ModelRunNote,
     "backtest": Backtest,
     "backtest_fold": BacktestFold,
     "backtest_metric": BacktestMetric,
@@ -68,14 +73,18 @@ PARTS: dict[str, tuple[str, ...]] = {
     "kpis": ("kpi_daily",),
     "segments": ("series_segment",),
     "features": ("feature_catalog", "feature_preview"),
-    "registry": ("model_run", "backtest", "backtest_fold", "backtest_metric"),
+    "registry": ("model_run", "backtest", "backtest_fold", "backtest_metric", "model_type"),
     "forecasts": ("forecast",),
+    "state": ("model_alias", "model_run_note"),
 }
 """Tables that are published together: each part is one immutable folder with one `tables.duckdb`.
 
 The rows of kpi_daily are parts of their own, `facts_<year>`, each with its cubes; the part kpis says what they span."""
 
 FACTS_PREFIX = "facts_"
+
+STATE = "state"
+"""The part of what people decided. It belongs to no source, and a table that nothing was decided in may be missing."""
 
 ORDER: dict[str, tuple[str, ...]] = {
     "dim_store": ("store_id",),
@@ -99,7 +108,10 @@ ORDER: dict[str, tuple[str, ...]] = {
     "feature_catalog": ("feature_set", "position"),
     "feature_preview": ("feature_set", "store_id", "product_id", "date"),
     "forecast": ("store_id", "product_id", "date"),
+    "model_type": ("position",),
     "model_run": ("created_at", "run_id"),
+    "model_alias": ("name",),
+    "model_run_note": ("run_id",),
     "backtest": ("model_type", "backtest_id"),
     "backtest_fold": ("backtest_id", "fold"),
     "backtest_metric": ("backtest_id", "level", "segment", "fold", "bucket"),

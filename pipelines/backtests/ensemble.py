@@ -21,6 +21,8 @@ from pipelines.warehouse import Warehouse
 
 SUFFIX = ".json"
 ALL_FOLDS = -1
+SHRINKAGE = 0.5
+"""How far weights are drawn to equal ones where the declaration does not say."""
 EXACT = 1e-9
 """A squared error below this is none: such a type takes all."""
 SCHEMA = {"fold": pl.Int64, "pattern": pl.String, "model_type": pl.String, "weight": pl.Float64}
@@ -56,7 +58,7 @@ def fold_weights(
     """The weights [P, M] that each fold is scored with, from the others, and those that are served (fold -1), from all."""
     errors = np.stack([_squared_errors(panel, fold, [yhats[each.type, fold.number] for each in members]) for fold in windows])
     allowed = _allowed(members)
-    shrinkage = float(model.params.get("shrinkage", 0.5))
+    shrinkage = float(model.params.get("shrinkage", SHRINKAGE))
     found = {}
     for n, fold in enumerate(windows):
         others = np.delete(errors, n, axis=0).sum(axis=0)  # never the sum of all minus its own, whose rounding would remain

@@ -1,9 +1,13 @@
 """Assets of the stage forecasts."""
 
+from datetime import UTC, datetime
 from typing import Any
 
-from dagster import AssetCheckResult, AssetExecutionContext, MaterializeResult, asset, asset_check
+import msgspec
+from dagster import AssetCheckResult, AssetExecutionContext, Config, MaterializeResult, asset, asset_check
+from pydantic import Field
 
+from assets_config.contract.state import AnnotateRunParams, DeleteAliasParams, SetAliasParams
 from pipelines.report import table_made, upstream
 from pipelines.resources import Storage
 
@@ -52,22 +56,35 @@ def ensemble(storage: Storage) -> MaterializeResult:
     return table_made(warehouse, "forecasts/ensemble")
 
 
+@asset(**GROUP, kinds={"polars"}, deps=upstream("features/feature_catalog"))
+def model_type(storage: Storage) -> MaterializeResult:
+    """Every entry of models.yaml: what it does, whether it is enabled, its parameters and what it learns from."""
+    from pipelines.forecasts.model_types import model_types
+
+    warehouse, declared = storage.warehouse(), storage.declarations()
+    warehouse.write("forecasts/model_type", model_types(declared, warehouse.read("features/feature_catalog")))
+    return table_made(warehouse, "forecasts/model_type")
+
+
 @asset(**GROUP, kinds={"polars"}, deps=[*upstream("models/fit", "backtests/backtest_metric"), champion, ensemble])
 def model_run(storage: Storage) -> MaterializeResult:
     """The registry: every fit, those of earlier runs too, with its backtest metrics and the number of series it is champion of.
 
-    Of each model type the newest are kept (models.yaml: registry), besides those of the last fit.
+    Of each model type the newest are kept (models.yaml: registry), besides those of the last fit and those that have an alias.
     """
     import polars as pl
 
     from pipelines.forecasts.registry import drop_artifacts, earlier_runs, model_runs
+    from pipelines.forecasts.state import aliases, changing
 
     warehouse, declared = storage.warehouse(), storage.declarations()
     fits = pl.concat([warehouse.read("models/fit"), warehouse.read("forecasts/ensemble")])
     metrics, chosen = (warehouse.read(key) for key in ("backtests/backtest_metric", "forecasts/champion"))
-    runs = model_runs(fits, metrics, chosen, earlier_runs(warehouse), keep=declared.registry.keep_runs)
-    warehouse.write("forecasts/model_run", runs)
-    dropped = drop_artifacts(warehouse, runs)
+    with changing(warehouse):
+        named = aliases(warehouse)["run_id"].to_list()
+        runs = model_runs(fits, metrics, chosen, earlier_runs(warehouse), keep=declared.registry.keep_runs, named=named)
+        warehouse.write("forecasts/model_run", runs)
+        dropped = drop_artifacts(warehouse, runs)
     return table_made(warehouse, "forecasts/model_run", artifacts_dropped=dropped)
 
 
@@ -79,6 +96,54 @@ def artifacts_are_whole(storage: Storage) -> AssetCheckResult:
     warehouse = storage.warehouse()
     damaged = damaged_artifacts(warehouse, warehouse.read("forecasts/model_run"))
     return AssetCheckResult(passed=not damaged, metadata={"damage": damaged})
+
+
+class AliasConfig(Config):
+    """What to do to the aliases. Left empty: they stay as they are."""
+
+    set_alias: str | None = Field(default=None, description="Alias to set or move, as JSON (contract.state.SetAliasParams).")
+    delete_alias: str | None = Field(default=None, description="Alias to delete, as JSON (contract.state.DeleteAliasParams).")
+
+
+@asset(**GROUP, kinds={"polars"}, deps=[model_run])
+def model_alias(context: AssetExecutionContext, config: AliasConfig, storage: Storage) -> MaterializeResult:
+    """Names that people gave to model runs, such as `production`: as they were, but for what the config asks for."""
+    from pipelines.forecasts.state import change_aliases
+
+    warehouse = storage.warehouse()
+    commands: list[SetAliasParams | DeleteAliasParams] = []
+    if config.set_alias is not None:
+        commands.append(msgspec.json.decode(config.set_alias, type=SetAliasParams))
+    if config.delete_alias is not None:
+        commands.append(msgspec.json.decode(config.delete_alias, type=DeleteAliasParams))
+    change_aliases(warehouse, commands, at=_now(), by=_job(context))
+    return table_made(warehouse, "forecasts/model_alias")
+
+
+class NoteConfig(Config):
+    """What to say of a model run. Left empty: what is said stays as it is."""
+
+    annotate_run: str | None = Field(default=None, description="Run and what to say, as JSON (contract.state.AnnotateRunParams).")
+
+
+@asset(**GROUP, kinds={"polars"}, deps=[model_run])
+def model_run_note(context: AssetExecutionContext, config: NoteConfig, storage: Storage) -> MaterializeResult:
+    """What people said of model runs, archived ones among them: as it was, but for what the config asks for."""
+    from pipelines.forecasts.state import change_notes
+
+    warehouse, said = storage.warehouse(), config.annotate_run
+    commands = [] if said is None else [msgspec.json.decode(said, type=AnnotateRunParams)]
+    change_notes(warehouse, commands, at=_now(), by=_job(context))
+    return table_made(warehouse, "forecasts/model_run_note")
+
+
+def _job(context: AssetExecutionContext) -> str:
+    """The id under which the API tells this Dagster run as a job."""
+    return context.run.run_id.replace("-", "")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
 
 
 @asset(**GROUP, kinds={"xgboost", "numpy"}, deps=[*upstream("models/fit", "features/panel"), champion, ensemble])
@@ -117,5 +182,5 @@ def forecast(context: AssetExecutionContext, storage: Storage) -> MaterializeRes
     return table_made(warehouse, "forecasts/forecast")
 
 
-ASSETS = [champion, ensemble, model_run, forecast]
+ASSETS = [champion, ensemble, model_type, model_run, model_alias, model_run_note, forecast]
 CHECKS = [artifacts_are_whole]

@@ -1,7 +1,7 @@
 """The registry of model runs: every fit with its backtest metrics, those of earlier fits too; the same fit is one run."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import polars as pl
@@ -20,13 +20,14 @@ def model_runs(
     earlier: pl.DataFrame | None = None,
     *,
     keep: int = 20,
+    named: Collection[str] = (),
 ) -> pl.DataFrame:
     """The columns of contract.registry.ModelRun, by created_at.
 
     Takes    models/fit, backtests/backtest_metric (the row of all folds, steps and series is read) and forecasts/champion;
              the metrics say how many series the run is champion of. `earlier`: the registry as it was.
-    Gives    the newest `keep` runs of each type, besides those of `fits`. A run that was recorded before keeps what was
-             recorded then, with the metrics of now.
+    Gives    the newest `keep` runs of each type, besides those of `fits` and those `named` by an alias. A run that was recorded
+             before keeps what was recorded then, with the metrics of now.
     """
     now = _now(fits, metrics, champion)
     if earlier is None:
@@ -37,7 +38,7 @@ def model_runs(
         runs = both.update(now.select("run_id", "metrics", "is_current"), on="run_id").select(now.columns)
     runs = runs.sort("created_at", "run_id")
     age = pl.int_range(pl.len(), 0, -1).over("model_type")  # 1 is the newest of its type
-    runs = runs.filter((age <= keep) | pl.col("is_current"))
+    runs = runs.filter((age <= keep) | pl.col("is_current") | pl.col("run_id").is_in(list(named)))
     first = pl.col("run_id").filter(pl.col("status") == "success").first().over(SAME_FIT)
     is_again = (pl.col("status") == "success") & (first != pl.col("run_id"))
     return runs.with_columns(pl.when(is_again).then(first).alias("duplicate_of"))

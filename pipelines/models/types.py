@@ -13,6 +13,8 @@ from assets_config.features import FeatureSet
 from pipelines.features.panel import Panel
 
 NOT_TYPES = {"aggregates", "arrays", "assets", "fits", "known", "types"}
+GIVEN = ("panel", "horizon", "features")
+"""Arguments of a fit that are no parameters of the model."""
 ENSEMBLE = "ensemble"
 """The one type without a module here: it is made of the others' forecasts, with weights from their backtests."""
 
@@ -29,7 +31,7 @@ def module_of(model: Model) -> ModuleType:
             f"models.yaml: entry {model.type}: there is no module pipelines/models/{model.type}.py; there are {there}"
         )
     module = importlib.import_module(name)
-    known = [name for name in inspect.signature(module.fit).parameters if name not in ("panel", "horizon", "features")]
+    known = [name for name in inspect.signature(module.fit).parameters if name not in GIVEN]
     for parameter in model.params:
         if parameter not in known:
             allowed = ", ".join(known) or "none"

@@ -14,7 +14,8 @@ from assets_config.contract.durable import making_folder
 from assets_config.contract.integrity import part_damage, sha256
 from assets_config.contract.layout import Published
 from assets_config.contract.manifest import File, Manifest, Part
-from assets_config.contract.tables import FACTS_PREFIX, ORDER, PARTS, SCHEMA_VERSION
+from assets_config.contract.tables import FACTS_PREFIX, ORDER, PARTS, SCHEMA_VERSION, STATE
+from pipelines.errors import PipelineError
 from pipelines.kpis.cubes import cubes_folder, months_of_years, read_index, rows_of
 from pipelines.publish.frames import check
 from pipelines.warehouse import Warehouse, scan
@@ -40,7 +41,10 @@ TABLE_KEYS = {
     "series_segment": "features/series_segment",
     "feature_catalog": "features/feature_catalog",
     "feature_preview": "features/feature_preview",
+    "model_type": "forecasts/model_type",
     "model_run": "forecasts/model_run",
+    "model_alias": "forecasts/model_alias",
+    "model_run_note": "forecasts/model_run_note",
     "backtest": "backtests/backtest",
     "backtest_fold": "backtests/backtest_fold",
     "backtest_metric": "backtests/backtest_metric",
@@ -76,6 +80,8 @@ def inputs(warehouse: Warehouse, name: str) -> list[PartInputs]:
     """
     if name == "kpis":
         return _kpis(warehouse)
+    if name == STATE:
+        return _state(warehouse)
     tables = {table: warehouse.files(TABLE_KEYS[table]) for table in PARTS[name]}
     extras: dict[str, Path] = {}
     if name == "registry":
@@ -103,6 +109,15 @@ def _kpis(warehouse: Warehouse) -> list[PartInputs]:
         for year, months in months_of_years(warehouse).items()
     ]
     return [PartInputs("kpis", {}, {"cubes.json": cubes / index.file}, index.dataset_id), *years]
+
+
+def _state(warehouse: Warehouse) -> list[PartInputs]:
+    """The tables of state that there are: one is first made by a run of the whole graph, or by the first job that changes it."""
+    paths = {table: warehouse.path(TABLE_KEYS[table]) for table in PARTS[STATE]}
+    tables = {table: [path] for table, path in paths.items() if path.exists()}
+    if not tables:
+        raise PipelineError("nothing was decided yet: materialise forecasts (or everything) first")
+    return [PartInputs(STATE, tables, {}, warehouse.stamp(TABLE_KEYS[next(iter(tables))]).dataset_id)]
 
 
 def make_part(

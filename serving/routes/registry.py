@@ -23,7 +23,7 @@ class ModelRunSaid(Struct, frozen=True):
 
     run_id: Annotated[str, Meta(description="Use it in /registry/runs/{run_id}; forecasts name it as model_version.")]
     model_type: str
-    status: ModelRunStatus
+    status: Annotated[ModelRunStatus, Meta(description="As the fit ended, or `archived` once people are done with it.")]
     config: dict[str, Any]
     config_hash: str
     data_window_start: date
@@ -45,6 +45,8 @@ class ModelRunSaid(Struct, frozen=True):
     error_message: Annotated[str | None, Meta(description="Why the fit failed.")]
     is_current: Annotated[bool, Meta(description="Whether it is of the last fit: forecasts come from these runs.")]
     duplicate_of: Annotated[str | None, Meta(description="First run with the same config, dataset and data window.")]
+    tags: Annotated[list[str], Meta(description="Words that people gave to it.")]
+    notes: Annotated[str | None, Meta(description="What people said of it.")]
 
 
 class ModelRunAnswer(ModelRunSaid, frozen=True):
@@ -134,7 +136,7 @@ async def list_model_runs(
 @get("/registry/runs/{run_id:str}", operation_id="get_model_run", tags=["registry"])
 async def get_model_run(lease: NamedDependency[Snapshot], run_id: FromPath[str]) -> ModelRunAnswer:
     """One model run."""
-    found = await _run(lease, run_id)
+    found = await run_of(lease, run_id)
     said = metadata(lease, "registry", model_version=run_id)
     return ModelRunAnswer(**msgspec.structs.asdict(found), metadata=said)
 
@@ -142,7 +144,7 @@ async def get_model_run(lease: NamedDependency[Snapshot], run_id: FromPath[str])
 @get("/registry/runs/{run_id:str}/verify", operation_id="verify_model_run", tags=["registry"])
 async def verify_model_run(lease: NamedDependency[Snapshot], run_id: FromPath[str]) -> Verification:
     """Hash the artifact's bytes again and compare; nothing is loaded from it. 400 for a run without one, 404 where it is gone."""
-    run = await _run(lease, run_id)
+    run = await run_of(lease, run_id)
     if run.artifact_uri is None or run.artifact_hash is None:
         raise BadRequest(f"Run {run_id} has no artifact: its status is {run.status}.")
     part = lease.manifest.parts["registry"]
@@ -162,7 +164,7 @@ async def verify_model_run(lease: NamedDependency[Snapshot], run_id: FromPath[st
 @get("/registry/compare/{run_id_a:str}/{run_id_b:str}", operation_id="compare_model_runs", tags=["registry"])
 async def compare_model_runs(lease: NamedDependency[Snapshot], run_id_a: FromPath[str], run_id_b: FromPath[str]) -> Comparison:
     """Two runs side by side: parameters that differ, and each metric with its difference."""
-    a, b = await _run(lease, run_id_a), await _run(lease, run_id_b)
+    a, b = await run_of(lease, run_id_a), await run_of(lease, run_id_b)
     changes = {
         name: Change(a.config.get(name), b.config.get(name))
         for name in sorted({*a.config, *b.config})
@@ -189,7 +191,8 @@ def _difference(a: float | None, b: float | None) -> Difference:
     return Difference(a, b, None if a is None or b is None else round(b - a, 6))
 
 
-async def _run(lease: Snapshot, run_id: str) -> ModelRunSaid:
+async def run_of(lease: Snapshot, run_id: str) -> ModelRunSaid:
+    """A model run. Raises NotFound."""
     for each in await _runs(lease):
         if each.run_id == run_id:
             return each
@@ -197,11 +200,13 @@ async def _run(lease: Snapshot, run_id: str) -> ModelRunSaid:
 
 
 async def _runs(lease: Snapshot) -> list[ModelRunSaid]:
-    found = []
+    found, notes = [], {row["run_id"]: row for row in await lease.rows("state", "model_run_note")}
     for row in await lease.rows("registry", "model_run"):
+        note = notes.get(row["run_id"], {"archived": False, "tags": "[]", "notes": None})
         for name in ("config", "metrics", "runtime_info"):
             row[name] = msgspec.json.decode(row[name])
         for name in ("created_at", "completed_at"):
             row[name] = row[name].replace(tzinfo=UTC)
-        found.append(ModelRunSaid(**row))
+        row["status"] = "archived" if note["archived"] else row["status"]
+        found.append(ModelRunSaid(**row, tags=msgspec.json.decode(note["tags"]), notes=note["notes"]))
     return found

@@ -109,6 +109,9 @@ PARAMS: dict[str, dict[str, Any]] = {
     "replay_batch": {"batch_id": "a" * 32},
     "seed_append": {"start_date": "2025-01-01", "end_date": "2025-01-31"},
     "seed_delete": {"confirm": True},
+    "set_alias": {"name": "production", "run_id": "a" * 32},
+    "delete_alias": {"name": "production"},
+    "annotate_run": {"run_id": "a" * 32, "archive": True},
 }
 
 
