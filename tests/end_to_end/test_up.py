@@ -109,6 +109,24 @@ def test_the_same_key_and_body_are_the_same_job(up: Running) -> None:
     assert finished(up, first.headers["Location"])["status"] == "completed"
 
 
+def test_an_alias_is_set_and_deleted_by_one_job_each(up: Running) -> None:
+    url, headers = f"{up.api}/api/v1/registry/aliases", {"Idempotency-Key": "no alias"}
+    [run, *_] = httpx.get(f"{up.api}/api/v1/registry/runs?status=success").json()["items"]
+    alias = {"name": "production", "run_id": run["run_id"], "protected": True}
+
+    posted = httpx.post(url, json=alias, timeout=30)
+    assert posted.status_code == 202, posted.text
+    assert finished(up, posted.headers["Location"])["status"] == "completed"
+    found = httpx.get(f"{url}/production").json()
+    assert (found["run_id"], found["protected"], found["changed_by"]) == (run["run_id"], True, posted.json()["job_id"])
+
+    gone = httpx.delete(f"{url}/production?force=true", headers=headers, timeout=30)
+    assert finished(up, gone.headers["Location"])["status"] == "completed"
+    assert httpx.get(f"{url}/production").status_code == 404
+    again = httpx.delete(f"{url}/production?force=true", headers=headers, timeout=30)
+    assert (again.status_code, again.json()["job_id"]) == (202, gone.json()["job_id"])
+
+
 def test_a_job_can_be_cancelled_until_it_has_ended(up: Running) -> None:
     made = httpx.post(f"{up.api}/api/v1/jobs", json={"job_type": "materialize"}, timeout=30)
     url = up.api + made.headers["Location"]

@@ -1,5 +1,6 @@
 """Aliases and notes of model runs: a job changes a row and no part but theirs, and nothing else changes them."""
 
+import random
 import subprocess
 import sys
 import warnings
@@ -208,6 +209,40 @@ def test_a_note_changes_in_what_is_given(warehouse: Warehouse) -> None:
         found.append((note["archived"], note["tags"], note["notes"]))
 
     assert found == [(True, '["b","a"]', "first"), (False, '["b","a"]', "first"), (False, '["b","a"]', None), (False, "[]", None)]
+
+
+def test_any_commands_end_where_plain_dicts_do(warehouse: Warehouse) -> None:
+    draw, runs = random.Random(4), run_ids(warehouse)[:3]
+    named: dict[str, tuple[str, bool, str | None]] = {}
+    archived: set[str] = set()
+    refused = 0
+    for _ in range(120):
+        name, run, force, is_archive = draw.choice("abc"), draw.choice(runs), draw.random() < 0.3, draw.random() < 0.4
+        protected, note = draw.choice([None, False, True]), draw.choice([None, "x"])
+        kind = draw.choice(["set", "set", "delete", "annotate"])
+        shielded = name in named and named[name][1] and not force
+        after = (run, named.get(name, ("", False))[1] if protected is None else protected, note)
+        try:
+            if kind == "set":
+                change_aliases(warehouse, [SetAliasParams(name, run, protected, note, force)], at=AT, by=JOB)
+                assert run not in archived
+                assert not shielded or named[name] == after
+                named[name] = after
+            elif kind == "delete":
+                change_aliases(warehouse, [DeleteAliasParams(name, force)], at=AT, by=JOB)
+                assert not shielded
+                del named[name]
+            else:
+                change_notes(warehouse, [AnnotateRunParams(archive=is_archive, run_id=run)], at=AT, by=JOB)
+                assert not is_archive or run not in {each[0] for each in named.values()}
+                archived = archived | {run} if is_archive else archived - {run}
+        except PipelineError:
+            refused += 1
+
+    found = aliases(warehouse).select("name", "run_id", "protected", "note").rows()
+    assert found == [(name, *named[name]) for name in sorted(named)]
+    assert set(warehouse.read(NOTES).filter("archived")["run_id"]) == archived
+    assert 20 < refused < 100
 
 
 def test_killed_at_any_change_of_files_an_alias_names_the_old_run_or_the_new(warehouse: Warehouse) -> None:
