@@ -1,5 +1,6 @@
 """Names and notes of model runs over HTTP: who is called what, and what is refused before a job exists."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -123,6 +124,20 @@ def test_what_is_allowed_meets_the_absent_orchestrator(method: str, url: str, bo
     answer = client.request(method, url, json=body)
 
     assert (answer.status_code, answer.json()["code"]) == (503, "ORCHESTRATOR_UNAVAILABLE"), answer.text
+
+
+@pytest.mark.parametrize(("key", "status"), [("k1", 503), ("k2", 404), (None, 404)])
+def test_a_repeated_request_is_its_job_whatever_that_changed(key: str | None, status: int, tmp_path: Path) -> None:
+    write_snapshot(tmp_path, ROWS)
+    known = tmp_path / "landing" / "idempotency" / hashlib.sha256(b"k1").hexdigest()
+    known.parent.mkdir(parents=True)
+    body = json.dumps(["delete_alias", {"force": False, "name": "gone"}])
+    known.write_text(json.dumps({"body": body, "run": JOB}))
+
+    with client_of(tmp_path) as client:
+        answer = client.delete(f"{ALIASES}/gone", headers={} if key is None else {"Idempotency-Key": key})
+
+    assert answer.status_code == status, "a key that is known leads to Dagster, which has the job"
 
 
 HOSTILE = [
