@@ -120,6 +120,15 @@ def model_alias(context: AssetExecutionContext, config: AliasConfig, storage: St
     return table_made(warehouse, "forecasts/model_alias")
 
 
+@asset_check(asset=model_alias, description="Every alias names a run of the registry that can be served.")
+def aliases_name_runs(storage: Storage) -> AssetCheckResult:
+    """Names the aliases whose run is gone or did not succeed, as after a warehouse that was made anew: move or delete them."""
+    from pipelines.forecasts.state import dangling
+
+    found = dangling(storage.warehouse())
+    return AssetCheckResult(passed=not found, metadata={"dangling": found})
+
+
 class NoteConfig(Config):
     """What to say of a model run. Left empty: what is said stays as it is."""
 
@@ -183,4 +192,4 @@ def forecast(context: AssetExecutionContext, storage: Storage) -> MaterializeRes
 
 
 ASSETS = [champion, ensemble, model_type, model_run, model_alias, model_run_note, forecast]
-CHECKS = [artifacts_are_whole]
+CHECKS = [artifacts_are_whole, aliases_name_runs]

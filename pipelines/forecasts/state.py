@@ -53,6 +53,12 @@ def aliases(warehouse: Warehouse) -> pl.DataFrame:
     return _rows(warehouse, ALIASES)
 
 
+def dangling(warehouse: Warehouse) -> dict[str, str]:
+    """The run of each alias that the registry does not have as a success, by name; empty when all are there."""
+    there = warehouse.read(RUNS).filter(status="success")
+    return dict(aliases(warehouse).join(there, on="run_id", how="anti").select("name", "run_id").iter_rows())
+
+
 def change_aliases(warehouse: Warehouse, commands: Sequence[SetAliasParams | DeleteAliasParams], *, at: datetime, by: str) -> None:
     """Carry out commands on the aliases, all or none; without any they stay as they are, to the byte.
 
@@ -83,7 +89,7 @@ def change_notes(warehouse: Warehouse, commands: Sequence[AnnotateRunParams], *,
             _refuse(why_not_annotate(command, named))
             before = found.get(command.run_id) or ModelRunNote(command.run_id, False, "[]", None, at, by)
             after = annotated(before, command)
-            found[command.run_id] = after if after == before else _stamped(after, at, by)
+            found[command.run_id] = after if after == before else structs.replace(after, changed_at=at, changed_by=by)
         _keep(warehouse, NOTES, [found[run_id] for run_id in sorted(found)])
 
 
@@ -106,7 +112,7 @@ def _named(warehouse: Warehouse, command: SetAliasParams, alias: ModelAlias | No
     if alias is not None and moved(alias, command) == alias:
         return alias
     before = alias or ModelAlias(command.name, command.run_id, "", False, None, at, by)
-    return _stamped(structs.replace(moved(before, command), model_type=run["model_type"]), at, by)
+    return structs.replace(moved(before, command), model_type=run["model_type"], changed_at=at, changed_by=by)
 
 
 def _deletable(command: DeleteAliasParams, found: Mapping[str, ModelAlias]) -> ModelAlias:
@@ -125,10 +131,6 @@ def _run(warehouse: Warehouse, run_id: str) -> dict[str, Any]:
 def _refuse(why: str | None) -> None:
     if why is not None:
         raise PipelineError(why)
-
-
-def _stamped(row: Any, at: datetime, by: str) -> Any:
-    return structs.replace(row, changed_at=at, changed_by=by)
 
 
 def _rows(warehouse: Warehouse, key: str) -> pl.DataFrame:

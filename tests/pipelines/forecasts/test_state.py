@@ -18,7 +18,7 @@ from assets_config.contract.jobs import JOB_TYPES, run_config, selection
 from assets_config.contract.state import AnnotateRunParams, DeleteAliasParams, SetAliasParams
 from pipelines.definitions import defs
 from pipelines.errors import PipelineError
-from pipelines.forecasts.state import ALIASES, NOTES, RUNS, aliases, change_aliases, change_notes
+from pipelines.forecasts.state import ALIASES, NOTES, RUNS, aliases, change_aliases, change_notes, dangling
 from pipelines.models.fits import artifact_path
 from pipelines.publish.snapshot import manifests
 from pipelines.warehouse import Warehouse
@@ -209,6 +209,16 @@ def test_a_note_changes_in_what_is_given(warehouse: Warehouse) -> None:
         found.append((note["archived"], note["tags"], note["notes"]))
 
     assert found == [(True, '["b","a"]', "first"), (False, '["b","a"]', "first"), (False, '["b","a"]', None), (False, "[]", None)]
+
+
+def test_an_alias_whose_run_is_gone_is_named(warehouse: Warehouse) -> None:
+    first, second, *_ = run_ids(warehouse)
+    change_aliases(warehouse, [SetAliasParams("production", first), SetAliasParams("other", second)], at=AT, by=JOB)
+    assert dangling(warehouse) == {}
+
+    warehouse.write(RUNS, warehouse.read(RUNS).filter(pl.col("run_id") != first))
+
+    assert dangling(warehouse) == {"production": first}
 
 
 def test_any_commands_end_where_plain_dicts_do(warehouse: Warehouse) -> None:
