@@ -1,5 +1,6 @@
 """A small chain that is published by the real pipeline, without models, and a client over it."""
 
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from functools import cache
@@ -82,9 +83,10 @@ def generated() -> dict[str, pl.DataFrame]:
     return {**found, "stores": found["stores"].with_columns(region=region)}
 
 
-@pytest.fixture
-def client(root: Path) -> Iterator[TestClient]:
-    with client_of(root) as client:
+@pytest.fixture(scope="module")
+def client(published_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """Only reads: what publishes or breaks something has a client over a `root` of its own."""
+    with client_of(shutil.copytree(published_once, tmp_path_factory.mktemp("served") / "data")) as client:
         yield client
 
 
