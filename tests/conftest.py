@@ -31,8 +31,8 @@ def small_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """One process a core, four at most, for the whole suite; none beside pytest's own where files are named."""
-    named = config.args_source is pytest.Config.ArgsSource.ARGS
+    """One process a core, four at most, for whole folders; none beside pytest's own where a file is named."""
+    named = any(".py" in each for each in config.args)
     return 0 if named else min(os.cpu_count() or 1, 4)
 
 
