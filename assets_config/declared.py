@@ -184,11 +184,20 @@ def _texts(name: str, overlay: Path | None) -> list[tuple[str, str]]:
 
 def _file(where: str, text: str, shape: type[T]) -> T:
     try:
-        return msgspec.convert(yaml.safe_load(text) or {}, shape)
+        return msgspec.convert(_parsed(text) or {}, shape)
     except yaml.YAMLError as error:
         raise DeclarationError(f"{where}: not readable as YAML: {error}") from error
     except msgspec.ValidationError as error:
         raise DeclarationError(f"{where}: {error}") from error
+
+
+def _parsed(text: str) -> Any:
+    if not yaml.__with_libyaml__:
+        return yaml.safe_load(text)
+    try:
+        return yaml.load(text, yaml.CSafeLoader)  # ten times as fast as the parser in Python, whose errors show the line
+    except yaml.YAMLError:
+        return yaml.safe_load(text)
 
 
 def _entry(where: str, entry: Any, shape: type[T], *, label: str = "name") -> T:

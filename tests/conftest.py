@@ -1,5 +1,7 @@
-"""A small data root that the whole graph was materialised into, once a session."""
+"""Small data roots that are made once a run, and how many processes share the tests."""
 
+import fcntl
+import os
 import shutil
 import warnings
 from pathlib import Path
@@ -28,16 +30,35 @@ def small_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One process a core, four at most, for whole folders; none beside pytest's own where a file is named."""
+    named = any(".py" in each for each in config.args)
+    return 0 if named else min(os.cpu_count() or 1, 4)
+
+
 @pytest.fixture(scope="session")
-def demo_root(tmp_path_factory: pytest.TempPathFactory, small_config: Path) -> Path:
-    """A data root with every asset of the graph, published. Only to be read: `own_root` is one to alter."""
+def demo_root(tmp_path_factory: pytest.TempPathFactory, worker_id: str, small_config: Path) -> Path:
+    """A data root with every asset of the graph, published. Only to be read: `own_root` is one to alter.
+
+    The process that asks first makes it, the others wait for it.
+    """
+    alone = worker_id == "master"
+    folder = tmp_path_factory.getbasetemp() if alone else tmp_path_factory.getbasetemp().parent
+    root = folder / "demo"
+    with (folder / "demo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (root / "published/current.json").exists():
+            make_demo(root, small_config)
+    return root
+
+
+def make_demo(root: Path, config: Path) -> None:
     from pipelines.definitions import defs
 
-    root = tmp_path_factory.mktemp("demo")
     with pytest.MonkeyPatch.context() as patch, DagsterInstance.ephemeral() as instance, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "AssetExecutionContext.run_id is deprecated")
         patch.setenv("DEMANDGRAPH_DATA", str(root))
-        patch.setenv("DEMANDGRAPH_CONFIG", str(small_config))
+        patch.setenv("DEMANDGRAPH_CONFIG", str(config))
         result = defs.resolve_implicit_global_asset_job_def().execute_in_process(
             run_config={
                 "ops": {"sources__batches": {"config": {"name": "small"}}},
@@ -46,10 +67,25 @@ def demo_root(tmp_path_factory: pytest.TempPathFactory, small_config: Path) -> P
             instance=instance,
         )
     assert result.success
-    return root
 
 
 @pytest.fixture
 def own_root(demo_root: Path, tmp_path: Path) -> Path:
     """A copy of `demo_root` for one test."""
     return Path(shutil.copytree(demo_root, tmp_path / "demo"))
+
+
+@pytest.fixture(scope="session")
+def published_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data root with the core tables and KPIs of a small chain, published. Only to be read: `root` is one to alter."""
+    from tests.serving.conftest import publish_tiny
+
+    root = tmp_path_factory.mktemp("published")
+    publish_tiny(root)
+    return root
+
+
+@pytest.fixture
+def root(published_once: Path, tmp_path: Path) -> Path:
+    """A copy of `published_once` for one test."""
+    return Path(shutil.copytree(published_once, tmp_path / "data"))

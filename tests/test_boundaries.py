@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,10 +49,10 @@ class Import(NamedTuple):
         return self.module.split(".")[0]
 
 
-def sources(root: Path) -> Iterator[tuple[str, ast.AST]]:
-    for package in OURS:
-        for path in sorted((root / package).rglob("*.py")):
-            yield path.relative_to(root).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+@cache
+def sources(root: Path) -> list[tuple[str, ast.AST]]:
+    paths = [path for package in OURS for path in sorted((root / package).rglob("*.py"))]
+    return [(path.relative_to(root).as_posix(), ast.parse(path.read_text(encoding="utf-8"))) for path in paths]
 
 
 def imports(root: Path) -> Iterator[Import]:

@@ -60,7 +60,7 @@ def runs(pid: int) -> bool:
     return state != "" and not state.startswith("Z")
 
 
-def ends(pid: int, *, within: float = 10) -> bool:
+def ends(pid: int, *, within: float = 30) -> bool:
     deadline = time.monotonic() + within
     while runs(pid):
         if time.monotonic() > deadline:

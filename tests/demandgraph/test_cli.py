@@ -89,7 +89,7 @@ def test_snapshots_are_printed_as_json(data: Path, publish: Publish, capsys: pyt
 def test_the_command_is_installed(data: Path) -> None:
     command = Path(sys.executable).with_name("demandgraph")
 
-    said = subprocess.run([command, "--data", data, "snapshots"], capture_output=True, text=True, timeout=30)
+    said = subprocess.run([command, "--data", data, "snapshots"], capture_output=True, text=True, timeout=60)
 
     assert said.returncode == 0
     assert "Nothing is published" in said.stdout
@@ -127,4 +127,4 @@ sys.exit(cli._run(Path({str(data)!r}), "probe"))
 
         process.send_signal(signal.SIGTERM)
 
-        assert process.wait(timeout=20) == 5
+        assert process.wait(timeout=60) == 5

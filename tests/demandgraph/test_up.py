@@ -38,14 +38,14 @@ sys.exit(up.Up(root, console, port=any_free_port(), dagster_port=any_free_port()
 
 
 @contextmanager
-def start(tmp_path: Path, data: Path, *, api: str = "time.sleep(60)") -> Iterator[subprocess.Popen[str]]:
+def start(tmp_path: Path, data: Path, *, api: str = "time.sleep(200)") -> Iterator[subprocess.Popen[str]]:
     """An `up` whose servers only sleep; `api` is what its API does instead."""
     stand_in = tmp_path / "stand_in.py"
     stand_in.write_text(
         "import sys, time, os\n"
         f"open({str(tmp_path / 'pids')!r}, 'a').write(f'{{os.getpid()}}\\n')\n"
         f"if sys.argv[2] == 'serving': {api}\n"
-        "time.sleep(60)\n"
+        "time.sleep(200)\n"
     )
     script = STAND_IN.format(stand_in=str(stand_in), data=str(data))
     command = [sys.executable, "-c", script]
@@ -69,7 +69,7 @@ def read_until(process: subprocess.Popen[str], words: str) -> str:
 def pids(tmp_path: Path, number: int) -> list[int]:
     """The processes that were started so far, once there are so many."""
     file = tmp_path / "pids"
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not file.exists() or file.read_text().count("\n") < number:
         assert time.monotonic() < deadline, f"never started {number} processes"
         time.sleep(0.02)
@@ -85,7 +85,7 @@ def test_a_signal_stops_every_process(tmp_path: Path, data: Path, publish: Publi
 
         process.send_signal(number)
 
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=60) == 0
     assert said.count("curl ") == 3
     assert "start_date=2024-01-02&end_date=2024-12-31" in said
     assert all(ends(pid) for pid in started)
@@ -99,7 +99,7 @@ def test_a_kill_leaves_no_process(tmp_path: Path, data: Path, publish: Publish) 
 
         process.kill()
 
-        process.wait(timeout=20)
+        process.wait(timeout=60)
     assert all(ends(pid) for pid in started)
 
 
@@ -114,7 +114,7 @@ def test_a_server_that_dies_is_started_again(tmp_path: Path, data: Path, publish
 
         assert process.poll() is None
         process.terminate()
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=60) == 0
     assert all(ends(pid) for pid in started)
 
 
@@ -122,7 +122,7 @@ def test_a_server_that_keeps_dying_ends_all(tmp_path: Path, data: Path, publish:
     publish("20260102T000000Z-00000000")
 
     with start(tmp_path, data, api="sys.exit('no such [thing]')") as process:
-        said, _ = process.communicate(timeout=30)
+        said, _ = process.communicate(timeout=60)
 
     assert process.returncode == 1
     assert "no such [thing]" in said
@@ -136,7 +136,7 @@ def test_a_failed_first_materialisation_ends_up(tmp_path: Path, data: Path) -> N
         for pid in pids(tmp_path, 1):
             os.kill(pid, signal.SIGKILL)
 
-        said, _ = process.communicate(timeout=20)
+        said, _ = process.communicate(timeout=60)
 
     assert process.returncode == 1
     assert "The first materialisation failed" in said

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import duckdb
+import polars as pl
 import pytest
 
 from tests.plant import Plant
@@ -43,6 +44,13 @@ def write_wide(folder: Path) -> None:
         )
 
 
+def sold_by_codes(plant: Plant) -> pl.DataFrame:
+    """The sales as `Plant.sales` gives them, in a frame: these are three quarters of a million."""
+    stores, products = plant.table("dim_store"), plant.table("dim_product")
+    named = plant.table("sales_daily").join(stores, on="store_id").join(products, on="product_id")
+    return named.select("code", "sku", "date", "quantity", "unit_price", "total_amount").sort("code", "sku", "date")
+
+
 def test_wide_and_tidy_files_give_the_same_tables(tmp_path: Path) -> None:
     write_wide(tmp_path / "wide")
     wide, tidy = Plant(tmp_path / "a"), Plant(tmp_path / "b")
@@ -55,7 +63,7 @@ def test_wide_and_tidy_files_give_the_same_tables(tmp_path: Path) -> None:
     assert (told["rejected"], told["merged"]) == (0, 0)
     sold = set(wide.table("dim_product")["sku"])
     assert len(sold) == 50
-    assert wide.sales() == tidy.sales()
+    assert sold_by_codes(wide).equals(sold_by_codes(tidy))
     assert wide.table("dim_store").equals(tidy.table("dim_store"))
     columns = ["sku", "category", "department"]
     everything = tidy.table("dim_product").select(columns)

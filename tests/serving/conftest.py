@@ -1,8 +1,9 @@
-"""A small published data root, made by the real pipeline once a session, and a client over a copy of it."""
+"""A small chain that is published by the real pipeline, without models, and a client over it."""
 
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from pipelines.sources.synthetic.generator import generate
 from pipelines.warehouse import Warehouse
 from serving.app import create_asgi
 from serving.settings import Settings
-from tests.plant import Plant
+from tests.plant import Plant, rewrite
 
 SEED = Seed(stores=4, products=12, start=date(2024, 9, 3), end=date(2024, 12, 31))
 GRAINS = [[], ["store"], ["product"], ["category"], ["region"], ["store", "category"]]
@@ -42,13 +43,8 @@ def publish_made(root: Path) -> Manifest:
 def make_tiny(root: Path, *, scale: int = 1, grains: list[list[str]] | None = None) -> None:
     """Fill the warehouse with a small generated chain's core tables, KPIs and cubes; store S004 has no region."""
     plant, declared = Plant(root), load_declarations()
-    warehouse, found = plant.warehouse, {piece.table: [] for piece in generate(SEED)}
-    for piece in generate(SEED):
-        found[piece.table].append(piece.frame)
-    stores = pl.concat(found["stores"])
-    found["stores"] = [stores.with_columns(region=pl.when(pl.col("code") == "S004").then(None).otherwise(pl.col("region")))]
-    for table in ("stores", "products", "holidays", "prices", "promotions", "inventory", "sales-daily"):
-        frame = pl.concat(found[table])
+    warehouse = plant.warehouse
+    for table, frame in generated().items():
         if table == "sales-daily":
             frame = frame.with_columns(pl.col("quantity") * scale, (pl.col("total_amount") * scale).cast(pl.Decimal(18, 2)))
         content = BytesIO()
@@ -61,26 +57,36 @@ def make_tiny(root: Path, *, scale: int = 1, grains: list[list[str]] | None = No
         write_cubes(warehouse, declared.published_measures(), GRAINS if grains is None else grains, connection)
 
 
-@pytest.fixture(scope="session")
-def published_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("published")
-    publish_tiny(root)
-    return root
-
-
-@pytest.fixture
-def root(published_once: Path, tmp_path: Path) -> Path:
-    """A data root of this test's own."""
-    return Path(shutil.copytree(published_once, tmp_path / "data"))
-
-
 def client_of(root: Path) -> TestClient:
     return TestClient(create_asgi(Settings(data=root, dagster_url="http://127.0.0.1:9")), base_url="http://127.0.0.1")
 
 
-@pytest.fixture
-def client(root: Path) -> Iterator[TestClient]:
-    with client_of(root) as client:
+def sell(root: Path, units: pl.Expr) -> None:
+    """Let the facts be of other units and sum them again; core tables and what is published stay."""
+    change = units.cast(pl.Int64).alias("units")
+    rewrite(Warehouse(root), "kpis/kpi_daily", lambda frame: frame.with_columns(change))
+    with duckdb.connect() as connection:
+        write_cubes(Warehouse(root), load_declarations().published_measures(), GRAINS, connection)
+
+
+def publish_sold(root: Path, units: pl.Expr) -> Manifest:
+    sell(root, units)
+    return publish_made(root)
+
+
+@cache
+def generated() -> dict[str, pl.DataFrame]:
+    pieces = list(generate(SEED))
+    tables = ("stores", "products", "holidays", "prices", "promotions", "inventory", "sales-daily")
+    found = {table: pl.concat([piece.frame for piece in pieces if piece.table == table]) for table in tables}
+    region = pl.when(pl.col("code") == "S004").then(None).otherwise(pl.col("region"))
+    return {**found, "stores": found["stores"].with_columns(region=region)}
+
+
+@pytest.fixture(scope="module")
+def client(published_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """Only reads: what publishes or breaks something has a client over a `root` of its own."""
+    with client_of(shutil.copytree(published_once, tmp_path_factory.mktemp("served") / "data")) as client:
         yield client
 
 

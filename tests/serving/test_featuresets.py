@@ -1,7 +1,6 @@
 """Feature sets over HTTP: what a model sees, by name, store and product."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from litestar.testing import TestClient
@@ -16,8 +15,8 @@ STORES = [DimStore(n, f"S{n}", f"Store {n}", None, None, None, None, None, None,
 PRODUCTS = [DimProduct(7, "SKU-7", "Rye", None, None, None, None, None, None, None)]
 
 
-@pytest.fixture
-def client(tmp_path: Path) -> Iterator[TestClient]:
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     features: list[tuple[str, str, Leak]] = [("lag_0", "lags", "lagged"), ("lag_7", "lags", "lagged")]
     features.append(("month", "calendar", "known_ahead"))
     catalog = [
@@ -32,8 +31,9 @@ def client(tmp_path: Path) -> Iterator[TestClient]:
         for day in range(2, 20)
     ]
     rows = {"dim_store": STORES, "dim_product": PRODUCTS, "feature_catalog": catalog, "feature_preview": preview}
-    write_snapshot(tmp_path, rows)
-    with client_of(tmp_path) as client:
+    root = tmp_path_factory.mktemp("featuresets")
+    write_snapshot(root, rows)
+    with client_of(root) as client:
         yield client
 
 

@@ -8,14 +8,16 @@ import textwrap
 import threading
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from assets_config.contract.layout import Published
 from pipelines.publish.snapshot import manifests, rollback
-from tests.serving.conftest import client_of, publish_tiny
+from tests.serving.conftest import client_of, publish_sold, publish_tiny
 
 KPIS = "/api/v1/analytics/kpis?start_date=2024-10-01&end_date=2024-10-31"
 FACTS = "facts_2024"
+DOUBLED = pl.col("units") * 2
 BREAK = {
     "missing": lambda path: path.unlink(),
     "truncated": lambda path: path.write_bytes(path.read_bytes()[:-100]),
@@ -31,7 +33,7 @@ def part_file(root: Path, part: str, name: str) -> Path:
 def test_the_next_request_sees_a_new_snapshot(root: Path) -> None:
     with client_of(root) as client:
         before = client.get(KPIS).json()
-        manifest = publish_tiny(root, scale=2)
+        manifest = publish_sold(root, DOUBLED)
         after = client.get(KPIS).json()
 
     assert after["metadata"]["snapshot_id"] == manifest.id
@@ -41,7 +43,7 @@ def test_the_next_request_sees_a_new_snapshot(root: Path) -> None:
 def test_a_pin_gives_the_old_answer_bit_for_bit(root: Path) -> None:
     with client_of(root) as client:
         before = client.get(KPIS)
-        publish_tiny(root, scale=2)
+        publish_sold(root, DOUBLED)
         pinned = client.get(f"{KPIS}&snapshot={before.json()['metadata']['snapshot_id']}")
 
     assert pinned.content == before.content
@@ -50,7 +52,7 @@ def test_a_pin_gives_the_old_answer_bit_for_bit(root: Path) -> None:
 def test_rollback_serves_the_earlier_snapshot(root: Path) -> None:
     published = Published(root)
     first = manifests(published)[0].id
-    publish_tiny(root, scale=3)
+    publish_sold(root, DOUBLED)
 
     rollback(published, first)
 
@@ -77,8 +79,8 @@ def test_swapping_under_load_fails_no_request_and_mixes_nothing(root: Path) -> N
         threads = [threading.Thread(target=ask) for _ in range(4)]
         for thread in threads:
             thread.start()
-        for scale in (2, 3, 4, 5):
-            expected[publish_tiny(root, scale=scale).id] = scale
+        for scale in (2, 4, 8, 16):
+            expected[publish_sold(root, DOUBLED).id] = scale
         stop.set()
         for thread in threads:
             thread.join()
@@ -108,7 +110,7 @@ def test_a_damaged_part_leaves_the_last_good_snapshot(damage: str, part: str, na
 @pytest.mark.parametrize("damage", sorted(BREAK))
 def test_a_cold_start_falls_back_to_the_newest_whole_snapshot(damage: str, root: Path) -> None:
     first = manifests(Published(root))[0].id
-    publish_tiny(root, scale=2)
+    publish_sold(root, DOUBLED)
     BREAK[damage](part_file(root, FACTS, "tables.duckdb"))
 
     with client_of(root) as client:
@@ -213,7 +215,7 @@ def test_a_mended_part_is_served_again_without_a_restart(root: Path, monkeypatch
     monkeypatch.setattr("serving.snapshot.RETRY_AFTER", 0.0)
     with client_of(root) as client:
         client.get(KPIS)
-        manifest = publish_tiny(root, scale=2)
+        manifest = publish_sold(root, DOUBLED)
         path = part_file(root, FACTS, "tables.duckdb")
         content = path.read_bytes()
         path.write_bytes(b"")
