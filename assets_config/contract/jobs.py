@@ -51,6 +51,8 @@ ASSETS = (
     "forecasts/ensemble",
     "forecasts/model_run",
     "forecasts/forecast",
+    "forecasts/forecast_explanation",
+    "forecasts/model_card",
     "kpis/kpi_daily",
     "kpis/cubes",
     "publish/snapshot",
