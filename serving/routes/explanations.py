@@ -92,7 +92,7 @@ async def get_model_card(lease: NamedDependency[Snapshot], run_id: FromPath[str]
     """The card of a model run of the last fit as markdown; its plot is at /registry/runs/{run_id}/card/plot."""
     card = await _card(lease, run_id)
     plot = "" if card["plot"] is None else f"\n![WAPE by days ahead](/api/v1/registry/runs/{run_id}/card/plot)\n"
-    return Response(card["markdown"] + plot, media_type="text/markdown; charset=utf-8")
+    return Response(card["markdown"] + plot, media_type="text/markdown")
 
 
 @get("/registry/runs/{run_id:str}/card/plot", operation_id="get_model_card_plot", tags=["registry"], media_type="image/svg+xml")
