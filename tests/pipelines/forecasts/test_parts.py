@@ -6,7 +6,7 @@ from functools import partial
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -93,6 +93,7 @@ def test_a_planted_promotion_is_told_apart() -> None:
     assert max(np.abs(told[each]).mean() for each in told if each not in ("promotion", "expected")) < 3
 
 
+@settings(max_examples=50, deadline=None)
 @given(FORECASTS)
 def test_a_shape_adds_up_to_any_forecast(yhat: np.ndarray) -> None:
     found = by_shape(yhat)
@@ -100,6 +101,7 @@ def test_a_shape_adds_up_to_any_forecast(yhat: np.ndarray) -> None:
     np.testing.assert_allclose(sum(found.values()), yhat, rtol=1e-9, atol=1e-9 * max(yhat.max(), 1))
 
 
+@settings(max_examples=50, deadline=None)
 @given(FORECASTS, st.floats(0.1, 10))
 def test_a_shape_grows_with_its_forecast(yhat: np.ndarray, factor: float) -> None:
     once, more = by_shape(yhat), by_shape(yhat * factor)
@@ -165,6 +167,7 @@ def test_contributions_that_fail_are_named_and_stop_nothing() -> None:
     np.testing.assert_allclose(found.units.sum(axis=0), 6)
 
 
+@settings(max_examples=50, deadline=None)
 @given(arrays(np.float64, st.tuples(st.integers(1, 5), st.integers(2, 6)), elements=st.floats(-3, 3)))
 def test_contributions_to_the_log_become_units_that_add_up(logs: np.ndarray) -> None:
     """Beside a loop that follows the logarithmic mean as it is written down."""
