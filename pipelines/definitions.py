@@ -40,7 +40,7 @@ def executor() -> ExecutorDefinition:
 verification = define_asset_job(
     "verify_published",
     selection=AssetSelection.checks(*forecasts.CHECKS, *publish.CHECKS),
-    description="Check every artifact and every published file against its checksum.",
+    description="Check artifacts and published files against their checksums, and that explanations add up.",
 )
 
 nightly = ScheduleDefinition(

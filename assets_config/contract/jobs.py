@@ -55,6 +55,8 @@ ASSETS = (
     "forecasts/model_alias",
     "forecasts/model_run_note",
     "forecasts/forecast",
+    "forecasts/forecast_explanation",
+    "forecasts/model_card",
     "kpis/kpi_daily",
     "kpis/cubes",
     "publish/snapshot",

@@ -16,6 +16,12 @@ Pattern = Literal["smooth", "intermittent", "erratic", "lumpy", "no_demand"]
 Segment = Literal["all", "smooth", "intermittent", "erratic", "lumpy", "no_demand"]
 BatchState = Literal["received", "validating", "loaded", "partially_loaded", "rejected", "replayed", "retracted"]
 Unit = Literal["money", "count", "ratio"]
+Span = Literal["next_day", "horizon"]
+Confidence = Literal["low", "medium", "high"]
+Driver = Literal[
+    "usual", "recent_sales", "trend", "weekday", "season", "similar_series",
+    "price", "promotion", "event", "outside", "stockouts", "other",
+]  # fmt: skip
 
 UNKNOWN = "(unknown)"
 """The member that stands for a missing category, department or region, so that parts add up to the whole."""

@@ -7,6 +7,7 @@ quantities are whole units, ratios are ratios (0.05, not 5).
 
 from msgspec import Struct
 
+from assets_config.contract.cards import ModelCard
 from assets_config.contract.catalogue import (
     DimCalendar,
     DimCategory,
@@ -19,6 +20,7 @@ from assets_config.contract.catalogue import (
     PriceHistory,
     Promotion,
 )
+from assets_config.contract.explanations import ForecastExplanation
 from assets_config.contract.forecasts import Forecast
 from assets_config.contract.ingest import IngestAudit, IngestBatch, IngestReject
 from assets_config.contract.model_types import ModelType
@@ -52,10 +54,12 @@ TABLES: dict[str, type[Struct]] = {
     "feature_catalog": FeatureCatalog,
     "feature_preview": FeaturePreview,
     "forecast": Forecast,
+    "forecast_explanation": ForecastExplanation,
     "model_type": ModelType,
     "model_run": ModelRun,
     "model_alias": ModelAlias,
     "model_run_note": ModelRunNote,
+    "model_card": ModelCard,
     "backtest": Backtest,
     "backtest_fold": BacktestFold,
     "backtest_metric": BacktestMetric,
@@ -75,6 +79,8 @@ PARTS: dict[str, tuple[str, ...]] = {
     "features": ("feature_catalog", "feature_preview"),
     "registry": ("model_run", "backtest", "backtest_fold", "backtest_metric", "model_type"),
     "forecasts": ("forecast",),
+    "explanations": ("forecast_explanation",),
+    "cards": ("model_card",),
     "state": ("model_alias", "model_run_note"),
 }
 """Tables that are published together: each part is one immutable folder with one `tables.duckdb`.
@@ -108,10 +114,12 @@ ORDER: dict[str, tuple[str, ...]] = {
     "feature_catalog": ("feature_set", "position"),
     "feature_preview": ("feature_set", "store_id", "product_id", "date"),
     "forecast": ("store_id", "product_id", "date"),
+    "forecast_explanation": ("product_id", "store_id", "span"),
     "model_type": ("position",),
     "model_run": ("created_at", "run_id"),
     "model_alias": ("name",),
     "model_run_note": ("run_id",),
+    "model_card": ("model_type", "run_id"),
     "backtest": ("model_type", "backtest_id"),
     "backtest_fold": ("backtest_id", "fold"),
     "backtest_metric": ("backtest_id", "level", "segment", "fold", "bucket"),

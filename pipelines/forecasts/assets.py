@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from dagster import AssetCheckResult, AssetExecutionContext, Config, MaterializeResult, asset, asset_check
+from dagster import AssetCheckResult, AssetExecutionContext, Config, MaterializeResult, MetadataValue, asset, asset_check
 from pydantic import Field
 
 from assets_config.contract.state import AnnotateRunParams, DeleteAliasParams, SetAliasParams
@@ -191,5 +191,71 @@ def forecast(context: AssetExecutionContext, storage: Storage) -> MaterializeRes
     return table_made(warehouse, "forecasts/forecast")
 
 
-ASSETS = [champion, ensemble, model_type, model_run, model_alias, model_run_note, forecast]
-CHECKS = [artifacts_are_whole, aliases_name_runs]
+@asset(
+    **GROUP,
+    kinds={"xgboost", "numpy"},
+    deps=[*upstream("models/fit", "features/panel", "features/series_segment"), champion, ensemble, forecast],
+)
+def forecast_explanation(context: AssetExecutionContext, storage: Storage) -> MaterializeResult:
+    """Why each series is forecast to sell what it is: parts that add up to the forecast, with reasons, confidence and caveats.
+
+    Contributions that cannot be computed are told in a caveat; they stop nothing.
+    """
+    from pipelines.features.panel import read_panel
+    from pipelines.forecasts.contributors import contributors
+    from pipelines.forecasts.explanations import ahead, explanation_frame
+    from pipelines.forecasts.parts import parts
+    from pipelines.models.fits import fitted
+
+    warehouse, declared = storage.warehouse(), storage.declarations()
+    panel, chosen, made = read_panel(warehouse), warehouse.read("forecasts/champion"), warehouse.read("forecasts/forecast")
+    yhat, _ = ahead(made, panel.series)
+    telling = contributors(warehouse, declared, panel, chosen, fitted(warehouse), horizon=yhat.shape[1])
+    found = parts(panel, yhat, telling)
+    for model_type, why in found.failed.items():
+        context.log.error(f"the contributions of {model_type} are missing from the explanations: {why}")
+    frame = explanation_frame(panel, made, chosen, warehouse.read("features/series_segment"), found)
+    warehouse.write("forecasts/forecast_explanation", frame)
+    sure = dict(frame.group_by("confidence").len().sort("confidence").iter_rows())
+    return table_made(warehouse, "forecasts/forecast_explanation", confidence=sure, failed=found.failed)
+
+
+@asset_check(asset=forecast_explanation, description="The parts of every explained forecast add up to it.")
+def explanations_add_up(storage: Storage) -> AssetCheckResult:
+    """Names the first forecasts whose parts do not."""
+    from pipelines.forecasts.explanations import not_adding_up
+
+    wrong = not_adding_up(storage.warehouse().read("forecasts/forecast_explanation"))
+    first = wrong.select("store_id", "product_id", "span").head(5).rows()
+    return AssetCheckResult(passed=wrong.is_empty(), metadata={"rows": wrong.height, "first": str(first)})
+
+
+@asset(
+    **GROUP,
+    kinds={"markdown"},
+    deps=[*upstream("models/fit", "features/panel", "features/series_segment", "backtests/backtest_metric"), champion, model_run],
+)
+def model_card(storage: Storage) -> MaterializeResult:
+    """A card of each model run of the last fit: what it is, its errors beside the baselines, its limits, and how to verify it."""
+    from base64 import b64encode
+
+    from pipelines.features.panel import read_panel
+    from pipelines.forecasts.cards import card_frame, subjects
+
+    warehouse = storage.warehouse()
+    metrics, chosen = (warehouse.read(key) for key in ("backtests/backtest_metric", "forecasts/champion"))
+    told = subjects(warehouse, storage.declarations(), read_panel(warehouse))
+    cards = card_frame(told, metrics, chosen, warehouse.read("features/series_segment"))
+    warehouse.write("forecasts/model_card", cards)
+    shown = {}
+    for model_type, markdown, plot in cards.select("model_type", "markdown", "plot").iter_rows():
+        drawn = "" if plot is None else f"\n![WAPE](data:image/svg+xml;base64,{b64encode(plot.encode()).decode()})\n"
+        shown[model_type] = MetadataValue.md(markdown + drawn)
+    return table_made(warehouse, "forecasts/model_card", **shown)
+
+
+ASSETS = [
+    *(champion, ensemble, model_type, model_run, model_alias, model_run_note),
+    *(forecast, forecast_explanation, model_card),
+]
+CHECKS = [artifacts_are_whole, aliases_name_runs, explanations_add_up]

@@ -5,4 +5,9 @@ A model type is a module with two functions; its name is the `type` in models.ya
     fit(panel, *, horizon, **params) -> bytes                  the artifact: everything that predict needs, never a pickle
     predict(artifact, panel, *, horizon) -> float32 [S, horizon]   demand a day for the days after the panel's last
     SUFFIX                                                      of the artifact's file
+
+A type that learns from features may also tell, for explanations and model cards:
+
+    contributions(artifact, panel, series, *, horizon) -> {group of features: [series, horizon]}   what adds up to predict
+    gains(artifact) -> {feature: share}                         what splits on each took off the loss
 """

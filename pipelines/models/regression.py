@@ -6,6 +6,8 @@ from pipelines.models import xgboost
 
 SUFFIX = xgboost.SUFFIX
 predict = xgboost.predict
+contributions = xgboost.contributions
+gains = xgboost.gains
 
 
 def fit(

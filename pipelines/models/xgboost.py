@@ -6,6 +6,7 @@ every row is seen from a whole horizon before. Rows are drawn and fed to a Quant
 feature matrix is never held.
 """
 
+import json
 import logging
 import os
 import time
@@ -28,6 +29,7 @@ FEWEST_DAYS = 28
 ROWS_A_THREAD = 250_000
 """Rows that are worth a thread more: with fewer, threads wait for each other. Their number changes no byte of the result."""
 NOTHING = 1e-6  # where nothing was sold: the tweedie loss starts from the log of the mean
+NO_CHANGE = 1e-9  # a change of the log below this moves a forecast by as much: the mean of both ends is either
 
 
 def fit(
@@ -150,18 +152,76 @@ def train(
 
 def predict(artifact: bytes, panel: Panel, *, horizon: int) -> np.ndarray:
     """Demand for the `horizon` days after the panel's last, never negative."""
-    import xgboost
-
-    booster = xgboost.Booster({"nthread": 1}, model_file=bytearray(artifact))  # blocks are too small to share
-    blocks = Blocks(panel, msgspec.json.decode(booster.attr("feature_set") or "", type=FeatureSet))
-    days, steps = np.arange(panel.days, panel.days + horizon), np.arange(1, horizon + 1)
-    if booster.attr("origins") == "horizon":
-        steps = np.full(horizon, horizon)
+    booster, blocks = _loaded(artifact, panel)
+    days, steps = _ahead(booster, panel, horizon)
     pieces = [
         booster.inplace_predict(blocks.features(series, days, steps), validate_features=False)
         for series in series_blocks(panel.series)
     ]
     return np.maximum(np.concatenate(pieces).reshape(panel.series, horizon), 0)
+
+
+def contributions(artifact: bytes, panel: Panel, series: np.ndarray, *, horizon: int) -> dict[str, np.ndarray]:
+    """What each group of features adds to the forecasts of some series, by field of the feature set. float64 [len(series), horizon]
+
+    `expected` is what the trees forecast before they look at a feature; with it the groups add up to the forecast, before it is
+    cut at zero. A feature is given what the expected value changes by at the splits on it, on the way of the row through each tree
+    (Saabas 2014). That depends on the order of splits, which Shapley values do not; but those cost hundreds of times as much on
+    trees as deep as these. `benchmarks/explanations.py` sets both beside each other.
+    Under tweedie loss the trees add up to the log of the forecast: c_g, x their sum without `expected`. Each group is given
+    c_g (yhat - yhat e^-x) / x, its share of the change by the logarithmic mean (Ang 2004), which leaves no remainder.
+    """
+    import xgboost
+
+    booster, blocks = _loaded(artifact, panel)
+    days, steps = _ahead(booster, panel, horizon)
+    groups = [each.group for each in blocks.set.features(panel.outside_names.tolist())]
+    names = list(dict.fromkeys(groups))
+    member = np.array([[group == name for name in names] for group in groups], dtype=np.float64)
+    pieces = []
+    for block in series_blocks(len(series)):
+        rows = xgboost.DMatrix(blocks.features(series[block], days, steps), nthread=1)
+        found = booster.predict(rows, pred_contribs=True, approx_contribs=True, validate_features=False).astype(np.float64)
+        pieces.append(np.column_stack([found[:, :-1] @ member, found[:, -1]]))
+    found = np.concatenate(pieces) if pieces else np.empty((0, len(names) + 1))
+    if json.loads(booster.save_config())["learner"]["objective"]["name"] == "reg:tweedie":
+        found = additive(found)
+    return {name: found[:, n].reshape(len(series), horizon) for n, name in enumerate([*names, "expected"])}
+
+
+def additive(logs: np.ndarray) -> np.ndarray:
+    """Contributions to the log of a forecast, the last column the log to start from, as units that add up to it. [n, K] -> [n, K]
+
+    >>> additive(np.log([[2.0, 2.0, 3.0]])).round(3).tolist()
+    [[4.5, 4.5, 3.0]]
+    """
+    total = logs[:, :-1].sum(axis=1)
+    start = np.exp(logs[:, -1])
+    is_change = np.abs(total) > NO_CHANGE
+    slope = np.where(is_change, np.expm1(total) / np.where(is_change, total, 1), 1)
+    return np.column_stack([logs[:, :-1] * (start * slope)[:, None], start])
+
+
+def gains(artifact: bytes) -> dict[str, float]:
+    """What the splits on each feature took off the loss, as shares that add up to 1, the largest first; none without a split."""
+    import xgboost
+
+    found: Any = xgboost.Booster({"nthread": 1}, model_file=bytearray(artifact)).get_score(importance_type="total_gain")
+    total = sum(found.values())
+    return {name: gain / total for name, gain in sorted(found.items(), key=lambda each: (-each[1], each[0]))}
+
+
+def _loaded(artifact: bytes, panel: Panel) -> tuple[Any, Blocks]:
+    import xgboost
+
+    booster = xgboost.Booster({"nthread": 1}, model_file=bytearray(artifact))  # blocks are too small to share
+    return booster, Blocks(panel, msgspec.json.decode(booster.attr("feature_set") or "", type=FeatureSet))
+
+
+def _ahead(booster: Any, panel: Panel, horizon: int) -> tuple[np.ndarray, np.ndarray]:
+    """The days to forecast, and the steps from their origins. [horizon], [horizon]"""
+    steps = np.full(horizon, horizon) if booster.attr("origins") == "horizon" else np.arange(1, horizon + 1)
+    return np.arange(panel.days, panel.days + horizon), steps
 
 
 def _usable(panel: Panel, series: np.ndarray, days: np.ndarray | slice) -> np.ndarray:

@@ -49,6 +49,8 @@ TABLE_KEYS = {
     "backtest_fold": "backtests/backtest_fold",
     "backtest_metric": "backtests/backtest_metric",
     "forecast": "forecasts/forecast",
+    "forecast_explanation": "forecasts/forecast_explanation",
+    "model_card": "forecasts/model_card",
 }
 """The asset that makes each published table: its last key part is the table's name (a test holds it to the graph)."""
 

@@ -28,6 +28,7 @@ ITEMS = "/api/v1/items/SKU-0001/timeseries"
         "/api/v1/dimensions/products?category=Dairy&sort_by=base_price&sort_order=desc",
         "/api/v1/dimensions/products/SKU-0001",
         "/api/v1/items?search=sku",
+        "/api/v1/items/SKU-0001/explanation?store_id=S001",
         f"{ITEMS}?start=2024-12-01&end=2024-12-31&store_id=S001",
         "/api/v1/forecasts/summary?start=2024-12-01&end=2024-12-31&item_ids=SKU-0001,2",
         "/api/v1/dimensions/categories",
