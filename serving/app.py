@@ -18,6 +18,7 @@ from serving.edge import Edge
 from serving.jobs import Jobs
 from serving.problems import FieldError, NoSnapshot, Validation, answer
 from serving.routes import (
+    accuracy,
     backtests,
     batches,
     dimensions,
@@ -51,6 +52,8 @@ HANDLERS = [
     items.list_items,
     items.get_item_timeseries,
     forecasts.get_forecast_summary,
+    accuracy.list_forecast_accuracy,
+    accuracy.list_forecast_value_added,
     inventory.get_supply,
     inventory.list_stock,
     featuresets.list_feature_sets,

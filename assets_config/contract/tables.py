@@ -7,6 +7,7 @@ quantities are whole units, ratios are ratios (0.05, not 5).
 
 from msgspec import Struct
 
+from assets_config.contract.accuracy import ForecastAccuracy, ForecastValueAdded, IntervalCoverage
 from assets_config.contract.catalogue import (
     DimCalendar,
     DimCategory,
@@ -21,6 +22,7 @@ from assets_config.contract.catalogue import (
 )
 from assets_config.contract.forecasts import Forecast
 from assets_config.contract.ingest import IngestAudit, IngestBatch, IngestReject
+from assets_config.contract.levels import ForecastLevel
 from assets_config.contract.registry import Backtest, BacktestFold, BacktestMetric, ModelRun
 from assets_config.contract.sales import FeatureCatalog, FeaturePreview, KpiDaily, SeriesSegment
 from assets_config.contract.stock import DemandUnconstrained, InventoryDaily, WeeklyActual
@@ -50,6 +52,10 @@ TABLES: dict[str, type[Struct]] = {
     "feature_catalog": FeatureCatalog,
     "feature_preview": FeaturePreview,
     "forecast": Forecast,
+    "forecast_level": ForecastLevel,
+    "forecast_accuracy": ForecastAccuracy,
+    "forecast_value_added": ForecastValueAdded,
+    "interval_coverage": IntervalCoverage,
     "model_run": ModelRun,
     "backtest": Backtest,
     "backtest_fold": BacktestFold,
@@ -70,6 +76,8 @@ PARTS: dict[str, tuple[str, ...]] = {
     "features": ("feature_catalog", "feature_preview"),
     "registry": ("model_run", "backtest", "backtest_fold", "backtest_metric"),
     "forecasts": ("forecast",),
+    "levels": ("forecast_level",),
+    "accuracy": ("forecast_accuracy", "forecast_value_added", "interval_coverage"),
 }
 """Tables that are published together: each part is one immutable folder with one `tables.duckdb`.
 
@@ -99,6 +107,10 @@ ORDER: dict[str, tuple[str, ...]] = {
     "feature_catalog": ("feature_set", "position"),
     "feature_preview": ("feature_set", "store_id", "product_id", "date"),
     "forecast": ("store_id", "product_id", "date"),
+    "forecast_level": ("level", "member", "date"),
+    "forecast_accuracy": ("level", "bucket", "model_type", "segment"),
+    "forecast_value_added": ("segment", "position"),
+    "interval_coverage": ("level", "bucket", "segment", "demand"),
     "model_run": ("created_at", "run_id"),
     "backtest": ("model_type", "backtest_id"),
     "backtest_fold": ("backtest_id", "fold"),

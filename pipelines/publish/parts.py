@@ -45,6 +45,10 @@ TABLE_KEYS = {
     "backtest_fold": "backtests/backtest_fold",
     "backtest_metric": "backtests/backtest_metric",
     "forecast": "forecasts/forecast",
+    "forecast_level": "forecasts/forecast_level",
+    "forecast_accuracy": "forecasts/forecast_accuracy",
+    "forecast_value_added": "forecasts/forecast_value_added",
+    "interval_coverage": "forecasts/interval_coverage",
 }
 """The asset that makes each published table: its last key part is the table's name (a test holds it to the graph)."""
 
