@@ -12,13 +12,12 @@ from tests.serving.conftest import client_of
 from tests.serving.parts import write_snapshot
 
 ACCURACY, ADDED, BOARD = "/api/v1/forecasts/accuracy", "/api/v1/forecasts/value-added", "/api/v1/registry/leaderboard"
+NO_DEMAND = "wape, bias_ratio: no demand to divide by"
 ERRORS = (2, 10, 2.0, 0.25, -0.05, 0.9, None)  # from cutoffs to reason
 ROWS = {
     "forecast_accuracy": [
         ForecastAccuracy("series", "all", "all", "all", *ERRORS),
-        ForecastAccuracy(
-            "series", "h_1_7", "ets", "lumpy", 2, 10, 2.0, None, None, 0.9, "wape, bias_ratio: no demand to divide by"
-        ),
+        ForecastAccuracy("series", "h_1_7", "ets", "lumpy", 2, 10, 2.0, None, None, 0.9, NO_DEMAND),
         ForecastAccuracy("total", "h_1_7", "all", "all", *ERRORS),
     ],
     "forecast_value_added": [
@@ -38,10 +37,11 @@ ROWS = {
 }
 
 
-@pytest.fixture
-def client(tmp_path: Path) -> Iterator[TestClient]:
-    write_snapshot(tmp_path, ROWS)
-    with client_of(tmp_path) as client:
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    root = tmp_path_factory.mktemp("accuracy")
+    write_snapshot(root, ROWS)
+    with client_of(root) as client:
         yield client
 
 
@@ -65,7 +65,7 @@ def test_accuracy_is_told_by_level_lag_type_and_segment(client: TestClient) -> N
         "reason": None,
     }
     [only] = lumpy["items"]
-    assert (only["wape"], only["reason"]) == (None, "wape, bias_ratio: no demand to divide by")
+    assert (only["wape"], only["reason"]) == (None, NO_DEMAND)
     assert everything["metadata"]["snapshot_id"]
 
 

@@ -107,14 +107,12 @@ def test_what_was_frozen_does_not_move_when_its_days_come(demo_root: Path, later
     warehouse = Warehouse(root)
     [(cutoff, rows)] = read_sets(Warehouse(demo_root))
     [path] = (demo_root / "warehouse" / KEY / "sets").iterdir()
-    before = accuracy(warehouse)
+    before, ten = accuracy(warehouse), timedelta(days=10)
 
-    freeze(
-        warehouse, rows.with_columns(pl.col("date") + timedelta(days=10), pl.col("yhat") * 2), cutoff + timedelta(days=10), keep=9
-    )
+    freeze(warehouse, rows.with_columns(pl.col("date") + ten, pl.col("yhat") * 2), cutoff + ten, keep=9)
 
     assert (warehouse.folder / KEY / "sets" / path.name).read_bytes() == path.read_bytes()
-    assert [each for each, _ in read_sets(warehouse)] == [cutoff, cutoff + timedelta(days=10)]
+    assert [each for each, _ in read_sets(warehouse)] == [cutoff, cutoff + ten]
     assert accuracy(warehouse).sort(before.columns).rows() == before.sort(before.columns).rows()
 
 

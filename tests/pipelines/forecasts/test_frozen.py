@@ -109,6 +109,19 @@ def test_a_set_that_was_altered_or_lost_is_named_and_not_scored(warehouse: Wareh
     assert scored(warehouse) == []
 
 
+def test_sets_of_another_source_stay_and_are_not_scored(warehouse: Warehouse, first: tuple[date, pl.DataFrame]) -> None:
+    cutoff, rows = first
+    freeze(warehouse, other(rows), cutoff + timedelta(days=1), keep=5)
+    theirs = earlier_sets(warehouse).with_columns(pl.lit("theirs").alias("lineage"))
+    warehouse.write(KEY, theirs)
+
+    sets = freeze(warehouse, rows, cutoff, keep=2)
+
+    assert scored(warehouse) == [(cutoff, rows["yhat"][0])]
+    assert sets.filter(lineage="theirs").rows() == theirs.rows()
+    assert len(files(warehouse)) == 2
+
+
 def test_a_killed_freeze_leaves_the_sets_as_they_were(
     warehouse: Warehouse, first: tuple[date, pl.DataFrame], monkeypatch: pytest.MonkeyPatch
 ) -> None:
