@@ -192,7 +192,7 @@ def forecast_value_added(storage: Storage) -> MaterializeResult:
     return table_made(warehouse, "forecasts/forecast_value_added", wape=wape)
 
 
-@asset(**GROUP, kinds={"numpy"}, deps=[*upstream("backtests/prediction", "features/panel"), champion, forecast_level])
+@asset(**GROUP, kinds={"numpy"}, deps=[*upstream("features/panel"), forecast, forecast_level])
 def interval_coverage(storage: Storage) -> MaterializeResult:
     """How often demand fell within q05 and q95 in backtests, by horizon and kind of demand, with a binomial band."""
     from pipelines.backtests.folds import folds
@@ -201,9 +201,8 @@ def interval_coverage(storage: Storage) -> MaterializeResult:
 
     warehouse, declared = storage.warehouse(), storage.declarations()
     panel = read_panel(warehouse)
-    tables = (warehouse.read(key) for key in ("forecasts/champion", "backtests/prediction", "forecasts/forecast_level"))
-    chosen, predictions, levels = tables
-    table = coverage_frame(panel, chosen, predictions, folds(panel.days, declared.evaluation), levels)
+    of_series, levels = warehouse.read("forecasts/forecast"), warehouse.read("forecasts/forecast_level")
+    table = coverage_frame(panel, of_series, levels, folds(panel.days, declared.evaluation))
     warehouse.write("forecasts/interval_coverage", table)
     return table_made(warehouse, "forecasts/interval_coverage")
 

@@ -15,7 +15,7 @@ FEWEST_DAYS = 7
 ERRORS = (
     (pl.col("yhat").cast(pl.Float64) - pl.col("y")).abs().sum().alias("absolute_error"),
     pl.col("y").cast(pl.Float64).abs().sum().alias("demand"),
-    pl.len().cast(pl.Int64).alias("days"),
+    pl.col("y").count().cast(pl.Int64).alias("days"),
 )
 COLUMNS = ("s", "store_id", "product_id", "model_type", "absolute_error", "reason")
 
@@ -41,7 +41,7 @@ def champions(
     Gives    s, store_id, product_id, model_type, absolute_error (units over all folds; null where nothing was scored), reason.
     Raises   DeclarationError, when no candidate may be champion of a pattern that occurs.
     """
-    errors = predictions.drop_nulls("y").group_by("s", "model_type").agg(ERRORS)
+    errors = predictions.group_by("s", "model_type").agg(ERRORS)
     return choose(errors, models, series, evaluation, previous=previous)
 
 

@@ -42,23 +42,21 @@ def wilson(covered: int, n: int) -> tuple[float, float]:
     return middle - half, middle + half
 
 
-def coverage_frame(
-    panel: Panel, champion: pl.DataFrame, predictions: pl.DataFrame, windows: Sequence[Fold], levels: pl.DataFrame
-) -> pl.DataFrame:
+def coverage_frame(panel: Panel, forecast: pl.DataFrame, levels: pl.DataFrame, windows: Sequence[Fold]) -> pl.DataFrame:
     """The columns of contract.accuracy.IntervalCoverage.
 
-    Takes    champion (s, model_type), backtests/prediction and its folds, and forecasts/forecast_level.
+    Takes    forecasts/forecast, whose past days are the champions', forecasts/forecast_level, and the folds of both.
     Gives    no row for fewer than two folds, as no quantile is honest then.
     """
     if len(windows) < 2:
         return pl.DataFrame(schema=SCHEMA)
-    past = predictions.join(champion.select("s", "model_type"), on=["s", "model_type"]).sort("s", "fold", "step")
+    past = forecast.filter(source="backtest").with_columns((pl.col("cutoff").rank("dense") - 1).alias("fold"))
     yhat, step, y, fold = (past[name].to_numpy() for name in ("yhat", "step", "y", "fold"))
     found = honest_quantiles(yhat, step, y, fold)
     assert found is not None, "two folds"
     known = [patterns(panel.until(each.train_end)) for each in windows]
     segment, over_1 = np.stack([each.code for each in known]), np.stack([each.mean > 1 for each in known])
-    s, scored = past["s"].to_numpy(), ~np.isnan(y)
+    s = np.repeat(np.arange(panel.series), past.height // panel.series)
     points = pl.DataFrame(
         {
             "level": pl.repeat("series", past.height, eager=True),
@@ -67,10 +65,10 @@ def coverage_frame(
             "demand": np.where(over_1[fold, s], "over_1", "up_to_1"),
             "covered": (y >= found[:, LOW]) & (y <= found[:, HIGH]),
         }
-    ).filter(pl.Series(scored))
+    ).filter(pl.Series(~np.isnan(y)))
     above = levels.filter(source="backtest").select(
         "level",
-        pl.col("step").cast(points.schema["step"]),
+        "step",
         pl.lit("all").alias("segment"),
         pl.lit("all").alias("demand"),
         pl.col("y").is_between("q05", "q95").alias("covered"),

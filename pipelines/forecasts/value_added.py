@@ -46,7 +46,7 @@ def value_added_frame(
     """
     if not windows:
         return pl.DataFrame(schema=SCHEMA)
-    errors = predictions.drop_nulls("y").group_by("fold", "s", "model_type").agg(ERRORS)
+    errors = predictions.group_by("fold", "s", "model_type").agg(ERRORS).filter(pl.col("days") > 0)
     chosen = pl.concat([_chosen(errors, fold.number, candidates, series, evaluation) for fold in windows])
     pattern = pl.concat([_patterns(panel, fold) for fold in windows])
     cells = chosen.join(errors, on=["fold", "s", "model_type"]).join(pattern, on=["fold", "s"])

@@ -91,7 +91,7 @@ def test_one_fold_gives_no_honest_coverage() -> None:
     panel = panel_of(np.full((1, 40), 10.0))
     [only] = folds(40, Evaluation(horizon=14, n_splits=1, min_train_size=20))
 
-    assert coverage_frame(panel, pl.DataFrame(), pl.DataFrame(), [only], pl.DataFrame()).height == 0
+    assert coverage_frame(panel, pl.DataFrame(), pl.DataFrame(), [only]).height == 0
 
 
 def test_only_series_that_sell_more_than_one_a_day_are_held_to_it() -> None:
