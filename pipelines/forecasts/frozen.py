@@ -48,15 +48,15 @@ def frozen_frame(forecast: pl.DataFrame, levels: pl.DataFrame, segments: pl.Data
 
 
 def freeze(warehouse: Warehouse, frame: pl.DataFrame, cutoff: date, *, keep: int) -> pl.DataFrame:
-    """Keep a set beside the others, and give the table that lists them, with SCHEMA.
+    """Keep a set of forecasts/forecast beside the others, and give the table that lists them, with SCHEMA.
 
     Of each source the newest `keep` sets stay; those that do not count go first. The table is written before files go, so that a
     crash leaves files too many, never too few.
     """
     content = BytesIO()
-    frame.write_parquet(content, compression="zstd")
+    frame.rechunk().write_parquet(content, compression="zstd")  # the bytes are to tell forecasts apart, not how they lay in memory
     digest = hashlib.sha256(content.getbuffer()).hexdigest()
-    stamp = warehouse.new_stamp(KEY)
+    stamp = warehouse.stamp("forecasts/forecast")
     file = f"sets/{cutoff}-{digest[:16]}.parquet"
     made = {
         "lineage": stamp.lineage,
