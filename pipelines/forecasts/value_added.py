@@ -4,7 +4,7 @@ A stage that chooses among types (the best single type, the champions) chooses f
 the best of many on the very days that it is scored on looks better than it is. The ensemble's weights are made the same way.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 import numpy as np
@@ -13,6 +13,7 @@ import polars as pl
 from assets_config.contract.names import Segment, Stage
 from assets_config.declared import Evaluation, Model
 from pipelines.backtests.folds import Fold
+from pipelines.backtests.losses import fva
 from pipelines.features.panel import Panel
 from pipelines.features.patterns import PATTERNS, patterns
 from pipelines.forecasts.champion import ERRORS, choose
@@ -55,31 +56,33 @@ def value_added_frame(
     found = {(segment, stage): values for segment, stage, *values in sums.iter_rows()}
     best = chosen.filter(stage="best_single")["model_type"].unique(maintain_order=True)
     named = {"naive": "naive", "seasonal_naive": "seasonal_naive", "ensemble": ENSEMBLE, "best_single": ", ".join(best)}
-    rows: list[dict[str, object]] = []
+    return pl.DataFrame(list(_rungs(found, named, is_one_fold=len(windows) == 1)), schema=SCHEMA)
+
+
+def _rungs(
+    found: Mapping[tuple[str, str], Sequence[float]], named: Mapping[str, str], *, is_one_fold: bool
+) -> Iterator[dict[str, object]]:
+    """The rows, from days, absolute error and demand of each segment and stage, and the model types of stages."""
     for segment in get_args(Segment):
-        before = base = None
+        base = before = None
         for position, stage in enumerate((stage for stage in STAGES if (segment, stage) in found), 1):
             days, absolute, demand = found[segment, stage]
             wape = absolute / demand if demand else None
             reason = "wape: no demand to divide by" if wape is None else None
-            if reason is None and len(windows) == 1 and stage in ("best_single", "champion"):
+            if reason is None and is_one_fold and stage in ("best_single", "champion"):
                 reason = IN_SAMPLE
-            base = wape if position == 1 else base
-            rows.append(
-                {
-                    "segment": segment,
-                    "position": position,
-                    "stage": stage,
-                    "model_type": named.get(stage),
-                    "n": days,
-                    "wape": wape,
-                    "fva": None if before is None or wape is None else before - wape,
-                    "fva_naive": None if base is None or wape is None or position == 1 else base - wape,
-                    "reason": reason,
-                }
-            )
-            before = wape
-    return pl.DataFrame(rows, schema=SCHEMA)
+            yield {
+                "segment": segment,
+                "position": position,
+                "stage": stage,
+                "model_type": named.get(stage),
+                "n": days,
+                "wape": wape,
+                "fva": fva(before, wape),
+                "fva_naive": fva(base, wape),
+                "reason": reason,
+            }
+            before, base = wape, base if position > 1 else wape
 
 
 def _chosen(
