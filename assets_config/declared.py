@@ -59,9 +59,10 @@ class Evaluation(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Registry(Struct, frozen=True, forbid_unknown_fields=True):
-    """How long model runs are kept."""
+    """How long model runs and frozen forecasts are kept."""
 
     keep_runs: Annotated[int, Meta(ge=1, le=1000)] = 20  # newest runs a model type
+    keep_frozen: Annotated[int, Meta(ge=1, le=1000)] = 60  # newest sets of frozen forecasts a source
 
 
 class MeasureDeclaration(Struct, frozen=True, forbid_unknown_fields=True):

@@ -18,6 +18,7 @@ from serving.edge import Edge
 from serving.jobs import Jobs
 from serving.problems import FieldError, NoSnapshot, Validation, answer
 from serving.routes import (
+    accuracy,
     aliases,
     annotations,
     backtests,
@@ -56,6 +57,8 @@ HANDLERS = [
     items.get_item_timeseries,
     explanations.explain_item,
     forecasts.get_forecast_summary,
+    accuracy.list_forecast_accuracy,
+    accuracy.list_forecast_value_added,
     inventory.get_supply,
     inventory.list_stock,
     featuresets.list_feature_sets,

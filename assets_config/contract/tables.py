@@ -7,6 +7,7 @@ quantities are whole units, ratios are ratios (0.05, not 5).
 
 from msgspec import Struct
 
+from assets_config.contract.accuracy import ForecastAccuracy, ForecastValueAdded, IntervalCoverage
 from assets_config.contract.cards import ModelCard
 from assets_config.contract.catalogue import (
     DimCalendar,
@@ -23,6 +24,7 @@ from assets_config.contract.catalogue import (
 from assets_config.contract.explanations import ForecastExplanation
 from assets_config.contract.forecasts import Forecast
 from assets_config.contract.ingest import IngestAudit, IngestBatch, IngestReject
+from assets_config.contract.levels import ForecastLevel
 from assets_config.contract.model_types import ModelType
 from assets_config.contract.registry import Backtest, BacktestFold, BacktestMetric, ModelRun
 from assets_config.contract.sales import FeatureCatalog, FeaturePreview, KpiDaily, SeriesSegment
@@ -56,6 +58,10 @@ TABLES: dict[str, type[Struct]] = {
     "forecast": Forecast,
     "forecast_explanation": ForecastExplanation,
     "model_type": ModelType,
+    "forecast_level": ForecastLevel,
+    "forecast_accuracy": ForecastAccuracy,
+    "forecast_value_added": ForecastValueAdded,
+    "interval_coverage": IntervalCoverage,
     "model_run": ModelRun,
     "model_alias": ModelAlias,
     "model_run_note": ModelRunNote,
@@ -82,6 +88,8 @@ PARTS: dict[str, tuple[str, ...]] = {
     "explanations": ("forecast_explanation",),
     "cards": ("model_card",),
     "state": ("model_alias", "model_run_note"),
+    "levels": ("forecast_level",),
+    "accuracy": ("forecast_accuracy", "forecast_value_added", "interval_coverage"),
 }
 """Tables that are published together: each part is one immutable folder with one `tables.duckdb`.
 
@@ -116,6 +124,10 @@ ORDER: dict[str, tuple[str, ...]] = {
     "forecast": ("store_id", "product_id", "date"),
     "forecast_explanation": ("product_id", "store_id", "span"),
     "model_type": ("position",),
+    "forecast_level": ("level", "member", "date"),
+    "forecast_accuracy": ("level", "bucket", "model_type", "segment"),
+    "forecast_value_added": ("segment", "position"),
+    "interval_coverage": ("level", "bucket", "segment", "demand"),
     "model_run": ("created_at", "run_id"),
     "model_alias": ("name",),
     "model_run_note": ("run_id",),

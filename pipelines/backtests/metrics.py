@@ -187,6 +187,12 @@ def with_added_value(metrics: pl.DataFrame) -> pl.DataFrame:
     return metrics.select(*SCHEMA)
 
 
+def buckets(steps: np.ndarray) -> np.ndarray:
+    """The horizon bucket of each step, the names of BUCKET_ENDS. Steps count from 1."""
+    starts = [first for first, _ in BUCKET_ENDS.values()]
+    return np.array(list(BUCKET_ENDS))[np.digitize(steps, starts) - 1]
+
+
 def _cut(piece: Scored, segment: str, bucket: str) -> Scored:
     first, last = BUCKET_ENDS.get(bucket, (1, 10**6))
     pattern = piece.truth.pattern

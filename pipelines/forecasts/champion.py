@@ -12,6 +12,11 @@ from assets_config.declared import DeclarationError, Evaluation, Model
 
 FEWEST_DAYS = 7
 """A series with fewer scored days than this says too little of a model type."""
+ERRORS = (
+    (pl.col("yhat").cast(pl.Float64) - pl.col("y")).abs().sum().alias("absolute_error"),
+    pl.col("y").cast(pl.Float64).abs().sum().alias("demand"),
+    pl.col("y").count().cast(pl.Int64).alias("days"),
+)
 COLUMNS = ("s", "store_id", "product_id", "model_type", "absolute_error", "reason")
 
 
@@ -36,16 +41,22 @@ def champions(
     Gives    s, store_id, product_id, model_type, absolute_error (units over all folds; null where nothing was scored), reason.
     Raises   DeclarationError, when no candidate may be champion of a pattern that occurs.
     """
+    errors = predictions.group_by("s", "model_type").agg(ERRORS)
+    return choose(errors, models, series, evaluation, previous=previous)
+
+
+def choose(
+    errors: pl.DataFrame,
+    models: Sequence[Model],
+    series: pl.DataFrame,
+    evaluation: Evaluation,
+    *,
+    previous: pl.DataFrame | None = None,
+) -> pl.DataFrame:
+    """As champions, from the sums ERRORS of each series and model type over the days that may tell."""
     allowed = _allowed(models, series)
     errors = (
-        predictions.drop_nulls("y")
-        .group_by("s", "model_type")
-        .agg(
-            (pl.col("yhat").cast(pl.Float64) - pl.col("y")).abs().sum().alias("absolute_error"),
-            pl.col("y").cast(pl.Float64).abs().sum().alias("demand"),
-            pl.len().alias("days"),
-        )
-        .filter(pl.col("days") >= FEWEST_DAYS)
+        errors.filter(pl.col("days") >= FEWEST_DAYS)
         .join(series.select("s", "pattern"), on="s")
         .join(allowed, on=["pattern", "model_type"])
     )

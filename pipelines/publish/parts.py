@@ -51,6 +51,10 @@ TABLE_KEYS = {
     "forecast": "forecasts/forecast",
     "forecast_explanation": "forecasts/forecast_explanation",
     "model_card": "forecasts/model_card",
+    "forecast_level": "forecasts/forecast_level",
+    "forecast_accuracy": "forecasts/forecast_accuracy",
+    "forecast_value_added": "forecasts/forecast_value_added",
+    "interval_coverage": "forecasts/interval_coverage",
 }
 """The asset that makes each published table: its last key part is the table's name (a test holds it to the graph)."""
 

@@ -19,7 +19,7 @@ ERRORS = (
     *("wrmsse", "tracking_signal", "pinball", "wql", "coverage_80", "coverage_90"),
 )
 ALL_FOLDS = -1
-WHOLE = "fold = -1 AND bucket = 'all' AND level = 'series' AND segment = 'all'"
+OF_SEGMENT = "fold = -1 AND bucket = 'all' AND level = 'series' AND segment = ?"
 PARTS = "fold = -1 AND bucket = 'all' AND (level <> 'series' OR segment <> 'all')"
 Errors = dict[str, float | None]
 
@@ -87,7 +87,7 @@ async def get_backtest(lease: NamedDependency[Snapshot], backtest_id: FromPath[s
     baselines = {
         other["model_type"]: metrics[other["backtest_id"], ALL_FOLDS, "all"] for other in others if other["model_type"] in BASELINES
     }
-    [pooled] = await lease.rows("registry", "backtest_metric", f"backtest_id = ? AND {WHOLE}", [backtest_id])
+    [pooled] = await lease.rows("registry", "backtest_metric", f"backtest_id = ? AND {OF_SEGMENT}", [backtest_id, "all"])
     added = {name: _rounded(pooled[f"fva_{name}"]) for name in BASELINES}
     parts = await lease.rows("registry", "backtest_metric", f"backtest_id = ? AND {PARTS}", [backtest_id])
     buckets = _buckets(metrics, backtest_id, ALL_FOLDS)

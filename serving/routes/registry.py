@@ -10,11 +10,11 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from msgspec import Meta, Struct
 
 from assets_config.contract.integrity import sha256
-from assets_config.contract.names import ModelRunStatus
+from assets_config.contract.names import ModelRunStatus, Segment
 from serving.filters import product_of, store_of
 from serving.problems import BadRequest, NotFound
 from serving.reply import Listed, Metadata, Page, PageSize, metadata, page_of
-from serving.routes.backtests import WHOLE
+from serving.routes.backtests import OF_SEGMENT
 from serving.snapshot import Snapshot
 
 
@@ -175,9 +175,14 @@ async def compare_model_runs(lease: NamedDependency[Snapshot], run_id_a: FromPat
 
 
 @get("/registry/leaderboard", operation_id="list_standings", tags=["registry"])
-async def list_standings(lease: NamedDependency[Snapshot], page: Page = 1, page_size: PageSize = 20) -> Listed[Standing]:
-    """Model types by WAPE over all folds, best first; those without a WAPE last. Added value is null without the baseline."""
-    rows = await lease.rows("registry", "backtest_metric", f"{WHOLE} ORDER BY wape NULLS LAST, model_type")
+async def list_standings(
+    lease: NamedDependency[Snapshot], page: Page = 1, page_size: PageSize = 20, segment: FromQuery[Segment] = "all"
+) -> Listed[Standing]:
+    """Model types by WAPE over all folds and the series of a demand pattern, best first; those without a WAPE last.
+
+    Added value is null without the baseline.
+    """
+    rows = await lease.rows("registry", "backtest_metric", f"{OF_SEGMENT} ORDER BY wape NULLS LAST, model_type", [segment])
     wape = {row["model_type"]: row["wape"] for row in rows}
     found = []
     for rank, row in enumerate(rows, 1):

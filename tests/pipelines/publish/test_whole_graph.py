@@ -93,7 +93,9 @@ def test_parts_of_another_source_are_left_out_with_the_reason(own_root: Path) ->
     assert manifest.source == "other"
     assert set(manifest.parts) == {"catalogue", "stock", "planning", "ingest", "kpis", "facts_2024", "state"}
     assert "forecasts/forecast was made from another source than other" in manifest.omitted["forecasts"]
-    assert set(manifest.omitted) == {"features", "segments", "forecasts", "explanations", "cards", "registry"}
+    assert set(manifest.omitted) == {
+        *("features", "segments", "forecasts", "explanations", "cards", "levels", "accuracy", "registry")
+    }
     assert {key: warehouse.path(key).read_bytes() for key in kept} == kept
 
 
