@@ -37,7 +37,7 @@ def test_parts_whose_inputs_did_not_change_are_shared(tmp_path: Path) -> None:
 def test_what_was_never_made_is_left_out_and_named(tmp_path: Path) -> None:
     manifest = publish_tiny(tmp_path)
 
-    assert set(manifest.omitted) == {"features", "segments", "registry", "forecasts"}
+    assert set(manifest.omitted) == {"features", "segments", "registry", "forecasts", "state"}
     assert "materialise" in manifest.omitted["forecasts"]
 
 
