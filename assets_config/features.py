@@ -104,13 +104,15 @@ class FeatureSet(Struct, frozen=True, forbid_unknown_fields=True):
         made += [Feature(each, "calendar", "known_ahead", f"{each} of the target day") for each in self.calendar]
         if self.events is not None:
             around = range(-self.events.trail, self.events.lead + 1)
-            made += [Feature(_event(n), "events", "known_ahead", f"event {n} days from the target day, 0 without") for n in around]
+            made += [
+                Feature(event_name(n), "events", "known_ahead", f"event {n} days from the target day, 0 without") for n in around
+            ]
         made += [
             Feature(f"outside_{name}", "outside", "known_ahead", f"{name} on the target day")
             for name in outside_names
             if any(fnmatchcase(name, pattern) for pattern in self.outside)
         ]
-        made += [Feature(_price(each), "price", "known_ahead", PRICES[each]) for each in self.price]
+        made += [Feature(price_name(each), "price", "known_ahead", PRICES[each]) for each in self.price]
         if self.promotion:
             made.append(Feature("promotion", "promotion", "known_ahead", "planned discount of the target day in percent"))
         made += [Feature(f"{each}_code", "ids", "static", f"code of the series' {each}") for each in self.ids]
@@ -131,9 +133,11 @@ PRICES = {
 }
 
 
-def _event(n: int) -> str:
+def event_name(n: int) -> str:
+    """The column of the events n days after the target day."""
     return "event" if n == 0 else f"event_in_{n}" if n > 0 else f"event_{-n}_ago"
 
 
-def _price(name: str) -> str:
+def price_name(name: str) -> str:
+    """The column of a feature of the price."""
     return name if name.startswith("price") else f"price_{name}"

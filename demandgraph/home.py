@@ -7,6 +7,8 @@ INSTANCE = """\
 # Made by `demandgraph` and never overwritten: change what you like.
 telemetry:
   enabled: false
+python_logs:
+  managed_python_loggers: [pipelines]  # what models and backtests say while they run is shown beside the steps
 nux:
   enabled: false  # no sign-up form over the first page
 run_coordinator:

@@ -12,12 +12,15 @@ GROUP: dict[str, Any] = {"key_prefix": "backtests", "group_name": "backtests", "
 
 @asset(**GROUP, kinds={"xgboost", "numpy"}, deps=upstream("features/panel", "models/fit"))
 def prediction(context: AssetExecutionContext, storage: Storage) -> MaterializeResult:
-    """What every fitted model type and the baselines would have forecast at each past cutoff, from data up to it only."""
+    """What every fitted model type and the baselines would have forecast at each past cutoff, from data up to it only.
+
+    A type that cannot forecast a fold is left out of the comparison, with the reason in the log; the others go on.
+    """
     import polars as pl
 
     from pipelines.backtests.ensemble import ensemble_folds
     from pipelines.backtests.folds import folds
-    from pipelines.backtests.runs import predict_fold, prediction_frame
+    from pipelines.backtests.runs import predict_all, prediction_frame
     from pipelines.features.panel import read_panel
     from pipelines.models.fits import fitted_models
     from pipelines.models.types import compared, ensemble
@@ -30,24 +33,19 @@ def prediction(context: AssetExecutionContext, storage: Storage) -> MaterializeR
             f"{panel.days} days are too few for one fold of {evaluation.min_train_size} + {evaluation.horizon} days: "
             "no backtest, and the first model type of models.yaml forecasts"
         )
-    frames, yhats = [], {}
     fitted = fitted_models(warehouse, declared)
-    for model in compared(fitted):
-        for fold in windows:
-            yhat = predict_fold(
-                panel, model, fold, horizon=evaluation.horizon, gap=evaluation.gap, feature_sets=declared.feature_sets
-            )
-            yhats[model.type, fold.number] = yhat
-            context.log.info(f"{model.type}: fold {fold.number + 1} of {len(windows)} done")
-    mixed = ensemble(declared)
-    if mixed is not None:
-        yhats |= ensemble_folds(panel, mixed, fitted, windows, yhats)
-    for (model_type, number), yhat in yhats.items():
-        frames.append(prediction_frame(panel, model_type, windows[number], yhat, gap=evaluation.gap))
+    yhats, failed = predict_all(panel, compared(fitted), windows, evaluation, declared.feature_sets)
+    mixed, members = ensemble(declared), [model for model in fitted if model.type not in failed]
+    if mixed is not None and members:
+        yhats |= ensemble_folds(panel, mixed, members, windows, yhats)
+    frames = [
+        prediction_frame(panel, model_type, windows[number], yhat, gap=evaluation.gap)
+        for (model_type, number), yhat in yhats.items()
+    ]
     schema = {"model_type": pl.String, "fold": pl.Int32, "s": pl.Int32, "step": pl.Int32, "yhat": pl.Float32}
     empty = pl.DataFrame(schema={**schema, "y": pl.Float32})
     warehouse.write("backtests/prediction", pl.concat([empty, *frames]))
-    return table_made(warehouse, "backtests/prediction")
+    return table_made(warehouse, "backtests/prediction", failed=failed)
 
 
 @asset(**GROUP, kinds={"polars"}, deps=[*upstream("features/panel"), prediction])
@@ -62,7 +60,9 @@ def ensemble_weight(storage: Storage) -> MaterializeResult:
     warehouse, declared = storage.warehouse(), storage.declarations()
     panel = read_panel(warehouse)
     windows, predictions = folds(panel.days, declared.evaluation), warehouse.read("backtests/prediction")
-    weights = weight_frame(panel, ensemble(declared), fitted_models(warehouse, declared), windows, predictions)
+    scored = set(predictions["model_type"].unique())
+    members = [model for model in fitted_models(warehouse, declared) if not windows or model.type in scored]
+    weights = weight_frame(panel, ensemble(declared), members, windows, predictions)
     warehouse.write("backtests/ensemble_weight", weights)
     return table_made(warehouse, "backtests/ensemble_weight")
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -13,17 +14,41 @@ from pipelines.backtests.folds import Fold
 from pipelines.features.panel import Panel
 from pipelines.models.types import fit, module_of
 
+log = logging.getLogger(__name__)
+
+
+def predict_all(
+    panel: Panel, models: Sequence[Model], windows: Sequence[Fold], evaluation: Evaluation, feature_sets: Mapping[str, FeatureSet]
+) -> tuple[dict[tuple[str, int], np.ndarray], dict[str, str]]:
+    """What each type would have forecast for each fold, by (type, fold), and why those failed that could not, by type.
+
+    A type that fails in one fold is left out of all, so that those which are compared are compared on the same days.
+    """
+    found: dict[tuple[str, int], np.ndarray] = {}
+    failed: dict[str, str] = {}
+    for model in models:
+        try:
+            own = {fold.number: predict_fold(panel, model, fold, evaluation, feature_sets) for fold in windows}
+        except Exception as error:  # noqa: BLE001 - whatever a type raises is its own failure
+            failed[model.type] = f"{type(error).__name__}: {error}"
+            log.error("%s is not compared: %s", model.type, failed[model.type])
+        else:
+            found |= {(model.type, number): yhat for number, yhat in own.items()}
+    return found, failed
+
 
 def predict_fold(
-    panel: Panel, model: Model, fold: Fold, *, horizon: int, gap: int, feature_sets: Mapping[str, FeatureSet]
+    panel: Panel, model: Model, fold: Fold, evaluation: Evaluation, feature_sets: Mapping[str, FeatureSet]
 ) -> np.ndarray:
     """What a model type forecasts for the test window of a fold, from the days up to the cutoff only. [S, horizon]
 
     The gap is forecast too and dropped, so that a step is always the distance from the cutoff.
     """
-    seen = panel.until(fold.train_end)
-    artifact = fit(model, seen, horizon=horizon + gap, feature_sets=feature_sets)
-    return module_of(model).predict(artifact, seen, horizon=horizon + gap)[:, gap:]
+    seen, horizon = panel.until(fold.train_end), evaluation.horizon + evaluation.gap
+    artifact = fit(model, seen, horizon=horizon, feature_sets=feature_sets)
+    yhat = module_of(model).predict(artifact, seen, horizon=horizon)
+    log.info("%s: fold %s done", model.type, fold.number + 1)
+    return np.asarray(yhat[:, evaluation.gap :])
 
 
 def prediction_frame(panel: Panel, model_type: str, fold: Fold, yhat: np.ndarray, *, gap: int) -> pl.DataFrame:

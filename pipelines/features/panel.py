@@ -85,7 +85,8 @@ class Panel(msgspec.Struct, frozen=True):
 
 def demand(panel: Panel, series: np.ndarray | slice = slice(None)) -> np.ndarray:
     """What was demanded of some series, NaN where it is not known: what was not on the shelf was not demanded less."""
-    return np.where(panel.state[series] == STOCKED_OUT, np.nan, panel.y[series])
+    y, out = panel.y[series], panel.state[series] == STOCKED_OUT
+    return np.where(out, np.nan, y) if out.any() else y
 
 
 def panel_path(warehouse: Warehouse) -> Path:

@@ -7,7 +7,9 @@ feature matrix is never held.
 """
 
 import json
+import logging
 import os
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
@@ -18,7 +20,10 @@ from assets_config.features import FeatureSet
 from pipelines.features.blocks import Blocks
 from pipelines.features.panel import CLOSED, OPEN, Panel
 
+log = logging.getLogger(__name__)
+
 SUFFIX = ".ubj"
+SAY_EVERY = 10  # seconds
 BLOCK = 64  # series a block
 FEWEST_DAYS = 28
 ROWS_A_THREAD = 250_000
@@ -123,12 +128,24 @@ def train(
                     return True
             return False
 
+    class Progress(xgboost.callback.TrainingCallback):
+        def __init__(self) -> None:
+            self._began = self._said = time.monotonic()
+
+        def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:  # noqa: ARG002 - what xgboost calls
+            now, done = time.monotonic(), epoch + 1
+            if now - self._said > SAY_EVERY:
+                self._said = now
+                log.info("round %s of %s, %.0f s left", done, rounds, (now - self._began) / done * (rounds - done))
+            return False
+
     nthread = params["nthread"] or min(os.cpu_count() or 1, 1 + drawn * panel.series // ROWS_A_THREAD)
     params = {**params, "nthread": nthread}
     matrix = xgboost.QuantileDMatrix(Rows(), max_bin=params["max_bin"], nthread=nthread)
     if not matrix.get_label().any():
         params = {**params, "base_score": NOTHING}
-    booster = xgboost.train(params, matrix, num_boost_round=rounds)
+    log.info("learning from %s days of %s series", matrix.num_row(), panel.series)
+    booster = xgboost.train(params, matrix, num_boost_round=rounds, callbacks=[Progress()])
     booster.set_attr(feature_set=msgspec.json.encode(features).decode(), origins=origins)
     return bytes(booster.save_raw("ubj"))
 

@@ -38,9 +38,10 @@ def spoiled(panel: Panel, cutoff: int) -> Panel:
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.type)
 @pytest.mark.parametrize("gap", [0, 3])
 def test_no_forecast_of_a_fold_moves_when_its_future_does(model: Model, gap: int, panel: Panel) -> None:
-    for fold in folds(panel.days, Evaluation(horizon=HORIZON, n_splits=2, gap=gap)):
-        clean = predict_fold(panel, model, fold, horizon=HORIZON, gap=gap, feature_sets=FEATURE_SETS)
-        after = predict_fold(spoiled(panel, fold.train_end), model, fold, horizon=HORIZON, gap=gap, feature_sets=FEATURE_SETS)
+    evaluation = Evaluation(horizon=HORIZON, n_splits=2, gap=gap)
+    for fold in folds(panel.days, evaluation):
+        clean = predict_fold(panel, model, fold, evaluation, FEATURE_SETS)
+        after = predict_fold(spoiled(panel, fold.train_end), model, fold, evaluation, FEATURE_SETS)
 
         np.testing.assert_array_equal(clean, after)
         assert clean.shape == (panel.series, HORIZON)
@@ -50,18 +51,20 @@ def test_no_forecast_of_a_fold_moves_when_its_future_does(model: Model, gap: int
 def test_a_perfect_week_is_repeated_exactly() -> None:
     week = np.array([1, 2, 3, 4, 5, 6, 7])
     panel = panel_of(np.tile(week, (2, 20)))
-    [fold] = folds(panel.days, Evaluation(horizon=HORIZON, n_splits=1))
+    evaluation = Evaluation(horizon=HORIZON, n_splits=1)
+    [fold] = folds(panel.days, evaluation)
 
-    yhat = predict_fold(panel, Model("seasonal_naive"), fold, horizon=HORIZON, gap=0, feature_sets=FEATURE_SETS)
+    yhat = predict_fold(panel, Model("seasonal_naive"), fold, evaluation, FEATURE_SETS)
 
     np.testing.assert_array_equal(yhat, panel.y[:, fold.test_start : fold.test_end])
 
 
 def test_a_gap_keeps_the_weekdays_aligned() -> None:
     panel = panel_of(np.tile(np.array([1, 2, 3, 4, 5, 6, 7]), (1, 20)))
-    [fold] = folds(panel.days, Evaluation(horizon=HORIZON, n_splits=1, gap=3))
+    evaluation = Evaluation(horizon=HORIZON, n_splits=1, gap=3)
+    [fold] = folds(panel.days, evaluation)
 
-    yhat = predict_fold(panel, Model("seasonal_naive"), fold, horizon=HORIZON, gap=3, feature_sets=FEATURE_SETS)
+    yhat = predict_fold(panel, Model("seasonal_naive"), fold, evaluation, FEATURE_SETS)
 
     np.testing.assert_array_equal(yhat, panel.y[:, fold.test_start : fold.test_end])
 
@@ -78,9 +81,10 @@ def test_the_same_seed_gives_the_same_artifact(panel: Panel) -> None:
 def test_hopeless_series_get_a_finite_forecast(model: Model) -> None:
     y = np.vstack([np.zeros(120), np.full(120, np.nan), np.full(120, 5.0), np.full(120, 1e9)])
     y[1, -1] = 3  # one observation
-    [fold] = folds(120, Evaluation(horizon=HORIZON, n_splits=1))
+    evaluation = Evaluation(horizon=HORIZON, n_splits=1)
+    [fold] = folds(120, evaluation)
 
-    yhat = predict_fold(panel_of(y), model, fold, horizon=HORIZON, gap=0, feature_sets=FEATURE_SETS)
+    yhat = predict_fold(panel_of(y), model, fold, evaluation, FEATURE_SETS)
 
     assert np.isfinite(yhat).all()
     assert (yhat >= 0).all()

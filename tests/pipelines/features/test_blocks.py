@@ -1,5 +1,7 @@
 """Features: two executors that agree, windows that end at the origin, and a row that can be recomputed by hand."""
 
+from collections.abc import Callable
+
 import msgspec
 import numpy as np
 import polars as pl
@@ -51,6 +53,19 @@ def test_both_executors_give_the_same_numbers(feature_set: FeatureSet, seed: int
     slow = feature_frame(panel, feature_set, targets)
 
     assert slow.columns == blocks.names
+    for n, name in enumerate(blocks.names):
+        np.testing.assert_allclose(fast[:, n], slow[name].cast(pl.Float64).to_numpy(), rtol=2e-5, atol=2e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("change", [lambda y: y * 4096, lambda y: y + 0.25], ids=["sums that int32 does not hold", "fractions"])
+def test_what_cannot_be_summed_as_int32_is_summed_as_float64(change: Callable[[np.ndarray], np.ndarray]) -> None:
+    panel = rich_panel()
+    panel = msgspec.structs.replace(panel, y=change(panel.y))
+    blocks, series, days = Blocks(panel, EVERYTHING), np.arange(4), np.array([70, 200, 300, 419])
+    targets = pl.DataFrame({"s": np.repeat(series, 4), "day": np.tile(days, 4), "step": np.full(16, 7)})
+
+    fast, slow = blocks.features(series, days, np.full(4, 7)), feature_frame(panel, EVERYTHING, targets)
+
     for n, name in enumerate(blocks.names):
         np.testing.assert_allclose(fast[:, n], slow[name].cast(pl.Float64).to_numpy(), rtol=2e-5, atol=2e-5, err_msg=name)
 

@@ -1,0 +1,37 @@
+"""Every type over every fold: one that cannot forecast a fold does not stop the others."""
+
+import numpy as np
+import pytest
+
+from assets_config.declared import Evaluation, Model, load_declarations
+from pipelines.backtests.ensemble import ensemble_folds
+from pipelines.backtests.folds import folds
+from pipelines.backtests.runs import predict_all
+from tests.pipelines.panels import rich_panel
+
+FEATURE_SETS = load_declarations().feature_sets
+EVALUATION = Evaluation(horizon=14, n_splits=2, min_train_size=42)
+MODELS = [Model("naive"), Model("xgboost", feature_set="demand", params={"rounds": 3}), Model("moving_average")]
+
+
+def test_a_type_that_fails_in_one_fold_is_left_out_of_all_with_the_reason(caplog: pytest.LogCaptureFixture) -> None:
+    panel = rich_panel(series=4, days=70)  # the first fold learns from 42 days, and xgboost needs one more
+    windows = folds(panel.days, EVALUATION)
+
+    found, failed = predict_all(panel, MODELS, windows, EVALUATION, FEATURE_SETS)
+
+    assert list(failed) == ["xgboost"]
+    assert "xgboost needs more than 42 days for a horizon of 14, the panel has 42" in failed["xgboost"]
+    assert set(found) == {(name, fold) for name in ("naive", "moving_average") for fold in (0, 1)}
+    assert f"xgboost is not compared: {failed['xgboost']}" in caplog.messages
+
+
+def test_those_that_are_left_make_the_ensemble() -> None:
+    panel = rich_panel(series=4, days=70)
+    windows = folds(panel.days, EVALUATION)
+    found, failed = predict_all(panel, MODELS, windows, EVALUATION, FEATURE_SETS)
+    members = [model for model in MODELS if model.type not in failed]
+
+    mixed = ensemble_folds(panel, Model("ensemble", params={"shrinkage": 1.0}), members, windows, found)
+
+    np.testing.assert_allclose(mixed["ensemble", 0], (found["naive", 0] + found["moving_average", 0]) / 2)
