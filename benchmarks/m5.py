@@ -3,6 +3,7 @@
     python benchmarks/m5.py --path M5                    the three windows before the last one, and its baselines
     python benchmarks/m5.py --path M5 --windows 0        the last window, d_1914 to d_1941: look once
     python benchmarks/m5.py --path M5 --write next.parquet  also forecast the 28 days after the end, with quantiles
+    python benchmarks/m5.py --path M5 --params '{"rounds": 150, "eta": 0.075}'   other parameters than the chosen ones
 
 M5 holds the tidy Parquet files. They are loaded as any source is (into --root, kept where it is given), then each window of 28
 days is forecast from everything before it. WRMSSE is over the competition's twelve levels, scaled from the first sale on,
@@ -29,6 +30,7 @@ from assets_config.declared import load_declarations
 from pipelines.backtests import intervals, losses
 from pipelines.features.levels import LEVELS, Members, read_members
 from pipelines.features.panel import Panel, read_panel
+from pipelines.features.patterns import patterns
 from pipelines.models import xgboost
 from pipelines.warehouse import Warehouse
 
@@ -80,11 +82,11 @@ class Window:
         return {name: _rounded(losses.wrmsse(self.y, yhat, self._scales)) for name, yhat in found.items()}
 
 
-def forecast(panel: Panel) -> tuple[np.ndarray, dict[str, float]]:
-    """The chosen model's forecast of the 28 days after a panel, and its cost in CPU seconds."""
+def forecast(panel: Panel, params: dict[str, object]) -> tuple[np.ndarray, dict[str, float]]:
+    """The model's forecast of the 28 days after a panel, and its cost in CPU seconds."""
     began = time.process_time()
     features = load_declarations().feature_sets["demand"]
-    artifact = xgboost.fit(panel, horizon=HORIZON, features=features, **CHOSEN)
+    artifact = xgboost.fit(panel, horizon=HORIZON, features=features, **params)
     fitted = time.process_time()
     yhat = xgboost.predict(artifact, panel, horizon=HORIZON)
     return yhat, {"fit_cpu_s": round(fitted - began), "predict_cpu_s": round(time.process_time() - fitted)}
@@ -98,16 +100,15 @@ def coverage(windows: list[tuple[Window, np.ndarray]]) -> dict[str, float | None
     found = intervals.honest_quantiles(yhat, step, y, fold)
     if found is None:
         return {}
-    fast = np.concatenate([np.repeat(np.nanmean(window.seen.y[:, -364:], axis=1) > 1, HORIZON) for window, _ in windows])
+    fast = np.concatenate([np.repeat(patterns(window.seen).mean > 1, HORIZON) for window, _ in windows])
     return {
         "coverage_90": _rounded(losses.coverage(y, found[:, 0], found[:, -1])),
         "coverage_90_over_1_a_day": _rounded(losses.coverage(y[fast], found[fast, 0], found[fast, -1])),
     }
 
 
-def write(path: Path, panel: Panel, members: Members, windows: list[tuple[Window, np.ndarray]]) -> None:
-    """Forecast the days after the end: store_code, sku, date, mean, q05 to q95."""
-    yhat, _ = forecast(panel)
+def write(path: Path, panel: Panel, members: Members, yhat: np.ndarray, windows: list[tuple[Window, np.ndarray]]) -> None:
+    """The forecast of the days after the end: store_code, sku, date, mean, q05 to q95."""
     flat, step, _ = _flat(yhat, yhat)
     past = [np.concatenate(each) for each in zip(*(_flat(own, window.y) for window, own in windows), strict=True)]
     levels = intervals.quantiles(flat, step, past[0], past[1], past[2])
@@ -134,7 +135,9 @@ def main() -> None:
     parser.add_argument("--root", type=Path, help="data root to load into, and to find loaded")
     parser.add_argument("--windows", type=int, nargs="*", default=[3, 2, 1], help="0 is the last")
     parser.add_argument("--write", type=Path, help="Parquet for the forecast of the 28 days after the end")
+    parser.add_argument("--params", type=json.loads, default={}, help="JSON of parameters in place of the chosen ones")
     arguments = parser.parse_args()
+    params = {**CHOSEN, **arguments.params}
     if arguments.path is None:
         print(json.dumps({"benchmark": "m5", "skipped": "give the folder of the M5 files with --path"}))
         return
@@ -147,18 +150,19 @@ def main() -> None:
     run, said = [], []
     for back in arguments.windows:
         window = Window(panel, members, back)
-        yhat, cost = forecast(window.seen)
+        yhat, cost = forecast(window.seen, params)
         run.append((window, yhat))
         said.append({"window": back, "baselines": window.baselines(), **window.score(yhat), **cost})
         print(json.dumps(said[-1]), file=sys.stderr, flush=True)
     last = Window(panel, members, 0).baselines()
     if arguments.write:
-        write(arguments.write, panel, members, run)
+        write(arguments.write, panel, members, forecast(panel, params)[0], run)
     scores = [each["wrmsse"] for each in said]
     result = {
         "benchmark": "m5",
         "series": panel.series,
         "load_s": loaded,
+        "params": params,
         "baselines_of_the_last_window": last,
         "windows": said,
         "wrmsse_mean": _rounded(float(np.mean(scores))) if scores else None,
