@@ -12,7 +12,7 @@ from assets_config.declared import DeclarationError, Declarations, Model
 from assets_config.features import FeatureSet
 from pipelines.features.panel import Panel
 
-NOT_TYPES = {"aggregates", "arrays", "assets", "fits", "known", "types"}
+NOT_TYPES = {"aggregates", "arrays", "assets", "fits", "known", "totals", "types"}
 GIVEN = ("panel", "horizon", "features")
 """Arguments of a fit that are no parameters of the model."""
 ENSEMBLE = "ensemble"

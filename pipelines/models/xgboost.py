@@ -19,6 +19,7 @@ import numpy as np
 from assets_config.features import FeatureSet
 from pipelines.features.blocks import Blocks
 from pipelines.features.panel import CLOSED, OPEN, Panel
+from pipelines.models.totals import drawn
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ def fit(
     max_rows: int = 400_000,
     history: int = 730,
     origins: Literal["random", "horizon"] = "random",
+    totals: float = 0.0,
     min_child_weight: float = 20,
     subsample: float = 0.8,
     colsample_bynode: float = 0.8,
@@ -53,6 +55,7 @@ def fit(
 ) -> bytes:
     """Train on about `max_rows` days drawn from the last `history` days; the booster as ubj, which knows its features.
 
+    `totals`, from 0 to 1, is how far the sums of stores and departments are drawn to last year's season (models.totals).
     Days on which a series was not on sale, or out of stock, are not learned from.
 
     Raises ValueError, when the panel is too short for one row: horizon + 28 days; or when it has no day to learn from.
@@ -81,6 +84,7 @@ def fit(
         max_rows=max_rows,
         history=history,
         origins=origins,
+        totals=totals,
     )
 
 
@@ -94,6 +98,7 @@ def train(
     max_rows: int,
     history: int,
     origins: str = "random",
+    totals: float = 0.0,
 ) -> bytes:
     """A booster with the parameters of xgboost, `seed`, `nthread` and `max_bin` among them; rows and errors as fit."""
     import xgboost
@@ -146,7 +151,7 @@ def train(
         params = {**params, "base_score": NOTHING}
     log.info("learning from %s days of %s series", matrix.num_row(), panel.series)
     booster = xgboost.train(params, matrix, num_boost_round=rounds, callbacks=[Progress()])
-    booster.set_attr(feature_set=msgspec.json.encode(features).decode(), origins=origins)
+    booster.set_attr(feature_set=msgspec.json.encode(features).decode(), origins=origins, totals=str(totals))
     return bytes(booster.save_raw("ubj"))
 
 
@@ -158,16 +163,18 @@ def predict(artifact: bytes, panel: Panel, *, horizon: int) -> np.ndarray:
         booster.inplace_predict(blocks.features(series, days, steps), validate_features=False)
         for series in series_blocks(panel.series)
     ]
-    return np.maximum(np.concatenate(pieces).reshape(panel.series, horizon), 0)
+    yhat = np.maximum(np.concatenate(pieces).reshape(panel.series, horizon), 0)
+    weight = float(booster.attr("totals") or 0)
+    return drawn(panel, yhat, weight) if weight else yhat
 
 
 def contributions(artifact: bytes, panel: Panel, series: np.ndarray, *, horizon: int) -> dict[str, np.ndarray]:
     """What each group of features adds to the forecasts of some series, by field of the feature set. float64 [len(series), horizon]
 
     `expected` is what the trees forecast before they look at a feature; with it the groups add up to the forecast, before it is
-    cut at zero. A feature is given what the expected value changes by at the splits on it, on the way of the row through each tree
-    (Saabas 2014). That depends on the order of splits, which Shapley values do not; but those cost hundreds of times as much on
-    trees as deep as these. `benchmarks/explanations.py` sets both beside each other.
+    cut at zero and drawn to totals. A feature is given what the expected value changes by at the splits on it, on the way of the
+    row through each tree (Saabas 2014). That depends on the order of splits, which Shapley values do not; but those cost hundreds
+    of times as much on trees as deep as these. `benchmarks/explanations.py` sets both beside each other.
     Under tweedie loss the trees add up to the log of the forecast: c_g, x their sum without `expected`. Each group is given
     c_g (yhat - yhat e^-x) / x, its share of the change by the logarithmic mean (Ang 2004), which leaves no remainder.
     """
