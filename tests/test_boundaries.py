@@ -20,7 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "assets_config/contract": {"assets_config.contract"},
     "assets_config": {"assets_config", "yaml"},
     "pipelines": {
-        *("assets_config", "pipelines", "dagster", "dagster_duckdb", "duckdb", "numpy", "polars", "pyarrow"),
+        *("assets_config", "pipelines", "dagster", "dagster_duckdb", "duckdb", "numba", "numpy", "polars", "pyarrow"),
         *("rich", "statsmodels", "xgboost", "yaml"),
         "pydantic",  # Dagster's config classes are described with its Field
     },

@@ -4,22 +4,16 @@ Each row is one series on one target day t, seen from its origin t - step. Windo
 can reach a row. Features, their names and leak classes: assets_config.features.
 """
 
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 import numpy as np
 
-from assets_config.features import FeatureSet, Statistic, event_name, price_name
+from assets_config.features import FeatureSet, event_name, price_name
 from pipelines.features.panel import GROUPS, STOCKED_OUT, Panel, demand
+from pipelines.features.windows import plan, put_days, put_windows
 
 Array = np.ndarray[Any, Any]
-Span = Array | slice
-KEPT = 2**24
-"""Bytes that are allocated and freed once. glibc keeps for later what is freed, up to twice the largest piece freed so far; without
-this it takes each array of a block from the system anew, which costs more than what is computed in it."""
-EXACT_SUMS = 2**31
-"""Sums of whole numbers below this are exact in int32, whose arithmetic takes a third of the time of float64."""
 
 
 class Blocks:
@@ -28,9 +22,21 @@ class Blocks:
     def __init__(self, panel: Panel, feature_set: FeatureSet) -> None:
         self.panel = panel
         self.set = feature_set
-        np.empty(KEPT, np.uint8)
         self.names = [each.name for each in feature_set.features(panel.outside_names.tolist())]
-        self._groups = {name: _Group(panel, name) for name in {*feature_set.group_mean, *feature_set.group_weekday_mean}}
+        places = {name: n for n, name in enumerate(self.names)}
+        self._rolling = plan(places, feature_set.rolling, "{statistic}_{window}")
+        self._weekday = plan(places, {"mean": feature_set.weekday_mean}, "weekday_mean_{window}")
+        self._stockouts = plan(places, {"sum": feature_set.stockout_share}, "stockout_share_{window}")
+        by_group = {*feature_set.group_mean, *feature_set.group_weekday_mean}
+        self._groups = {name: _Group(panel, name) for name in sorted(by_group)}
+        self._group_plans = [
+            (name, stride, plan(places, {"mean": windows}, name + label))
+            for wanted, stride, label in (
+                (feature_set.group_mean, 1, "_mean_{window}"),
+                (feature_set.group_weekday_mean, 7, "_weekday_mean_{window}"),
+            )
+            for name, windows in wanted.items()
+        ]
         self._first = np.argmax(~np.isnan(panel.y), axis=1) if feature_set.age else None
         calendar = _calendar(panel)
         self._calendar = {name: calendar[name].astype(np.float32) for name in feature_set.calendar}
@@ -45,37 +51,30 @@ class Blocks:
         """
         made = np.empty((len(self.names), len(series), len(days)), np.float32)
         with np.errstate(divide="ignore", invalid="ignore"):  # 0 / 0 is NaN: nothing is known there
-            self._put(dict(zip(self.names, made, strict=True)), series, days, steps)
+            self._put(made, series, days, days - steps)
         return made.reshape(len(self.names), -1).T
 
-    def _put(self, columns: dict[str, Array], series: Array, days: Array, steps: Array) -> None:
+    def _put(self, made: Array, series: Array, days: Array, origins: Array) -> None:
         panel, wanted = self.panel, self.set
-        rows, targets, origins = _span(series), _span(days), _span(days - steps)
-        history = _History(demand(panel, rows), wanted.lookback)
+        columns = dict(zip(self.names, made, strict=True))
+        history, own = demand(panel, _span(series)), np.arange(len(series))
         for lag in wanted.lags:
-            columns[f"lag_{lag}"][:] = history.at(_shift(origins, -lag))
-        for window, statistics in _by_window(wanted.rolling).items():
-            history.rolling(statistics, origins, window, out=[columns[f"{statistic}_{window}"] for statistic in statistics])
-        same_weekday = _span(days - 7 * -(-steps // 7))  # the last day of the target's weekday that is not after the origin
-        for weeks in wanted.weekday_mean:
-            columns[f"weekday_mean_{weeks}"][:] = history.weekday_mean(same_weekday, weeks)
+            put_days(history, origins - lag, columns[f"lag_{lag}"])
         for lag in wanted.target_lags:
-            columns[f"target_lag_{lag}"][:] = history.at(_shift(targets, -lag))
-        for name, windows in wanted.group_mean.items():
-            group = self._groups[name]
-            for window in windows:
-                group.history.rolling(["mean"], origins, window, rows=group.of[series], out=[columns[f"{name}_mean_{window}"]])
-        for name, windows in wanted.group_weekday_mean.items():
-            group = self._groups[name]
-            for weeks in windows:
-                means = group.history.weekday_mean(same_weekday, weeks, rows=group.of[series])
-                columns[f"{name}_weekday_mean_{weeks}"][:] = means
-        for window in wanted.stockout_share:
-            out_of_stock = _running(panel.state[rows] == STOCKED_OUT)
-            share = _upto(out_of_stock, days - steps) - _upto(out_of_stock, days - steps - window)
-            columns[f"stockout_share_{window}"][:] = share / window
+            put_days(history, days - lag, columns[f"target_lag_{lag}"])
+        put_windows(history, own, origins, self._rolling, made)
+        same_weekday = days - 7 * -(-(days - origins) // 7)  # the last day of the target's weekday that is not after the origin
+        put_windows(history, own, same_weekday, self._weekday, made, stride=7)
+        for name, stride, planned in self._group_plans:
+            group, ends = self._groups[name], origins if stride == 1 else same_weekday
+            put_windows(group.mean, group.of[series], ends, planned, made, stride=stride)
+        if wanted.stockout_share:
+            out_of_stock = (panel.state[_span(series)] == STOCKED_OUT).astype(np.float32)
+            put_windows(out_of_stock, own, origins, self._stockouts, made)
+            for window in wanted.stockout_share:
+                columns[f"stockout_share_{window}"] /= window
         for each in wanted.calendar:
-            columns[each][:] = self._calendar[each][targets]
+            columns[each][:] = self._calendar[each][days]
         if wanted.events is not None:
             for shift in range(-wanted.events.trail, wanted.events.lead + 1):
                 columns[event_name(shift)][:] = panel.event[np.clip(days + shift, 0, len(panel.event) - 1)]
@@ -83,22 +82,23 @@ class Blocks:
             if f"outside_{name}" in columns:
                 columns[f"outside_{name}"][:] = panel.outside[place][panel.groups[series, 0]][:, days]
         if wanted.price:
-            self._put_prices(columns, series, days, days - steps)
+            self._put_prices(columns, series, days, origins)
         if wanted.promotion:
-            columns["promotion"][:] = _columns(panel.promotion[rows], targets)
+            columns["promotion"][:] = panel.promotion[series[:, None], days]
         for axis in wanted.ids:
             columns[f"{axis}_code"][:] = panel.groups[series, GROUPS.index(axis), None]
         if self._first is not None:
             columns["age"][:] = days[None, :] - self._first[series, None]
         if wanted.step:
-            columns["step"][:] = steps
+            columns["step"][:] = days - origins
 
     def _put_prices(self, columns: dict[str, Array], series: Array, days: Array, origins: Array) -> None:
         panel, rows = self.panel, _span(series)
         price, planned = panel.price[rows], panel.planned[rows]
-        now = _columns(price, _span(days))
+        now = np.empty((len(series), len(days)), np.float32)
+        put_days(price, days, now)
         if not planned.all():
-            now = np.where(planned[:, None], now, _columns(price, _span(origins)))
+            now = np.where(planned[:, None], now, price[:, origins])
         for name in self.set.price:
             column = columns[price_name(name)]
             if name == "price":
@@ -116,69 +116,6 @@ class Blocks:
                 column[:] = _ratio(now, np.where(origins >= back, price[:, np.maximum(origins - back, 0)], np.nan))
 
 
-class _History:
-    """Rows of daily values with sums up to each day, so that a window of any length is one subtraction. NaN is unknown."""
-
-    def __init__(self, values: Array, lookback: int) -> None:
-        self._padding = -(-lookback // 7) * 7
-        self._values = np.concatenate([np.full((len(values), self._padding), np.nan, values.dtype), values], axis=1)
-        self._seen = ~np.isnan(self._values)
-        known = self._values.copy()
-        np.copyto(known, 0, where=~self._seen)
-        self._known = _summable(known)
-        self._sums: dict[str, Array] = {}
-        self._weekly: tuple[Array, Array] | None = None
-
-    def at(self, days: Span) -> Array:
-        return _columns(self._values, _shift(days, self._padding))
-
-    def rolling(self, statistics: list[Statistic], ends: Span, window: int, *, rows: Array | None = None, out: list[Array]) -> None:
-        """Statistics of the `window` days that end on each of `ends`, written to `out`; NaN where no day is known."""
-        if not {"min", "max"}.isdisjoint(statistics):
-            picks = [self.at(_shift(ends, -n)) for n in range(window)]
-        if set(statistics) - {"min", "max"}:
-            count = self._between("count", ends, window, rows)
-        if not {"mean", "std", "sum"}.isdisjoint(statistics):
-            total = self._between("sum", ends, window, rows)
-            mean = total / count
-        for statistic, column in zip(statistics, out, strict=True):
-            if statistic == "mean":
-                column[:] = mean
-            elif statistic == "std":
-                variance = self._between("squares", ends, window, rows)
-                variance /= count
-                variance -= mean * mean
-                column[:] = variance
-                np.sqrt(np.abs(column, out=column), out=column)  # rounding may leave a hair less than zero
-            elif statistic == "zero_share":
-                column[:] = self._between("zeros", ends, window, rows) / count
-            elif statistic == "sum":
-                column[:] = np.where(count > 0, total, np.nan)
-            else:
-                (np.fmin if statistic == "min" else np.fmax).reduce(picks, out=column)
-
-    def weekday_mean(self, ends: Span, weeks: int, *, rows: Array | None = None) -> Array:
-        """The mean of the days ends, ends - 7, ... `weeks` of them; NaN where none is known."""
-        if self._weekly is None:
-            self._weekly = _by_week(self._known), _by_week(self._seen)
-        at = _shift(ends, self._padding + 7)
-        total, count = (_columns(each, at, rows) - _columns(each, _shift(at, -7 * weeks), rows) for each in self._weekly)
-        return total / count
-
-    def _between(self, what: str, ends: Span, window: int, rows: Array | None) -> Array:
-        if what not in self._sums:
-            known, seen = self._known, self._seen
-            values = {
-                "sum": lambda: known,
-                "squares": lambda: known * known,
-                "count": lambda: seen,
-                "zeros": lambda: seen & (known == 0),
-            }[what]()
-            self._sums[what] = _running(values)
-        at = _shift(ends, self._padding + 1)
-        return (_columns(self._sums[what], at, rows) - _columns(self._sums[what], _shift(at, -window), rows)).astype(np.float64)
-
-
 class _Group:
     """The mean demand of a series of each group, a day: total over the group's series that are on sale."""
 
@@ -193,61 +130,14 @@ class _Group:
         for g in range(len(total)):
             y = demand(panel, order[starts[g] : starts[g + 1]])
             total[g], count[g] = np.nansum(y, axis=0, dtype=np.float64), (~np.isnan(y)).sum(axis=0)
-        self.history = _History(np.where(count > 0, total / np.maximum(count, 1), np.nan), 1095)
+        self.mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def _span(at: Array) -> Span:
+def _span(at: Array) -> Array | slice:
     """Numbers that follow each other as a slice: what it takes is a view."""
     if len(at) > 0 and at[0] >= 0 and at[-1] - at[0] == len(at) - 1 and (np.diff(at) == 1).all():
         return slice(int(at[0]), int(at[-1]) + 1)
     return at
-
-
-def _shift(at: Span, by: int) -> Span:
-    return slice(at.start + by, at.stop + by) if isinstance(at, slice) else at + by
-
-
-def _columns(values: Array, at: Span, rows: Array | None = None) -> Array:
-    """values[rows][:, at]"""
-    if rows is not None:
-        return values[rows, at] if isinstance(at, slice) else values[rows[:, None], at]
-    return values[:, at] if isinstance(at, slice) else values.take(at, axis=1)
-
-
-def _by_window(rolling: Mapping[Statistic, list[int]]) -> dict[int, list[Statistic]]:
-    """The statistics of each window: they share its sums."""
-    return {window: [each for each in rolling if window in rolling[each]] for windows in rolling.values() for window in windows}
-
-
-def _running(values: Array) -> Array:
-    """[n, T] -> [n, T + 1] sums of the first days."""
-    kind = np.int32 if values.dtype == bool else values.dtype
-    result = np.zeros((values.shape[0], values.shape[1] + 1), kind)
-    np.cumsum(values, axis=1, dtype=kind, out=result[:, 1:])
-    return result
-
-
-def _summable(values: Array) -> Array:
-    """What can be summed without loss: int32 where numbers are whole and the sums of their squares fit, else float64."""
-    most = float(np.abs(values).max(initial=0))
-    if most**2 * values.shape[1] < EXACT_SUMS:
-        whole = values.astype(np.int32)
-        if (whole.astype(values.dtype) == values).all():
-            return whole
-    return values.astype(np.float64)
-
-
-def _upto(running: Array, days: Array) -> Array:
-    return running[:, np.maximum(days + 1, 0)]
-
-
-def _by_week(values: Array) -> Array:
-    """Sums over the same weekday up to each day, behind seven zeros: [n, T] -> [n, T + 7 or a little more]."""
-    weeks = -(-values.shape[1] // 7)
-    padded = np.zeros((len(values), (weeks + 1) * 7))
-    padded[:, 7 : 7 + values.shape[1]] = values
-    shaped = padded.reshape(len(values), weeks + 1, 7)
-    return np.cumsum(shaped, axis=1, out=shaped).reshape(len(values), -1)
 
 
 def _product_price(panel: Panel) -> Array:
