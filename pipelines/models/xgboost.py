@@ -60,7 +60,7 @@ def fit(
 ) -> bytes:
     """Train on about `max_rows` days drawn from the last `history` days; the booster as ubj, which knows its features.
 
-    `totals`, from 0 to 1, is how far the sums of stores and departments are drawn to last year's season (models.totals).
+    `totals`, from 0 to 1, is how far the totals of stores and departments are drawn to what is expected of them (models.totals).
     Days on which a series was not on sale, or out of stock, are not learned from.
 
     Raises ValueError, when the panel is too short for one row: horizon + 28 days; or when it has no day to learn from.
