@@ -91,9 +91,15 @@ class Snapshot:
     async def query(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query, run in a thread. Raises duckdb.Error, also when a file was altered under us."""
         self.leases += 1  # of the query's own: a client that hangs up ends the request's lease while this still runs
-        future = asyncio.get_running_loop().run_in_executor(self._threads, self._query, sql, values)
+        running: list[duckdb.DuckDBPyConnection] = []
+        future = asyncio.get_running_loop().run_in_executor(self._threads, self._query, sql, values, running)
         future.add_done_callback(self._query_ended)
-        return await asyncio.shield(future)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:  # given up: the thread is wanted by others
+            for cursor in running:
+                cursor.interrupt()
+            raise
 
     def _query_ended(self, done: asyncio.Future[Any]) -> None:
         if not done.cancelled():
@@ -140,8 +146,12 @@ class Snapshot:
         if self.retired and self.leases == 0:
             self._connection.close()
 
-    def _query(self, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    def _query(
+        self, sql: str, values: Sequence[Any], running: list[duckdb.DuckDBPyConnection] | None = None
+    ) -> list[tuple[Any, ...]]:
         with self._connection.cursor() as cursor:
+            if running is not None:
+                running.append(cursor)
             return cursor.execute(sql, list(values)).fetchall()
 
     def _all(self, table: str, shape: type[Any]) -> list[Any]:
