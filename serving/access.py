@@ -60,7 +60,7 @@ class Access:
         key, wrong, is_forwarded = self._identify(scope["headers"])
         peer = scope["client"][0] if scope.get("client") else ""  # type: ignore[index]
         role: Role | None = key.role if key else None
-        if role is None and self._is_open(peer, is_forwarded=is_forwarded):
+        if role is None and not _is_page(scope) and self._is_open(peer, is_forwarded=is_forwarded):
             role = "reader"
         state: dict[str, Any] = scope.setdefault("state", {})
         state["key"], state["role"] = key.name if key else None, role
@@ -121,6 +121,11 @@ def require(request: Request[Any, Any, Any], role: Role, what: str) -> None:
 
 def _too_low(needed: Role, had: Role | None, key: str | None) -> str:
     return f"the role {needed} is needed, and the key {key} has {had or 'none'}."
+
+
+def _is_page(scope: Scope) -> bool:
+    """Whether a page in a browser opens a websocket, which CORS does not keep other origins from: it needs a key."""
+    return scope["type"] == ScopeType.WEBSOCKET and any(name == b"origin" for name, _ in scope["headers"])
 
 
 def _is_here(peer: str) -> bool:

@@ -25,7 +25,7 @@ class Limits:
         self._most = settings.max_body_kb << 10
         self._body_seconds = settings.body_seconds
         self._seconds = settings.request_seconds
-        self._going_on: set[asyncio.Task[None]] = set()
+        self.going_on: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -50,8 +50,8 @@ class Limits:
 
     def _start(self, scope: Scope, call: "_Call") -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(_run(self.app, scope, call))
-        self._going_on.add(task)  # the loop alone would let it be collected
-        task.add_done_callback(self._going_on.discard)
+        self.going_on.add(task)  # the loop alone would let it be collected
+        task.add_done_callback(self.going_on.discard)
         return task
 
 

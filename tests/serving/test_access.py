@@ -343,13 +343,16 @@ def test_a_network_of_many_addresses_is_one_client(tmp_path: Path) -> None:
     assert (statuses, elsewhere) == ([200, 200, 429, 429], 200)
 
 
-def test_a_websocket_is_refused_before_it_is_accepted(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("peer", "headers"), [(REMOTE, []), (LOCAL, [(b"origin", b"https://evil.example")])])
+def test_a_websocket_is_refused_before_it_is_accepted(
+    peer: tuple[str, int], headers: list[tuple[bytes, bytes]], tmp_path: Path
+) -> None:
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
         sent.append(message)
 
-    scope: Any = {"type": "websocket", "path": "/api/v1/stream", "headers": [], "client": REMOTE}
+    scope: Any = {"type": "websocket", "path": "/api/v1/stream", "headers": headers, "client": peer}
     asyncio.run(access_of(tmp_path)(scope, nothing, send))
 
     assert [(each["type"], each["code"]) for each in sent] == [("websocket.close", 1008)]

@@ -1,7 +1,7 @@
 """Laws of the token bucket: nobody gets more than his due, everybody gets it in the end, and memory is bounded."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.buckets import Buckets
@@ -11,6 +11,7 @@ BURSTS = st.integers(1, 50)
 PAUSES = st.lists(st.floats(0, 30), min_size=1, max_size=200)
 
 
+@settings(deadline=None)
 @given(RATES, BURSTS, PAUSES)
 def test_no_span_of_time_has_more_than_the_burst_and_the_rate(rate: float, burst: int, pauses: list[float]) -> None:
     buckets, now, taken = Buckets(rate, burst), 0.0, []
@@ -24,6 +25,7 @@ def test_no_span_of_time_has_more_than_the_burst_and_the_rate(rate: float, burst
             assert last - first + 1 <= burst + rate * (taken[last] - taken[first]) + 1e-3
 
 
+@settings(deadline=None)
 @given(RATES, BURSTS)
 def test_a_full_bucket_gives_the_whole_burst_at_once(rate: float, burst: int) -> None:
     buckets = Buckets(rate, burst)
@@ -34,6 +36,7 @@ def test_a_full_bucket_gives_the_whole_burst_at_once(rate: float, burst: int) ->
     assert waits[-1] == pytest.approx(1 / rate, rel=1e-3)
 
 
+@settings(deadline=None)
 @given(RATES, BURSTS, PAUSES)
 def test_who_waits_as_long_as_told_is_let_in(rate: float, burst: int, pauses: list[float]) -> None:
     buckets, now = Buckets(rate, burst), 0.0
@@ -45,6 +48,7 @@ def test_who_waits_as_long_as_told_is_let_in(rate: float, burst: int, pauses: li
             assert buckets.take("a", now) == 0
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=60))
 def test_clients_do_not_share_a_bucket(clients: list[str]) -> None:
     together = Buckets(1, 3)
@@ -54,6 +58,7 @@ def test_clients_do_not_share_a_bucket(clients: list[str]) -> None:
         assert together.take(client, 7.0) == alone[client].take(client, 7.0)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 1000), max_size=300))
 def test_memory_is_bounded_and_the_client_that_was_idle_longest_goes(clients: list[int]) -> None:
     buckets = Buckets(1, 2, most=10)
