@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code; 2 for a command that is not understood."""
     options = parser().parse_args(arguments)
     data = data_root(options.data)
-    for sentence in layers(os.environ).mistaken():
+    for sentence in () if options.command == "serve" else layers(os.environ).mistaken():  # the API tells them itself
         Console(stderr=True, soft_wrap=True).print(f"warning: {sentence}", markup=False, highlight=False)
     match options.command:
         case "up":

@@ -5,13 +5,13 @@ import socket
 from demandgraph.home import setting
 
 HOST = "127.0.0.1"
+REACHED_AT = {"0.0.0.0": HOST, "::": "::1", "localhost": HOST}  # noqa: S104 - told apart, not bound to
 
 
 def api_host() -> str:
-    """Where this machine reaches the API: on loopback, unless it listens on one other address alone."""
+    """Where this machine reaches the API, as it stands in a URL: on loopback, unless it listens on one other address alone."""
     host = setting("DEMANDGRAPH_HOST") or HOST
-    if host in ("0.0.0.0", "::", "::1", "localhost"):  # noqa: S104 - told apart, not bound to
-        return HOST if host in ("0.0.0.0", "localhost") else "[::1]"  # noqa: S104
+    host = REACHED_AT.get(host, host)
     return f"[{host}]" if ":" in host else host
 
 

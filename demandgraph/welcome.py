@@ -33,7 +33,7 @@ def welcome(console: Console, data: Path, ports: Running, *, key: str | None) ->
 def key_lines(key: str | None) -> list[str]:
     """A key that was just made, or how one is made."""
     if key is None:
-        return ["Writes need a key: KEY=$(demandgraph keys new --role operator) makes one."]
+        return ["Writes need a key: KEY=$(demandgraph keys new --role admin) makes one."]
     return [f"[bold green]Admin key[/]   {key}", "It is shown once. `demandgraph keys new --role operator` makes another."]
 
 
