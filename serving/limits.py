@@ -6,7 +6,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Message, Receive, Scope, Send, WebSocketReceiveMessage
 
 from serving.problems import PayloadTooLarge, Problem, SlowBody, TimedOut, refuse
-from serving.rules import SAFE, Rules
+from serving.rules import Rules
 from serving.settings import Settings
 
 MIB = 1 << 20
@@ -31,20 +31,21 @@ class Limits:
         if scope["type"] != ScopeType.HTTP:
             await self.app(scope, receive, send)
             return
-        most = None if self._rules.of(scope).reads_body else self._most
+        rule = self._rules.of(scope)
+        most = None if rule.reads_body else self._most
         problem = None if most is None else _announced(scope, most)
         call = _Call(receive, send, most, self._body_seconds)
         try:
             async with asyncio.timeout(self._seconds) as call.clock:
-                if problem is None and scope["method"] in SAFE:
-                    await self.app(scope, call.receive, call.send)
-                elif problem is None:
+                if problem is None and rule.is_write:
                     await asyncio.shield(self._start(scope, call))
+                elif problem is None:
+                    await self.app(scope, call.receive, call.send)
         except TimeoutError:
             if call.is_begun or not call.clock.expired():
                 raise
             call.is_over = True
-            problem = TimedOut(_DETAILS[scope["method"] in SAFE].format(self._seconds), headers={"Retry-After": "5"})
+            problem = TimedOut(_DETAILS[rule.is_write].format(self._seconds), headers={"Retry-After": "5"})
         if problem is not None:
             await refuse(send, problem, str(scope["state"].get("request_id", "")))
 
@@ -56,8 +57,8 @@ class Limits:
 
 
 _DETAILS = {
-    True: "The answer took longer than {:g} s and was given up. Ask for less at once, or raise DEMANDGRAPH_REQUEST_SECONDS.",
-    False: "This took longer than {:g} s and goes on. See /api/v1/jobs, or send it again with the same Idempotency-Key.",
+    False: "The answer took longer than {:g} s and was given up. Ask for less at once, or raise DEMANDGRAPH_REQUEST_SECONDS.",
+    True: "This took longer than {:g} s and goes on. See /api/v1/jobs, or send it again with the same Idempotency-Key.",
 }
 
 
@@ -88,9 +89,7 @@ class _Call:
             async with asyncio.timeout(max(left, 0)):
                 message = await self._receive()
         except TimeoutError as error:
-            raise SlowBody(
-                f"{self._size:,} bytes came in {self._body_seconds + self._waited:.0f} s, and then no more in time. Send it again."
-            ) from error
+            raise SlowBody(f"{self._size:,} bytes of the body came in, and then no more in time. Send it again.") from error
         finally:
             waited = loop.time() - began
             self._waited += waited

@@ -39,8 +39,11 @@ class Rules:
 
     def of(self, scope: Scope) -> Rule:
         method: Any = scope.get("method", "GET")  # a websocket has none, and is read
+        path, root = scope["path"], scope.get("root_path")
+        if root:  # as Litestar takes it off
+            path = path.split(root, maxsplit=1)[-1]
         try:
-            handler = self._find(path=normalize_path(scope["path"]), method=scope.get("method"))[1]
+            handler = self._find(path=normalize_path(path), method=scope.get("method"))[1]
         except HTTPException:  # there is nothing: who may not read or write learns no more than that
             return rule({}, method)
         key = (id(handler), method)

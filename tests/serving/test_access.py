@@ -114,6 +114,14 @@ def test_another_spelling_of_a_path_is_no_way_around(path: str, keyed: TestClien
     assert answer.status_code in (403, 404)
 
 
+def test_a_path_under_a_prefix_has_the_same_rule(tmp_path: Path) -> None:
+    rules = Rules(create_app(settings_of(tmp_path)))
+
+    scope: Any = {"type": "http", "method": "GET", "path": "/demand/api/v1/config", "root_path": "/demand"}
+
+    assert rules.of(scope).needs == "admin"
+
+
 def test_either_header_carries_a_key(keyed: TestClient) -> None:
     bearers = [f"Bearer {KEYS['reader']}", f"bearer  {KEYS['reader']} "]
 
