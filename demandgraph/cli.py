@@ -7,11 +7,15 @@ import subprocess
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import get_args
 
 from rich.console import Console
 
+from assets_config.contract.names import Role
+from assets_config.settings import layers
+from demandgraph import keys
 from demandgraph.doctor import doctor
-from demandgraph.home import Home, data_root, environment
+from demandgraph.home import Home, data_root, environment, setting
 from demandgraph.processes import PYTHON
 from demandgraph.snapshots import show
 from demandgraph.up import Up
@@ -23,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code; 2 for a command that is not understood."""
     options = parser().parse_args(arguments)
     data = data_root(options.data)
+    for sentence in () if options.command == "serve" else layers(os.environ).mistaken():  # the API tells them itself
+        Console(stderr=True, soft_wrap=True).print(f"warning: {sentence}", markup=False, highlight=False)
     match options.command:
         case "up":
             up = Up(data, console, port=options.port, dagster_port=options.dagster_port, workers=options.workers)
@@ -33,6 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _run(data, "serving", *_given(options, "port", "workers"))
         case "rollback":
             return _run(data, "pipelines", "rollback", options.snapshot)
+        case "keys" if options.action == "new":
+            return keys.new(data, console, role=options.role, name=options.name, days=options.days)
+        case "keys" if options.action == "revoke":
+            return keys.revoke(data, options.key)
+        case "keys":
+            return keys.show(data, console, as_json=options.json)
         case "snapshots":
             return show(data, console, as_json=options.json)
     return doctor(data, console)
@@ -48,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     up = commands.add_parser("up", parents=[root], help="run the Dagster UI, its daemon and the API; Ctrl-C stops all")
-    port = os.environ.get("DEMANDGRAPH_PORT") or "8123"
+    port = setting("DEMANDGRAPH_PORT") or "8123"
     up.add_argument("--port", type=_port, default=port, help="of the API (DEMANDGRAPH_PORT, else 8123)")
     up.add_argument("--dagster-port", type=_port, default=3000, help="of the Dagster UI (%(default)s)")
     up.add_argument("--workers", type=int, help="processes of the API")
@@ -63,6 +75,17 @@ def parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", parents=[root], help="run the API alone, over what is published")
     serve.add_argument("--port", type=_port, help="of the API (DEMANDGRAPH_PORT, else 8123)")
     serve.add_argument("--workers", type=int, help="processes of the API")
+
+    actions = commands.add_parser("keys", parents=[root], help="make, list and revoke API keys").add_subparsers(
+        dest="action", required=True, metavar="ACTION"
+    )
+    new = actions.add_parser("new", parents=[root], help="make a key and print it, once")
+    new.add_argument("--role", choices=get_args(Role), required=True, help="what it may do; each role may do what those before may")
+    new.add_argument("--name", help="whose it is; by default made of the role")
+    new.add_argument("--days", type=_days, help="how long it counts; by default until it is revoked")
+    held = actions.add_parser("list", parents=[root], help="list the keys, never what they are")
+    held.add_argument("--json", action="store_true", help="as JSON")
+    actions.add_parser("revoke", parents=[root], help="let a key count no more").add_argument("key", help="its name or id")
 
     listed = commands.add_parser("snapshots", parents=[root], help="list the kept snapshots, newest first")
     listed.add_argument("--json", action="store_true", help="as JSON")
@@ -93,6 +116,13 @@ def _run(data: Path, module: str, *arguments: str) -> int:
     signal.signal(signal.SIGTERM, lambda number, _: child.send_signal(number))
     code = child.wait()
     return 128 - code if code < 0 else code
+
+
+def _days(text: str) -> int:
+    days = int(text)
+    if not 1 <= days <= 36500:
+        raise argparse.ArgumentTypeError(f"{days} days: use 1 to 36500")
+    return days
 
 
 def _port(text: str) -> int:

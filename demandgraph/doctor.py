@@ -1,12 +1,12 @@
 """`demandgraph doctor`: what is missing or broken, and how to mend it."""
 
-import os
 import shutil
 import sqlite3
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -17,11 +17,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from assets_config.contract.integrity import damage
+from assets_config.contract.keys import KeyFile, KeysError
 from assets_config.contract.layout import Published
 from assets_config.declared import DeclarationError, load_declarations
 from demandgraph import health
-from demandgraph.home import Home
+from demandgraph.home import Home, setting
 from demandgraph.installed import requirements
+from demandgraph.ports import api_host
 from demandgraph.running import running_now
 from demandgraph.snapshots import read_manifests, read_pointer
 
@@ -99,7 +101,7 @@ def data_root(data: Path) -> Iterator[Finding]:
 
 
 def declarations(_: Path) -> Iterator[Finding]:
-    overlay = os.environ.get("DEMANDGRAPH_CONFIG")
+    overlay = setting("DEMANDGRAPH_CONFIG")
     try:
         declared = load_declarations(Path(overlay) if overlay else None)
     except DeclarationError as error:
@@ -146,6 +148,23 @@ def dagster_home(data: Path) -> Iterator[Finding]:
     yield Finding("Dagster home", "ok", str(home.folder))
 
 
+def keys(data: Path) -> Iterator[Finding]:
+    """The file of API keys: whether it can be read, and by its owner alone."""
+    file = KeyFile(data)
+    try:
+        found = [key for key in file.read() if key.state(datetime.now(UTC)) == "active"]
+        mode = file.path.stat().st_mode & 0o777 if file.path.exists() else 0o600
+    except (KeysError, OSError) as error:
+        yield Finding("API keys", "broken", str(error), "Mend the file, or delete it and make keys anew.")
+        return
+    if mode & 0o077:
+        yield Finding("API keys", "broken", f"{file.path} is open to others (mode {mode:o})", f"chmod 600 {file.path}")
+    elif not found:
+        yield Finding("API keys", "note", "there is none in the data root", "demandgraph keys new --role admin")
+    else:
+        yield Finding("API keys", "ok", f"{len(found)} that count, {sum(key.role == 'admin' for key in found)} of them admin")
+
+
 def processes(data: Path) -> Iterator[Finding]:
     """What an `up` of this data root runs, if there is one."""
     ports = running_now(Home(data))
@@ -153,7 +172,7 @@ def processes(data: Path) -> Iterator[Finding]:
         yield Finding("demandgraph up", "note", "not running", "demandgraph up, or make run")
         return
     asked = {
-        f"API on port {ports.port}": health.api_answers(ports.port),
+        f"API on port {ports.port}": health.api_answers(ports.port, api_host()),
         f"Dagster UI on port {ports.dagster_port}": health.dagster_answers(ports.dagster_port),
         f"code server on port {ports.code_server_port}": health.code_server_answers(ports.code_server_port),
         "Dagster daemon": health.daemon_answers(ports.dagster_port),
@@ -197,5 +216,6 @@ CHECKS: tuple[Callable[[Path], Iterator[Finding]], ...] = (
     declarations,
     snapshots,
     dagster_home,
+    keys,
     processes,
 )

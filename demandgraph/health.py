@@ -28,16 +28,16 @@ def daemon_answers(dagster_port: int) -> bool:
     return all(each["healthy"] for each in statuses if each["required"])
 
 
-def api_answers(port: int) -> bool:
+def api_answers(port: int, host: str = HOST) -> bool:
     """Whether the API has a snapshot open."""
-    return fetch(port, "/readyz") is not None
+    return fetch(port, "/readyz", host=host) is not None
 
 
-def fetch(port: int, path: str, *, body: bytes | None = None) -> bytes | None:
+def fetch(port: int, path: str, *, body: bytes | None = None, host: str = HOST) -> bytes | None:
     """The body of a 200 answer; None for any other answer and for none."""
-    request = Request(f"http://{HOST}:{port}{path}", data=body, headers={"Content-Type": "application/json"})
+    request = Request(f"http://{host}:{port}{path}", data=body, headers={"Content-Type": "application/json"})
     try:
-        with urlopen(request, timeout=5) as answer:  # noqa: S310 - loopback only
+        with urlopen(request, timeout=5) as answer:  # noqa: S310 - our own servers
             return bytes(answer.read())
     except (URLError, HTTPException, OSError):
         return None

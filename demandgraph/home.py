@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from assets_config.settings import layers
+
 INSTANCE = """\
 # Made by `demandgraph` and never overwritten: change what you like.
 telemetry:
@@ -65,7 +67,13 @@ class Home:
 
 def data_root(given: str | None) -> Path:
     """The root under which all state lies: --data, else DEMANDGRAPH_DATA, else `data` here."""
-    return Path(given or os.environ.get("DEMANDGRAPH_DATA") or "data").absolute()
+    return Path(given or setting("DEMANDGRAPH_DATA") or "data").absolute()
+
+
+def setting(name: str) -> str | None:
+    """A setting of ours as the environment or `.env` has it; None where the default holds."""
+    found = layers(os.environ).find(name)
+    return found[0] if found else None
 
 
 def environment(data: Path) -> dict[str, str]:

@@ -1,8 +1,18 @@
-"""Ports of the loopback interface, where every process of `demandgraph up` listens."""
+"""Ports of the loopback interface, where every process of `demandgraph up` listens; the API elsewhere too, if told so."""
 
 import socket
 
+from demandgraph.home import setting
+
 HOST = "127.0.0.1"
+REACHED_AT = {"0.0.0.0": HOST, "::": "::1", "localhost": HOST}  # noqa: S104 - told apart, not bound to
+
+
+def api_host() -> str:
+    """Where this machine reaches the API, as it stands in a URL: on loopback, unless it listens on one other address alone."""
+    host = setting("DEMANDGRAPH_HOST") or HOST
+    host = REACHED_AT.get(host, host)
+    return f"[{host}]" if ":" in host else host
 
 
 def is_free(port: int) -> bool:

@@ -9,10 +9,11 @@ from typing import NoReturn
 
 from rich.console import Console
 
+from assets_config.contract.keys import KeysError
 from assets_config.contract.layout import Published
-from demandgraph import health
+from demandgraph import health, keys
 from demandgraph.home import Home, environment
-from demandgraph.ports import HOST, any_free_port, is_free, next_free_port
+from demandgraph.ports import HOST, any_free_port, api_host, is_free, next_free_port
 from demandgraph.processes import PYTHON, Child, Guard, stop
 from demandgraph.running import AlreadyRunning, Running, claim
 from demandgraph.welcome import welcome
@@ -65,7 +66,7 @@ class Up:
                 self._watch()
         except Stopped:
             return 0
-        except (UpError, AlreadyRunning) as error:
+        except (UpError, AlreadyRunning, KeysError) as error:
             self.console.print(str(error), style="bold red", markup=False, highlight=False)
             return 1
         finally:
@@ -84,11 +85,11 @@ class Up:
         self.home.write_workspace(code_server_port=self.ports.code_server_port)
         if not Published(self.data).pointer.exists():
             self._materialize()
-        self._start(self.api, lambda: health.api_answers(self.ports.port))
+        self._start(self.api, lambda: health.api_answers(self.ports.port, api_host()))
         self._start(self.code_server, lambda: health.code_server_answers(self.ports.code_server_port))
         self._start(self.dagster, lambda: health.dagster_answers(self.ports.dagster_port))
         self._start(self.daemon, lambda: health.daemon_answers(self.ports.dagster_port))
-        welcome(self.console, self.data, self.ports)
+        welcome(self.console, self.data, self.ports, key=keys.first(self.data))  # made last: nobody sees it if this fails
 
     def _materialize(self) -> None:
         self.console.print(f"Nothing is published under {self.data} yet: making the preset {FIRST_PRESET}.")

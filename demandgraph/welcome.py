@@ -6,21 +6,23 @@ from pathlib import Path
 from rich.console import Console
 
 from assets_config.contract.layout import Published
-from demandgraph.ports import HOST
+from demandgraph.ports import HOST, api_host
 from demandgraph.running import Running
 from demandgraph.snapshots import served
 
 
-def welcome(console: Console, data: Path, ports: Running) -> None:
-    """The URLs, and three curl lines that answer for the snapshot that is served."""
-    api = f"http://{HOST}:{ports.port}"
+def welcome(console: Console, data: Path, ports: Running, *, key: str | None) -> None:
+    """The URLs, and three curl lines that answer for the snapshot that is served; a key that was just made is in the last."""
+    api = f"http://{api_host()}:{ports.port}"
     lines = [
         "",
         f"[bold green]API[/]         {api}/api/v1",
         f"[bold green]API docs[/]    {api}/docs",
         f"[bold green]Dagster UI[/]  http://{HOST}:{ports.dagster_port}",
         "",
-        *curl_lines(data, api),
+        *key_lines(key),
+        "",
+        *curl_lines(data, api, key),
         "",
         "Ctrl-C stops everything.",
     ]
@@ -28,15 +30,23 @@ def welcome(console: Console, data: Path, ports: Running) -> None:
         console.print(line, highlight=False, soft_wrap=True)
 
 
-def curl_lines(data: Path, api: str) -> list[str]:
+def key_lines(key: str | None) -> list[str]:
+    """A key that was just made, or how one is made."""
+    if key is None:
+        return ["Writes need a key: KEY=$(demandgraph keys new --role admin) makes one."]
+    return [f"[bold green]Admin key[/]   {key}", "It is shown once. `demandgraph keys new --role operator` makes another."]
+
+
+def curl_lines(data: Path, api: str, key: str | None) -> list[str]:
     """A KPI over the last year of the snapshot that is served, a ranking, and a job."""
     manifest = served(Published(data))
     if manifest is None:
         return []
     first = max(manifest.first_day, manifest.as_of - timedelta(days=364))
     days = f"start_date={first}&end_date={manifest.as_of}"
+    sent = f"-H 'X-API-Key: {key}'" if key else '-H "X-API-Key: $KEY"'
     return [
         f"curl '{api}/api/v1/analytics/kpis?{days}'",
         f"curl '{api}/api/v1/analytics/drilldowns?dimension=category&{days}'",
-        f"curl -X POST '{api}/api/v1/jobs' -H 'Content-Type: application/json' -d '{{\"job_type\": \"refresh\"}}'",
+        f"curl -X POST '{api}/api/v1/jobs' {sent} -H 'Content-Type: application/json' -d '{{\"job_type\": \"refresh\"}}'",
     ]

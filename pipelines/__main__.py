@@ -8,6 +8,7 @@ import uuid
 from assets_config.contract.jobs import ASSETS, MaterializeParams, UnknownAssets, selection
 from assets_config.contract.layout import Published
 from assets_config.declared import DeclarationError, Generator
+from assets_config.settings import SettingError
 from pipelines.errors import PipelineError
 
 
@@ -28,7 +29,7 @@ def main() -> int:
         if arguments.command == "rollback":
             return _rollback(arguments.id)
         return _materialize(arguments)
-    except (PipelineError, DeclarationError) as error:
+    except (PipelineError, DeclarationError, SettingError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 1
 

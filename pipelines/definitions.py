@@ -22,19 +22,11 @@ from pipelines.inbox import ingest, landing_inbox
 from pipelines.kpis import assets as kpis
 from pipelines.models import assets as models
 from pipelines.publish import assets as publish
-from pipelines.resources import Storage, duckdb_resource, setting
+from pipelines.resources import Storage, duckdb_resource, settings
 from pipelines.sources import assets as sources
 
 STAGES: tuple[ModuleType, ...] = (sources, core, features, models, backtests, forecasts, kpis, publish)
 EXECUTORS: dict[str, ExecutorDefinition] = {"in_process": in_process_executor, "multiprocess": multiprocess_executor}
-
-
-def executor() -> ExecutorDefinition:
-    """The executor that DEMANDGRAPH_EXECUTOR names. Raises ValueError, naming those that there are."""
-    name = setting("DEMANDGRAPH_EXECUTOR")
-    if name not in EXECUTORS:
-        raise ValueError(f"DEMANDGRAPH_EXECUTOR is {name}; it must be one of {', '.join(EXECUTORS)}")
-    return EXECUTORS[name]
 
 
 verification = define_asset_job(
@@ -57,5 +49,5 @@ defs = Definitions(
     sensors=[dead_runs, landing_inbox],
     schedules=[nightly],
     resources={"storage": Storage(), "duckdb": duckdb_resource()},
-    executor=executor(),
+    executor=EXECUTORS[settings().executor],
 )

@@ -2,63 +2,66 @@
 
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, Literal
 
 from dagster import ConfigurableResource
 from dagster_duckdb import DuckDBResource
+from msgspec import Meta, Struct
 
 from assets_config.declared import Declarations, load_declarations
+from assets_config.settings import layers, listed, read
 from pipelines.warehouse import Warehouse
 
 
-class Setting(NamedTuple):
-    """One environment variable that the pipelines read."""
+class Settings(Struct, frozen=True, kw_only=True):
+    """All settings of the pipelines. A field is the variable of the same name in upper case, after DEMANDGRAPH_."""
 
-    name: str
-    default: str
-    help: str
-
-
-SETTINGS = (
-    Setting("DEMANDGRAPH_DATA", "data", "Root folder of all state: landing, warehouse, published, dagster."),
-    Setting("DEMANDGRAPH_CONFIG", "", "Folder whose sources.yaml, models.yaml and kpis.yaml lie over the shipped ones."),
-    Setting("DEMANDGRAPH_EXECUTOR", "in_process", "How the steps of a run are executed: in_process or multiprocess."),
-    Setting("DEMANDGRAPH_MEMORY", "3GB", "Memory that DuckDB may use in one step before it spills to disk."),
-    Setting("DEMANDGRAPH_THREADS", "", "Threads that DuckDB uses in one step; all cores by default."),
-)
-
-
-def setting(name: str) -> str:
-    """The value of a pipeline setting: the environment's, or its default."""
-    defaults = {each.name: each.default for each in SETTINGS}
-    return os.environ.get(name) or defaults[name]
+    data: Annotated[Path, Meta(description="Root folder of all state: landing, warehouse, published, dagster.")] = Path("data")
+    config: Annotated[
+        Path | None, Meta(description="Folder whose sources.yaml, models.yaml and kpis.yaml lie over the shipped ones.")
+    ] = None
+    executor: Annotated[
+        Literal["in_process", "multiprocess"],
+        Meta(description="How the steps of a run are executed: in_process or multiprocess."),
+    ] = "in_process"
+    memory: Annotated[str, Meta(description="Memory that DuckDB may use in one step before it spills to disk.")] = "3GB"
+    threads: Annotated[
+        Annotated[int, Meta(ge=1)] | None, Meta(description="Threads that DuckDB uses in one step; all cores by default.")
+    ] = None
 
 
-def threads() -> int:
-    """How many threads a step may use."""
-    return int(setting("DEMANDGRAPH_THREADS") or os.cpu_count() or 1)
+SETTINGS = listed(Settings)
+"""Every setting: name, default and help."""
+
+
+def settings() -> Settings:
+    """The settings that hold: the environment's, then those of `.env`, then the defaults.
+
+    Raises SettingError, naming the variable, when a value cannot be used.
+    """
+    return read(Settings, layers(os.environ))
 
 
 class Storage(ConfigurableResource):
     """The data root and what is declared about it."""
 
     def warehouse(self) -> Warehouse:
-        return Warehouse(Path(setting("DEMANDGRAPH_DATA")))
+        return Warehouse(settings().data)
 
     def declarations(self) -> Declarations:
         """Raises DeclarationError, when the YAML has a mistake."""
-        overlay = setting("DEMANDGRAPH_CONFIG")
-        return load_declarations(Path(overlay) if overlay else None)
+        return load_declarations(settings().config)
 
 
 def duckdb_resource() -> DuckDBResource:
     """In-memory DuckDB: a fresh one for each use, that spills beside the warehouse and keeps no order it need not."""
-    spill = Path(setting("DEMANDGRAPH_DATA")).absolute() / "warehouse" / ".spill"
+    held = settings()
+    spill = held.data.absolute() / "warehouse" / ".spill"
     return DuckDBResource(
         database=":memory:",
         connection_config={
-            "memory_limit": setting("DEMANDGRAPH_MEMORY"),
-            "threads": threads(),
+            "memory_limit": held.memory,
+            "threads": held.threads or os.cpu_count() or 1,
             "preserve_insertion_order": False,
             "temp_directory": str(spill),
         },

@@ -1,16 +1,16 @@
-"""`python -m serving`: answer requests on 127.0.0.1."""
+"""`python -m serving`: answer requests, on 127.0.0.1 unless DEMANDGRAPH_HOST says otherwise."""
 
 import argparse
 import logging
 import socket
 import sys
+from collections.abc import Iterator
 
 from granian import Granian
 from granian.constants import Interfaces
 
-from serving.settings import SettingError, read_settings
-
-HOST = "127.0.0.1"  # until there are keys, nobody else may write
+from assets_config.contract.keys import KeyFile, KeysError
+from serving.settings import SettingError, Settings, override, read_settings
 
 
 def main() -> int:
@@ -19,22 +19,22 @@ def main() -> int:
     parser.add_argument("--port", type=int, help="default: DEMANDGRAPH_PORT")
     parser.add_argument("--workers", type=int, help="processes; default: DEMANDGRAPH_WORKERS")
     arguments = parser.parse_args()
+    override(port=arguments.port, workers=arguments.workers)
     try:
         settings = read_settings()
     except SettingError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
-        return 1
-    port = arguments.port or settings.port
-    if not _is_free(port):
-        print(f"error: port {port} of {HOST} is taken; choose another with --port", file=sys.stderr)  # noqa: T201
-        return 1
-    workers = arguments.workers or settings.workers
+        return _fail(str(error))
+    fault = _fault(settings.host, settings.port)
+    if fault:
+        return _fail(fault)
+    for warning in warnings(settings):
+        print(f"warning: {warning}", file=sys.stderr)  # noqa: T201
     Granian(
         "serving.worker:app",
-        address=HOST,
-        port=port,
+        address=settings.host,
+        port=settings.port,
         interface=Interfaces.ASGI,
-        workers=workers,
+        workers=settings.workers,
         respawn_failed_workers=True,
         workers_kill_timeout=10,
         log_access=False,
@@ -42,14 +42,40 @@ def main() -> int:
     return 0
 
 
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
+def warnings(settings: Settings) -> Iterator[str]:
+    """What is allowed, but perhaps not meant."""
+    yield from settings.mistaken
+    if settings.is_on_loopback:
+        return
+    if settings.reader_open == "always":
+        yield f"whoever reaches {settings.host}:{settings.port} can read all of it: DEMANDGRAPH_READER_OPEN is always"
+    try:
+        has_keys = bool(settings.api_keys or KeyFile(settings.data).read())
+    except KeysError as error:
+        yield str(error)
+    else:
+        if not has_keys:
+            yield "there is no API key yet, so that nobody can write; `demandgraph keys new --role admin` makes one"
+
+
+def _fail(why: str) -> int:
+    print(f"error: {why}", file=sys.stderr)  # noqa: T201
+    return 1
+
+
+def _fault(host: str, port: int) -> str | None:
+    """Why nothing can listen there; None where it can."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError:
+        return f"DEMANDGRAPH_HOST is {host}, which is no address of this machine"
+    with socket.socket(family, kind) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
+            probe.bind(address)
         except OSError:
-            return False
-    return True
+            return f"port {port} of {host} is taken, or that is no address of this machine; choose another with --port"
+    return None
 
 
 if __name__ == "__main__":

@@ -14,8 +14,11 @@ from litestar.params import QueryParameter
 from litestar.static_files import create_static_files_router
 
 from assets_config.contract.layout import Published
-from serving.edge import Edge
+from serving.access import Access
+from serving.browsers import Browsers
+from serving.edge import Edge, host_check
 from serving.jobs import Jobs
+from serving.limits import Limits
 from serving.problems import FieldError, NoSnapshot, Validation, answer
 from serving.routes import (
     accuracy,
@@ -23,6 +26,7 @@ from serving.routes import (
     annotations,
     backtests,
     batches,
+    config,
     dimensions,
     docs,
     errors,
@@ -40,6 +44,7 @@ from serving.routes import (
     seeder,
     system,
 )
+from serving.rules import OPEN, Rules
 from serving.settings import Settings, read_settings
 from serving.snapshot import Library, Snapshot
 
@@ -104,6 +109,7 @@ HANDLERS = [
     system.get_info,
     system.list_snapshots,
     system.get_snapshot,
+    config.get_config,
 ]
 OPERATIONS = [health.is_alive, health.is_ready, health.get_health, errors.get_problem_type]
 LEASES = {"lease", "lease_if_any"}
@@ -182,7 +188,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         }
     )
     api = Router("/api/v1", route_handlers=HANDLERS, dependencies={"lease": Provide(lease), "lease_if_any": Provide(lease_if_any)})
-    swagger = create_static_files_router("/docs/assets", directories=[docs.ASSETS], include_in_schema=False)
+    swagger = create_static_files_router("/docs/assets", directories=[docs.ASSETS], include_in_schema=False, opt=OPEN)
     return Litestar(
         route_handlers=[*OPERATIONS, docs.show_docs, docs.get_openapi, api, swagger],
         exception_handlers={Exception: answer},
@@ -196,11 +202,19 @@ def create_app(settings: Settings | None = None) -> Litestar:
         ),
         state=state,
         lifespan=[lifespan],
+        request_max_body_size=settings.max_body_kb << 10,
         debug=False,
         logging_config=None,
     )
 
 
-def create_asgi(settings: Settings | None = None) -> Edge:
-    """What the server runs: the application behind the edge."""
-    return Edge(create_app(settings))
+def create_asgi(settings: Settings | None = None) -> Browsers:
+    """What the server runs: the application behind what every request passes, outermost first.
+
+    A cache belongs inside of Access: what it holds is served to those who may read it.
+    """
+    settings = settings or read_settings()
+    app = create_app(settings)
+    rules = Rules(app)
+    inner = Access(Limits(app, rules, settings), rules, settings)
+    return Browsers(Edge(inner, host_check(settings.hosts)), origins=settings.cors_origins, pages=docs.POLICIES)

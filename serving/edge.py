@@ -6,26 +6,34 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-import msgspec
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-from serving.problems import MEDIA_TYPE, Forbidden
+from serving.problems import Forbidden, refuse
 
 access = logging.getLogger("serving.access")
 REQUEST_ID = re.compile(rb"^[A-Za-z0-9._-]{1,64}$")
-LOOPBACK = re.compile(rb"^(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$")
+
+
+def host_check(names: Sequence[str]) -> re.Pattern[bytes]:
+    """What the header Host may be: one of these names with any port; `*` is any name."""
+    known = "|".join(re.escape(f"[{name}]" if ":" in name and name[0] != "[" else name) for name in names)
+    return re.compile(b"" if "*" in names else rf"(?i)({known})(:\d{{1,5}})?\Z".encode())
+
+
+LOOPBACK = host_check(["127.0.0.1", "localhost", "::1"])
 
 
 class Edge:
     """Wraps the application. State that handlers leave in scope["state"] (snapshot) is told in headers and the log."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, hosts: re.Pattern[bytes] = LOOPBACK) -> None:
         self.app = app
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -38,7 +46,7 @@ class Edge:
         state["request_id"] = request_id
         began = time.perf_counter()
         answer = _Answer(scope, send, request_id, headers.get(b"if-none-match", b""))
-        if LOOPBACK.match(headers.get(b"host", b"")):
+        if self._hosts.match(headers.get(b"host", b"")):
             await self.app(scope, receive, answer.send)
         else:  # a page elsewhere that had its name resolve to this machine
             await _refuse_host(answer.send, request_id)
@@ -79,11 +87,8 @@ def _etag(scope: HTTPScope, snapshot_id: str, *, stale: bool) -> bytes:
 
 
 async def _refuse_host(send: Send, request_id: str) -> None:
-    problem = Forbidden("This server answers on loopback only: address it as 127.0.0.1 or localhost.")
-    headers = [(b"content-type", MEDIA_TYPE.encode())]
-    body = msgspec.json.encode(problem.body(request_id))
-    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
+    said = "This server does not answer to that name: address it as 127.0.0.1 or localhost, or as DEMANDGRAPH_ALLOWED_HOSTS says."
+    await refuse(send, Forbidden(said), request_id)
 
 
 def _log(scope: HTTPScope, status: int, milliseconds: float) -> None:

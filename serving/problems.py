@@ -3,12 +3,12 @@
     Problem
     ├── Validation 422            malformed or out of bounds; names the field
     ├── BadRequest 400            each part is fine, together they contradict each other
-    ├── Unauthorized 401, Forbidden 403, NotFound 404, MethodNotAllowed 405, Conflict 409
+    ├── Unauthorized 401, Forbidden 403, NotFound 404, MethodNotAllowed 405, SlowBody 408, Conflict 409
     ├── Gone 410, Moved 410       it was here once; the same is now done elsewhere
     ├── PayloadTooLarge 413, UnsupportedMediaType 415, RateLimited 429
     ├── Database 500, Unknown 500 ours to mend; the log has the cause under the request id
     ├── Provider 502, AgentFallbackExhausted 502
-    └── NoSnapshot 503, OrchestratorUnavailable 503
+    └── NoSnapshot 503, OrchestratorUnavailable 503, TimedOut 503
 
 `type` is /errors/<class name in kebab case>, `code` the same in upper snake case. Nothing else decides a status.
 """
@@ -22,6 +22,7 @@ import duckdb
 import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.types import Send
 from msgspec import Meta, Struct
 
 log = logging.getLogger("serving.problems")
@@ -101,7 +102,7 @@ class BadRequest(Problem):
 
 
 class Unauthorized(Problem):
-    """No key was sent, or one that is not known."""
+    """A key is needed and none was sent, or the one that was sent is not known, has expired or was revoked."""
 
     status, title = 401, "Unauthorized"
 
@@ -122,6 +123,12 @@ class MethodNotAllowed(Problem):
     """The path exists, but not with this method; the header Allow lists those that do."""
 
     status, title = 405, "Method not allowed"
+
+
+class SlowBody(Problem):
+    """The body came in too slowly, or stopped. What had come of it is not kept."""
+
+    status, title = 408, "Body too slow"
 
 
 class Conflict(Problem):
@@ -195,6 +202,12 @@ class OrchestratorUnavailable(Problem):
     """Dagster does not answer or its daemon is down. No job was made; try again when it is back."""
 
     status, title = 503, "Orchestrator unavailable"
+
+
+class TimedOut(Problem):
+    """The answer took longer than the server allows. A read was given up; a write goes on, and is told by `/jobs`."""
+
+    status, title = 503, "Timed out"
 
 
 PROBLEMS: dict[str, type[Problem]] = {each.slug(): each for each in Problem.__subclasses__()}
@@ -283,6 +296,15 @@ def render(problem: Problem, request_id: str) -> Response[bytes]:
         media_type=MEDIA_TYPE,
         headers=problem.headers,
     )
+
+
+async def refuse(send: Send, problem: Problem, request_id: str) -> None:
+    """Answer a problem outside of the application, as plain ASGI."""
+    body = msgspec.json.encode(problem.body(request_id))
+    headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
+    headers += [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
+    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

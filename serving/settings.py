@@ -1,79 +1,111 @@
-"""Where the API runs and what bounds it: read once from the environment, prefix DEMANDGRAPH_."""
+"""Where the API runs and what bounds it: read once from the environment and `.env`, prefix DEMANDGRAPH_."""
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal
 
-import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
-PREFIX = "DEMANDGRAPH_"
+from assets_config.contract.keys import ENTRY, hashed
+from assets_config.settings import PREFIX, Layers, Origin, SettingError, layers, listed, read
 
+__all__ = ["SETTINGS", "SettingError", "Settings", "override", "read_settings"]
 
-class SettingError(ValueError):
-    """A variable whose value cannot be used; the message names the variable and what would work."""
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+ApiKey = Annotated[str, Meta(pattern=ENTRY)]
+HostName = Annotated[str, Meta(pattern=r"^(\*|[A-Za-z0-9_.:\[\]-]{1,253})$")]
+WebOrigin = Annotated[str, Meta(pattern=r"^(\*|https?://[A-Za-z0-9_.:\[\]-]{1,253})$")]
 
 
 class Settings(Struct, frozen=True, kw_only=True):
     """All settings of the API. A field is the variable of the same name in upper case, after the prefix."""
 
     data: Annotated[Path, Meta(description="Root of all state, with `published/` and `landing/` below it.")] = Path("data")
+    host: Annotated[
+        str, Meta(pattern=r"^[A-Za-z0-9_.:-]{1,253}$", description="Address that the API listens on; `0.0.0.0` is all of them.")
+    ] = "127.0.0.1"
     port: Annotated[int, Meta(ge=1, le=65535, description="Port of the API.")] = 8123
+    allowed_hosts: Annotated[
+        tuple[HostName, ...],
+        Meta(description="Names that requests may address besides loopback and the host itself, with commas between; `*`: any."),
+    ] = ()
     workers: Annotated[int, Meta(ge=1, le=64, description="Number of processes that serve the API.")] = 1
     dagster_url: Annotated[
         str, Meta(pattern=r"^https?://[^\s/]+", description="Where dagster-webserver answers; jobs are launched there.")
     ] = "http://127.0.0.1:3000"
+    api_keys: Annotated[
+        tuple[ApiKey, ...],
+        Meta(
+            description="Keys beside those of `demandgraph keys`, as `name:role:sha256:<hash>` or `name:role:<key>`, with commas.",
+            extra={"secret": True},
+        ),
+    ] = ()
+    reader_open: Annotated[
+        Literal["loopback", "always", "never"],
+        Meta(description="Where reads need no key: `loopback` is on this machine alone, not behind a proxy."),
+    ] = "loopback"
+    cors_origins: Annotated[
+        tuple[WebOrigin, ...], Meta(description="Origins whose pages may call the API from a browser, with commas; `*`: any.")
+    ] = ()
+    read_rate: Annotated[
+        float, Meta(ge=0, description="Reads a second that one key or address may make, in each worker; 0: no limit.")
+    ] = 200
+    write_rate: Annotated[float, Meta(ge=0, description="The same for writes.")] = 5
+    rate_burst_seconds: Annotated[
+        float, Meta(ge=1, le=3600, description="So many seconds' worth of requests may come at once [s].")
+    ] = 10
     max_days: Annotated[int, Meta(ge=1, le=36500, description="Longest range of a read, end minus start [days].")] = 730
     max_upload_mb: Annotated[int, Meta(ge=1, le=1024, description="Largest body of a POST that brings data in [MiB].")] = 20
+    max_body_kb: Annotated[int, Meta(ge=1, le=102_400, description="Largest body of any other request [KiB].")] = 1024
+    body_seconds: Annotated[
+        float, Meta(gt=0, le=3600, description="Longest time that a body, and each further MiB of it, may take to come in [s].")
+    ] = 15
+    request_seconds: Annotated[
+        float, Meta(gt=0, le=3600, description="Longest time until an answer begins, waiting for the body not counted [s].")
+    ] = 30
     query_threads: Annotated[int, Meta(ge=1, le=64, description="Threads that run DuckDB queries, in each worker process.")] = 4
     query_memory_mb: Annotated[int, Meta(ge=64, description="Memory that DuckDB may use for each opened snapshot [MiB].")] = 1024
     pinned_snapshots: Annotated[
         int, Meta(ge=1, le=100, description="Snapshots kept open for `?snapshot=` besides the one that is served.")
     ] = 3
+    origins: dict[str, Origin] = {}  # of each setting that is not the default: where it stands
+    mistaken: tuple[str, ...] = ()  # a sentence for each variable with our prefix that is no setting
+
+    @property
+    def is_on_loopback(self) -> bool:
+        """Whether nobody but programs of this machine can connect."""
+        return self.host in LOOPBACK
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Every name that a request may address; `*` is any."""
+        own = () if self.host in ("0.0.0.0", "::") else (self.host,)  # noqa: S104 - told apart, not bound to
+        return tuple(dict.fromkeys((*LOOPBACK, *own, *self.allowed_hosts)))
 
 
-class Setting(Struct, frozen=True):
-    """One setting as the docs and `--help` show it."""
-
-    name: str
-    default: str
-    help: str
-    type: Any
-
-
-def _listed() -> tuple[Setting, ...]:
-    hints = get_type_hints(Settings, include_extras=True)
-    return tuple(
-        Setting(f"{PREFIX}{field.name.upper()}", str(field.default), hints[field.name].__metadata__[0].description, field.type)
-        for field in msgspec.structs.fields(Settings)
-    )
-
-
-SETTINGS = _listed()
+SETTINGS = listed(Settings)
 """Every setting: name, default and help."""
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
-    """The settings that an environment asks for; what it does not name keeps its default.
+    """The settings that an environment asks for, by default this process's with `.env` below it.
 
-    Raises SettingError, when a value has the wrong type or is out of bounds.
+    Keys are hashed at once, so that no log or error can show one. Raises SettingError, when a value has the wrong type or
+    is out of bounds.
     """
-    environment = os.environ if environment is None else environment
-    values: dict[str, Any] = {}
-    for setting in SETTINGS:
-        text = environment.get(setting.name)
-        if not text:
-            continue
-        name = setting.name.removeprefix(PREFIX).lower()
-        try:
-            values[name] = msgspec.convert(text, setting.type, strict=False, dec_hook=_path)
-        except msgspec.ValidationError as error:
-            raise SettingError(f"{setting.name} is '{text}': {error} (default: {setting.default})") from error
-    return Settings(**values)
+    given = layers(os.environ) if environment is None else Layers(environment)
+    found = {setting.name: given.find(setting.name) for setting in SETTINGS}
+    settings = read(Settings, given)
+    return replace(
+        settings,
+        api_keys=tuple(map(hashed, settings.api_keys)),
+        origins={name: where[1] for name, where in found.items() if where},
+        mistaken=tuple(given.mistaken()),
+    )
 
 
-def _path(kind: type, value: Any) -> Any:
-    if kind is Path and value:
-        return Path(value)
-    raise msgspec.ValidationError(f"Expected `{kind.__name__}`")
+def override(**values: Any) -> None:
+    """Let options of the command line count as this process's environment, and so as that of its workers."""
+    os.environ.update({f"{PREFIX}{name.upper()}": str(value) for name, value in values.items() if value is not None})

@@ -91,9 +91,14 @@ class Snapshot:
     async def query(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query, run in a thread. Raises duckdb.Error, also when a file was altered under us."""
         self.leases += 1  # of the query's own: a client that hangs up ends the request's lease while this still runs
-        future = asyncio.get_running_loop().run_in_executor(self._threads, self._query, sql, values)
+        asked = _Asked()
+        future = asyncio.get_running_loop().run_in_executor(self._threads, self._query, sql, values, asked)
         future.add_done_callback(self._query_ended)
-        return await asyncio.shield(future)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:  # given up: the thread is wanted by others
+            asked.give_up()
+            raise
 
     def _query_ended(self, done: asyncio.Future[Any]) -> None:
         if not done.cancelled():
@@ -140,13 +145,30 @@ class Snapshot:
         if self.retired and self.leases == 0:
             self._connection.close()
 
-    def _query(self, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    def _query(self, sql: str, values: Sequence[Any], asked: "_Asked | None" = None) -> list[tuple[Any, ...]]:
+        if asked is not None and asked.is_given_up:
+            return []
         with self._connection.cursor() as cursor:
+            if asked is not None:
+                asked.cursor = cursor
             return cursor.execute(sql, list(values)).fetchall()
 
     def _all(self, table: str, shape: type[Any]) -> list[Any]:
         columns = _quoted(shape.__struct_fields__)
         return [shape(*row) for row in self._query(f"SELECT {columns} FROM {table} ORDER BY 1", ())]  # noqa: S608
+
+
+class _Asked:
+    """A query that somebody waits for."""
+
+    cursor: duckdb.DuckDBPyConnection | None = None
+    is_given_up = False
+
+    def give_up(self) -> None:
+        """End it where it runs, and have it not begin where it waits for a thread."""
+        self.is_given_up = True
+        if self.cursor is not None:
+            self.cursor.interrupt()
 
 
 def _quoted(columns: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ EVERYWHERE = {"msgspec"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "assets_config/contract": {"assets_config.contract"},
-    "assets_config": {"assets_config", "yaml"},
+    "assets_config": {"assets_config", "dotenv", "yaml"},
     "pipelines": {
         *("assets_config", "pipelines", "dagster", "dagster_duckdb", "duckdb", "numba", "numpy", "polars", "pyarrow"),
         *("rich", "statsmodels", "xgboost", "yaml"),

@@ -216,6 +216,11 @@ JOB_TYPES: dict[str, JobType] = {
 }  # fmt: skip
 
 
+def role_of(job_type: str, params: Struct) -> Role:
+    """The role that a job asks for: its type's, or admin where it is forced against a protection."""
+    return "admin" if getattr(params, "force", False) else JOB_TYPES[job_type].role
+
+
 class UnknownAssets(ValueError):
     """Assets that a job asked for and that the graph does not have; `entries` are (position, text)."""
 

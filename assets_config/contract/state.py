@@ -50,18 +50,20 @@ class SetAliasParams(Struct, frozen=True, forbid_unknown_fields=True):
 
     name: AliasName
     run_id: RunId
-    protected: Annotated[bool | None, Meta(description="Change it with `force` only. Null: as it was, at first false.")] = None
+    protected: Annotated[
+        bool | None, Meta(description="Change it with `force` only, which asks for admin. Null: as it was, at first false.")
+    ] = None
     note: Annotated[
         Annotated[str, Meta(max_length=500, pattern=NOT_NUL)] | None, Meta(description="Why; it replaces an earlier note.")
     ] = None
-    force: Annotated[bool, Meta(description="Change it even where it is protected.")] = False
+    force: Annotated[bool, Meta(description="Change it even where it is protected; the role admin is needed.")] = False
 
 
 class DeleteAliasParams(Struct, frozen=True, forbid_unknown_fields=True):
     """Take a name from the model run that has it; the run stays."""
 
     name: AliasName
-    force: Annotated[bool, Meta(description="Delete it even where it is protected.")] = False
+    force: Annotated[bool, Meta(description="Delete it even where it is protected; the role admin is needed.")] = False
 
 
 class RunChange(Struct, frozen=True):
@@ -114,4 +116,4 @@ def moved(alias: ModelAlias, command: SetAliasParams) -> ModelAlias:
 def _protection(alias: ModelAlias) -> str | None:
     if not alias.protected:
         return None
-    return f"Alias {alias.name} is protected and names run {alias.run_id}: it is changed with `force` only."
+    return f"Alias {alias.name} is protected and names run {alias.run_id}: it is changed with `force` only, by an admin."

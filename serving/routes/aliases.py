@@ -15,6 +15,7 @@ from serving.problems import Conflict, NotFound
 from serving.reply import Listed, Metadata, Page, PageSize, metadata, page_of
 from serving.routes.jobs import IdempotencyKey, start
 from serving.routes.registry import run_of
+from serving.rules import OPERATOR
 from serving.snapshot import Snapshot
 
 
@@ -24,7 +25,7 @@ class AliasSaid(Struct, frozen=True):
     name: str
     run_id: Annotated[str, Meta(description="The run that is called so; read it at /registry/runs/{run_id}.")]
     model_type: str
-    protected: Annotated[bool, Meta(description="Whether it is moved or deleted only with `force`.")]
+    protected: Annotated[bool, Meta(description="Whether it is moved or deleted only with `force`, by an admin.")]
     note: Annotated[str | None, Meta(description="Why the run was called so.")]
     changed_at: datetime
     changed_by: Annotated[str, Meta(description="Job that set it; read it at /jobs/{job_id}.")]
@@ -51,7 +52,7 @@ async def get_alias(lease: NamedDependency[Snapshot], name: FromPath[str]) -> Al
     return AliasAnswer(**structs.asdict(_said(alias)), metadata=said)
 
 
-@post("/registry/aliases", operation_id="set_alias", tags=["registry"], status_code=202)
+@post("/registry/aliases", operation_id="set_alias", tags=["registry"], status_code=202, opt=OPERATOR)
 async def set_alias(
     request: Request[Any, Any, Any],
     state: State,
@@ -61,7 +62,8 @@ async def set_alias(
 ) -> Response[Job]:
     """Call a model run by a name, or move the name to it. A run that has a name is kept, whatever its age.
 
-    Only a run with status success can be named, and a protected alias changes with `force` only: else 409.
+    Only a run with status success can be named, and a protected alias changes with `force` only: else 409. `force` asks for the
+    role admin: else 403.
     """
     if not state.jobs.is_repeated("set_alias", data, idempotency_key):
         run = await run_of(lease, data.run_id)
@@ -70,13 +72,13 @@ async def set_alias(
     return await start(request, state, "set_alias", data, idempotency_key)
 
 
-@delete("/registry/aliases/{name:str}", operation_id="delete_alias", tags=["registry"], status_code=202)
+@delete("/registry/aliases/{name:str}", operation_id="delete_alias", tags=["registry"], status_code=202, opt=OPERATOR)
 async def delete_alias(
     request: Request[Any, Any, Any],
     state: State,
     lease: NamedDependency[Snapshot],
     name: FromPath[str],
-    force: Annotated[bool, QueryParameter(description="Delete it even where it is protected.")] = False,
+    force: Annotated[bool, QueryParameter(description="Delete it even where it is protected; the role admin is needed.")] = False,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[Job]:
     """Take a name from the model run that has it; the run stays. 409 for a protected alias without force=true."""

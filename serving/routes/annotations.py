@@ -14,12 +14,13 @@ from serving.problems import Conflict, FieldError, Validation, invalid
 from serving.routes.aliases import aliases_of
 from serving.routes.jobs import IdempotencyKey, start
 from serving.routes.registry import ModelRunSaid, run_of
+from serving.rules import OPERATOR
 from serving.snapshot import Snapshot
 
 MAY_CHANGE = RunChange.__struct_fields__
 
 
-@patch("/registry/runs/{run_id:str}", operation_id="annotate_model_run", tags=["registry"], status_code=202)
+@patch("/registry/runs/{run_id:str}", operation_id="annotate_model_run", tags=["registry"], status_code=202, opt=OPERATOR)
 async def annotate_model_run(
     request: Request[Any, Any, Any],
     state: State,

@@ -1,9 +1,15 @@
 """How is all this used? The API's own description, and a page that shows it with no network."""
 
+import base64
+import hashlib
+import re
 from typing import Any
 
 import swagger_ui_bundle
-from litestar import MediaType, Request, get
+from litestar import Litestar, MediaType, Request, get
+
+from serving.rules import OPEN, rule
+from serving.schemes import with_security
 
 ASSETS = str(swagger_ui_bundle.swagger_ui_path)
 PAGE = """<!DOCTYPE html>
@@ -22,14 +28,33 @@ PAGE = """<!DOCTYPE html>
 </html>
 """
 
+_INLINE = re.findall("<script>(.*?)</script>", PAGE)
+_HASHES = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in _INLINE)
+POLICIES = {
+    "/docs": (
+        f"default-src 'none'; script-src 'self' {_HASHES}; "
+        "style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
+        "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    ).encode()
+}
+"""What the page may load and run: what is served from here, and its one inline script. Swagger UI sets styles by itself."""
 
-@get("/docs", media_type=MediaType.HTML, include_in_schema=False)
+
+@get("/docs", media_type=MediaType.HTML, include_in_schema=False, opt=OPEN)
 async def show_docs() -> str:
     """Swagger UI over /openapi.json."""
     return PAGE
 
 
-@get("/openapi.json", include_in_schema=False)
+@get("/openapi.json", include_in_schema=False, opt=OPEN)
 async def get_openapi(request: Request[Any, Any, Any]) -> dict[str, Any]:
     """The OpenAPI 3.1 description."""
-    return request.app.openapi_schema.to_schema()
+    return described(request.app)
+
+
+def described(app: Litestar) -> dict[str, Any]:
+    """The description, with what the rules of each operation ask for."""
+    handlers = [handler for route in app.routes for handler in getattr(route, "route_handlers", ())]
+    rules = {each.operation_id: rule(each.opt, min(each.http_methods)) for each in handlers if isinstance(each.operation_id, str)}
+    reader_open = app.state.settings.reader_open != "never"
+    return with_security(app.openapi_schema.to_schema(), rules, reader_open=reader_open)

@@ -7,6 +7,7 @@ from litestar.params import FromPath
 from msgspec import Struct
 
 from serving.problems import PROBLEMS, NotFound
+from serving.rules import OPEN
 
 
 class ProblemType(Struct, frozen=True):
@@ -19,7 +20,7 @@ class ProblemType(Struct, frozen=True):
     meaning: str
 
 
-@get("/errors/{problem:str}", operation_id="get_problem_type", tags=["health"])
+@get("/errors/{problem:str}", operation_id="get_problem_type", tags=["health"], opt=OPEN)
 async def get_problem_type(problem: FromPath[str]) -> ProblemType:
     """What the type of a problem means; `type` of every problem body leads here."""
     if problem in PROBLEMS:

@@ -11,6 +11,7 @@ from litestar.datastructures import State
 from msgspec import Meta, Struct
 
 from serving.problems import Problem
+from serving.rules import PROBE
 from serving.snapshot import Library
 
 ML_PACKAGES = (
@@ -76,13 +77,13 @@ class Orchestrator:
         return self._answer
 
 
-@get("/livez", operation_id="is_alive", tags=["health"])
+@get("/livez", operation_id="is_alive", tags=["health"], opt=PROBE)
 async def is_alive() -> Alive:
     """The process answers; says nothing about data."""
     return Alive()
 
 
-@get("/readyz", operation_id="is_ready", tags=["health"])
+@get("/readyz", operation_id="is_ready", tags=["health"], opt=PROBE)
 async def is_ready(state: State) -> Alive:
     """A published snapshot is open; 503 where none can be."""
     library: Library = state.library
@@ -90,7 +91,7 @@ async def is_ready(state: State) -> Alive:
     return Alive("ready")
 
 
-@get("/health", operation_id="get_health", tags=["health"])
+@get("/health", operation_id="get_health", tags=["health"], opt=PROBE)
 async def get_health(state: State) -> Response[Health]:
     """Database, snapshot, orchestrator and the proof that no ML package is loaded; 503 where no snapshot is served."""
     library: Library = state.library

@@ -34,6 +34,7 @@ from serving.problems import (
 )
 from serving.reply import Listed, page_of
 from serving.routes.jobs import IdempotencyKey, start
+from serving.rules import OPERATOR
 from serving.snapshot import Snapshot
 from serving.uploads import MEDIA_TYPES, MULTIPART, Upload, read_upload
 
@@ -122,6 +123,7 @@ async def list_ingest_kinds() -> Listed[KindSaid]:
     operation_class=IngestOperation,
     tags=["data"],
     status_code=202,
+    opt={**OPERATOR, "reads_body": True},
     responses=problems(NotFound, Conflict, PayloadTooLarge, UnsupportedMediaType, Validation, OrchestratorUnavailable),
 )
 async def ingest_batch(
@@ -158,7 +160,7 @@ async def ingest_batch(
     return Response(body, status_code=202, headers={"Location": f"/api/v1/jobs/{job.job_id}"})
 
 
-@post("/ingest/batches/{batch_id:str}/replay", operation_id="replay_batch", tags=["data"], status_code=202)
+@post("/ingest/batches/{batch_id:str}/replay", operation_id="replay_batch", tags=["data"], status_code=202, opt=OPERATOR)
 async def replay_batch(
     request: Request[Any, Any, Any],
     state: State,

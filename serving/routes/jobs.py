@@ -9,12 +9,14 @@ from litestar.datastructures import State
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
-from assets_config.contract.jobs import JOB_TYPES, SeedParams, UnknownAssets, selection
+from assets_config.contract.jobs import JOB_TYPES, SeedParams, UnknownAssets, role_of, selection
 from assets_config.contract.names import JobOrigin, JobStatus, Role
 from assets_config.contract.seeds import PRESETS, Seed
+from serving.access import require
 from serving.jobs import Job, Jobs, filtered
 from serving.problems import FieldError, Validation, invalid, said_of
 from serving.reply import Listed, Page, PageSize, page_of
+from serving.rules import OPERATOR
 
 T = TypeVar("T", bound=Struct)
 IdempotencyKey = Annotated[
@@ -33,7 +35,7 @@ class JobTypeSaid(Struct, frozen=True):
     """A type of job that may be started."""
 
     name: str
-    role: Role
+    role: Annotated[Role, Meta(description="Role that starts it; with `force` it is always admin.")]
     summary: str
     params_schema: dict[str, Any]
 
@@ -45,7 +47,7 @@ async def list_job_types() -> Listed[JobTypeSaid]:
     return page_of(found, 1, 100, None)
 
 
-@post("/jobs", operation_id="create_job", tags=["jobs"], status_code=202)
+@post("/jobs", operation_id="create_job", tags=["jobs"], status_code=202, opt=OPERATOR)
 async def create_job(
     request: Request,  # type: ignore[type-arg]
     state: State,
@@ -83,7 +85,7 @@ async def get_job(state: State, job_id: FromPath[str]) -> Job:
     return await jobs.get(job_id)
 
 
-@delete("/jobs/{job_id:str}", operation_id="cancel_job", tags=["jobs"], status_code=200)
+@delete("/jobs/{job_id:str}", operation_id="cancel_job", tags=["jobs"], status_code=200, opt=OPERATOR)
 async def cancel_job(state: State, job_id: FromPath[str]) -> Job:
     """Cancel a job that waits or runs; 409 where it has ended."""
     jobs: Jobs = state.jobs
@@ -91,7 +93,8 @@ async def cancel_job(state: State, job_id: FromPath[str]) -> Job:
 
 
 async def start(request: Request[Any, Any, Any], state: State, job_type: str, params: Struct, key: str | None) -> Response[Job]:
-    """Launch a job and answer 202 with its Location."""
+    """Launch a job and answer 202 with its Location. Raises Forbidden for a key whose role the job does not allow."""
+    require(request, role_of(job_type, params), f"Job {job_type}")
     jobs: Jobs = state.jobs
     job = await jobs.create(job_type, params, request_id=request.scope["state"]["request_id"], idempotency_key=key)
     return Response(job, status_code=202, headers={"Location": f"/api/v1/jobs/{job.job_id}"})

@@ -16,6 +16,7 @@ from serving.jobs import Job
 from serving.problems import NoSnapshot, invalid
 from serving.reply import Listed, Metadata, check_range, metadata
 from serving.routes.jobs import IdempotencyKey, check_seed, start
+from serving.rules import ADMIN, OPERATOR
 from serving.snapshot import Library, Snapshot
 
 
@@ -84,7 +85,7 @@ async def get_seed_status(lease_if_any: NamedDependency[Snapshot | None]) -> See
     return SeedStatus(manifest.source, rows, manifest.first_day, manifest.as_of, said.published_at, said)
 
 
-@post("/seeder/generate", operation_id="generate_seed", tags=["data"], status_code=202)
+@post("/seeder/generate", operation_id="generate_seed", tags=["data"], status_code=202, opt=OPERATOR)
 async def generate(
     request: Request[Any, Any, Any], state: State, data: JSONBody[GenerateRequest], idempotency_key: IdempotencyKey = None
 ) -> Response[Job | SeedPlan]:
@@ -97,7 +98,7 @@ async def generate(
     return launched
 
 
-@post("/seeder/append", operation_id="append_seed", tags=["data"], status_code=202)
+@post("/seeder/append", operation_id="append_seed", tags=["data"], status_code=202, opt=OPERATOR)
 async def append_days(
     request: Request[Any, Any, Any], state: State, data: JSONBody[SeedAppendParams], idempotency_key: IdempotencyKey = None
 ) -> Response[Job]:
@@ -107,20 +108,20 @@ async def append_days(
     return await start(request, state, "seed_append", data, idempotency_key)
 
 
-@post("/seeder/phase2-enrichment", operation_id="enrich_seed", tags=["data"], status_code=202)
+@post("/seeder/phase2-enrichment", operation_id="enrich_seed", tags=["data"], status_code=202, opt=OPERATOR)
 async def enrich(request: Request[Any, Any, Any], state: State, idempotency_key: IdempotencyKey = None) -> Response[Job]:
     """Generate lifecycles, goods received, exogenous series and returns for the generated sales. Takes no body."""
     await _require_published(state.library, "enrich")
     return await start(request, state, "seed_enrich", SeedEnrichParams(), idempotency_key)
 
 
-@post("/seeder/verify", operation_id="verify_seed", tags=["data"], status_code=202)
+@post("/seeder/verify", operation_id="verify_seed", tags=["data"], status_code=202, opt=OPERATOR)
 async def verify(request: Request[Any, Any, Any], state: State, idempotency_key: IdempotencyKey = None) -> Response[Job]:
     """Check the loaded data again: references, signs, calendar. The job fails where something is wrong. Takes no body."""
     return await start(request, state, "verify_data", VerifyParams(), idempotency_key)
 
 
-@delete("/seeder/data", operation_id="delete_seed", tags=["data"], status_code=202)
+@delete("/seeder/data", operation_id="delete_seed", tags=["data"], status_code=202, opt=ADMIN)
 async def delete_generated(
     request: Request[Any, Any, Any],
     state: State,

@@ -1,11 +1,13 @@
 import io
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from assets_config.contract.keys import KeyFile
 from assets_config.contract.layout import Published
 from demandgraph import doctor as module
 from demandgraph.doctor import doctor
@@ -161,3 +163,18 @@ def test_half_an_extra_is_broken(data: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.fixture(autouse=True)
 def no_overlay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DEMANDGRAPH_CONFIG", raising=False)
+
+
+def test_keys_that_others_can_read_are_broken(data: Path) -> None:
+    KeyFile(data).add(role="admin", now=datetime.now(UTC))
+    well = examine(data)
+
+    KeyFile(data).path.chmod(0o644)
+    opened = examine(data)
+    KeyFile(data).path.write_text("{")
+    torn = examine(data)
+
+    assert (well[0], opened[0], torn[0]) == (0, 1, 1)
+    assert "1 that count, 1 of them admin" in well[1]
+    assert "open to others (mode 644)" in opened[1]
+    assert "cannot be read" in torn[1]

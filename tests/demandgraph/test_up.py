@@ -28,7 +28,7 @@ from demandgraph import health, processes, up
 from demandgraph.ports import any_free_port
 
 for question in ("api_answers", "code_server_answers", "dagster_answers", "daemon_answers"):
-    setattr(health, question, lambda port: True)
+    setattr(health, question, lambda *_: True)
 up.PYTHON = (sys.executable, {stand_in!r})
 up.RESTARTS = 1
 console = Console(soft_wrap=True)

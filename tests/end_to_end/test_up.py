@@ -29,6 +29,7 @@ class Running(NamedTuple):
     api: str
     dagster: str
     said: str
+    client: httpx.Client  # with the key that was printed
 
     def curls(self) -> list[list[str]]:
         """The curl lines that were printed, as words."""
@@ -50,7 +51,10 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
                 break
         try:
             assert process.poll() is None, said
-            yield Running(process, data, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{dagster_port}", said)
+            keys = set(re.findall(r"dg_[\w-]{43}", said))
+            assert len(keys) == 1, said
+            with httpx.Client(headers={"X-API-Key": keys.pop()}, timeout=30) as client:
+                yield Running(process, data, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{dagster_port}", said, client)
         finally:
             process.kill()
 
@@ -91,18 +95,41 @@ def test_the_printed_job_publishes_a_new_snapshot(up: Running) -> None:
     words = next(words for words in up.curls() if "-X" in words)
     before = served(up)
 
-    answer = httpx.post(words[3], content=words[-1], headers={"Content-Type": "application/json"}, timeout=30)
+    headers = dict(words[n + 1].split(": ") for n, word in enumerate(words) if word == "-H")
+    answer = httpx.post(words[3], content=words[-1], headers=headers, timeout=30)
 
     assert answer.status_code == 202, answer.text
     assert finished(up, answer.headers["Location"])["status"] == "completed"
     assert served(up) != before
 
 
+def test_the_job_of_the_readme_runs_to_the_letter(up: Running) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    [(lines, shown)] = re.findall(r"```sh\n(KEY=.*?curl -X POST .*?)```\n\n```json\n(.*?)```", readme, re.DOTALL)
+    lines = lines.replace(".venv/bin/demandgraph", str(COMMAND)).replace("http://127.0.0.1:8123", up.api)
+
+    done = subprocess.run(
+        ["bash", "-euc", lines], capture_output=True, text=True, timeout=60, env={**os.environ, "DEMANDGRAPH_DATA": str(up.data)}
+    )
+
+    assert done.returncode == 0, done.stderr
+    answered = json.loads(done.stdout)
+    assert contains(answered, json.loads(shown), exact=True), answered
+    assert finished(up, f"/api/v1/jobs/{answered['job_id']}")["status"] == "completed"
+
+
+def test_a_write_without_a_key_is_refused(up: Running) -> None:
+    answer = httpx.post(f"{up.api}/api/v1/jobs", json={"job_type": "refresh"}, timeout=30)
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "UNAUTHORIZED")
+    assert not any(key in (up.data / "logs/api.log").read_text() for key in re.findall(r"dg_[\w-]{43}", up.said))
+
+
 def test_the_same_key_and_body_are_the_same_job(up: Running) -> None:
     headers = {"Idempotency-Key": "one"}
 
     first, second, other = (
-        httpx.post(f"{up.api}/api/v1/jobs", json={"job_type": job_type}, headers=headers, timeout=30)
+        up.client.post(f"{up.api}/api/v1/jobs", json={"job_type": job_type}, headers=headers)
         for job_type in ("refresh", "refresh", "materialize")
     )
 
@@ -116,7 +143,7 @@ def test_an_alias_is_set_by_one_job_and_read_from_its_snapshot(up: Running) -> N
     [run, *_] = httpx.get(f"{up.api}/api/v1/registry/runs?status=success").json()["items"]
     alias = {"name": "production", "run_id": run["run_id"], "protected": True}
 
-    posted, again = (httpx.post(url, json=alias, headers=headers, timeout=30) for _ in range(2))
+    posted, again = (up.client.post(url, json=alias, headers=headers) for _ in range(2))
 
     assert (posted.status_code, again.status_code) == (202, 202), posted.text
     assert posted.json()["job_id"] == again.json()["job_id"]
@@ -126,20 +153,20 @@ def test_an_alias_is_set_by_one_job_and_read_from_its_snapshot(up: Running) -> N
 
 
 def test_a_job_can_be_cancelled_until_it_has_ended(up: Running) -> None:
-    made = httpx.post(f"{up.api}/api/v1/jobs", json={"job_type": "materialize"}, timeout=30)
+    made = up.client.post(f"{up.api}/api/v1/jobs", json={"job_type": "materialize"})
     url = up.api + made.headers["Location"]
 
-    cancelled = httpx.delete(url, timeout=30)
+    cancelled = up.client.delete(url)
 
     assert cancelled.status_code == 200
     assert finished(up, made.headers["Location"])["status"] == "cancelled"
-    assert httpx.delete(url, timeout=30).status_code == 409
-    assert httpx.delete(f"{up.api}/api/v1/jobs/{'0' * 32}", timeout=30).status_code == 404
+    assert up.client.delete(url).status_code == 409
+    assert up.client.delete(f"{up.api}/api/v1/jobs/{'0' * 32}").status_code == 404
 
 
 def test_posted_rows_are_served_and_bad_ones_told(up: Running) -> None:
     rows = "date,store_code,sku,quantity,unit_price\n2025-01-01,S001,SKU-0001,5,2.00\n2025-01-01,S999,SKU-0001,7,2.00\n"
-    posted = httpx.post(f"{up.api}/api/v1/ingest/sales-daily", content=rows, headers={"Content-Type": "text/csv"}, timeout=30)
+    posted = up.client.post(f"{up.api}/api/v1/ingest/sales-daily", content=rows, headers={"Content-Type": "text/csv"})
     assert posted.status_code == 202, posted.text
     assert finished(up, posted.headers["Location"])["status"] == "completed"
 
@@ -150,14 +177,14 @@ def test_posted_rows_are_served_and_bad_ones_told(up: Running) -> None:
     assert new_year(up)["total_units"] == 5
 
     shop = {"records": [{"code": "S999", "external_id": "77", "name": "New shop"}]}
-    told = httpx.post(f"{up.api}/api/v1/ingest/stores", json=shop, timeout=30)
+    told = up.client.post(f"{up.api}/api/v1/ingest/stores", json=shop)
     assert finished(up, told.headers["Location"])["status"] == "completed"
     assert get(batch_url).json()["state"] == "loaded"
     assert new_year(up)["total_units"] == 12
     [known] = get(f"{up.api}/api/v1/ingest/external-ids").json()["items"]
     assert (known["external_id"], known["code"]) == ("77", "S999")
 
-    replay = httpx.post(f"{batch_url}/replay", timeout=30)
+    replay = up.client.post(f"{batch_url}/replay")
     assert finished(up, replay.headers["Location"])["status"] == "completed"
     assert get(batch_url).json()["state"] == "replayed"
     assert new_year(up)["total_units"] == 12
@@ -185,16 +212,20 @@ def test_a_file_in_the_inbox_is_served(up: Running) -> None:
 
 
 def test_generated_days_are_appended_and_taken_out_again(up: Running) -> None:
-    wrong = httpx.post(f"{up.api}/api/v1/seeder/append", json={"start_date": "2026-01-01", "end_date": "2026-01-07"}, timeout=30)
+    wrong = up.client.post(
+        f"{up.api}/api/v1/seeder/append", json={"start_date": "2026-01-01", "end_date": "2026-01-07"}, timeout=30
+    )
     job = finished(up, wrong.headers["Location"])
     assert (job["status"], job["error_type"]) == ("failed", "SourceError")
     assert "append from 2025-01-01 on" in str(job["error_message"])
 
-    added = httpx.post(f"{up.api}/api/v1/seeder/append", json={"start_date": "2025-01-01", "end_date": "2025-01-07"}, timeout=30)
+    added = up.client.post(
+        f"{up.api}/api/v1/seeder/append", json={"start_date": "2025-01-01", "end_date": "2025-01-07"}, timeout=30
+    )
     assert finished(up, added.headers["Location"])["status"] == "completed"
     assert new_year(up)["total_units"] > 12
 
-    gone = httpx.delete(f"{up.api}/api/v1/seeder/data?scope=facts&confirm=true", timeout=30)
+    gone = up.client.delete(f"{up.api}/api/v1/seeder/data?scope=facts&confirm=true")
     assert finished(up, gone.headers["Location"])["status"] == "completed"
     assert new_year(up)["total_units"] == 12
 

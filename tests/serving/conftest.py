@@ -1,11 +1,12 @@
 """A small chain that is published by the real pipeline, without models, and a client over it."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -57,8 +58,21 @@ def make_tiny(root: Path, *, scale: int = 1, grains: list[list[str]] | None = No
         write_cubes(warehouse, declared.published_measures(), GRAINS if grains is None else grains, connection)
 
 
-def client_of(root: Path) -> TestClient:
-    return TestClient(create_asgi(Settings(data=root, dagster_url="http://127.0.0.1:9")), base_url="http://127.0.0.1")
+KEY = "the-key-of-the-tests-0123456789"
+KEYED = {"X-API-Key": KEY}
+
+
+def settings_of(root: Path, **changes: Any) -> Settings:
+    """Settings over a data root, with an admin's KEY, no limit to the rate, and no Dagster."""
+    given = {"dagster_url": "http://127.0.0.1:9", "api_keys": (f"tests:admin:{KEY}",), "read_rate": 0, "write_rate": 0}
+    return Settings(data=root, **{**given, **changes})
+
+
+def client_of(root: Path, *, headers: Mapping[str, str] = KEYED, **changes: Any) -> TestClient:
+    """A client that may do everything; other headers make it somebody else."""
+    client = TestClient(create_asgi(settings_of(root, **changes)), base_url="http://127.0.0.1")
+    client.headers.update(headers)
+    return client
 
 
 def sell(root: Path, units: pl.Expr) -> None:

@@ -19,8 +19,8 @@ import pytest
 from assets_config.contract.kinds import KINDS
 from assets_config.contract.landing import SUFFIXES, Landing
 from serving.app import create_asgi
-from serving.settings import Settings
 from serving.uploads import label
+from tests.serving.conftest import KEY, settings_of
 from tests.serving.parts import AT
 
 REQUESTS = 10_000
@@ -222,9 +222,9 @@ def request(draw: Draw) -> tuple[str, list[tuple[bytes, bytes]], list[bytes]]:
     body = draw.choice(MADE_FOR[media_type] if draw.random() < 0.85 else ANY)(draw)
     if draw.random() < 0.05:
         media_type = draw.choice(ODD_TYPES)
-    headers = [(b"host", b"127.0.0.1"), (b"content-type", media_type.encode("latin-1"))]
+    headers = [(b"host", b"127.0.0.1"), (b"x-api-key", KEY.encode()), (b"content-type", media_type.encode("latin-1"))]
     if draw.random() < 0.05:
-        headers.append(draw.choice([headers[1], (b"content-type", b"application/json")]))
+        headers.append(draw.choice([headers[2], (b"content-type", b"application/json")]))
     if draw.random() < 0.05:
         headers.append((b"content-encoding", draw.choice([b"gzip", b"identity", b"br, gzip", b"", b"\xff"])))
     if draw.random() < 0.1:
@@ -268,6 +268,13 @@ async def post(app: Any, url: str, headers: list[tuple[bytes, bytes]], chunks: l
     return sent[0]["status"], media_type, b"".join(message.get("body", b"") for message in sent[1:])
 
 
+def state_of(app: Any) -> Any:
+    """The state of the application within its layers."""
+    while not hasattr(app, "state"):
+        app = app.app
+    return app.state
+
+
 def make_bombs() -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -278,7 +285,7 @@ def make_bombs() -> None:
 
 def test_ten_thousand_bad_bodies(tmp_path: Path) -> None:
     make_bombs()
-    app = create_asgi(Settings(data=tmp_path, dagster_url="http://127.0.0.1:9"))
+    app = create_asgi(settings_of(tmp_path))
     draw = random.Random(20240601)
 
     async def send_all() -> Counter[int]:
@@ -298,7 +305,7 @@ def test_ten_thousand_bad_bodies(tmp_path: Path) -> None:
             statuses[status] += 1
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
         assert grown < MOST_GROWTH >> 10, f"memory grew by {grown >> 10} MiB"
-        await app.app.state.jobs.close()
+        await state_of(app).jobs.close()
         return statuses
 
     statuses = asyncio.run(send_all())
@@ -331,15 +338,14 @@ def test_ten_thousand_bad_bodies(tmp_path: Path) -> None:
     ],
 )
 def test_the_largest_body_of_one_thing_costs_little_time_and_memory(unit: bytes, tmp_path: Path) -> None:
-    app = create_asgi(Settings(data=tmp_path, dagster_url="http://127.0.0.1:9"))
+    app = create_asgi(settings_of(tmp_path))
     body = unit * ((20 << 20) // len(unit))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     async def send_all() -> list[int]:
-        found = [
-            (await post(app, URLS[0], [(b"host", b"localhost"), (b"content-type", kind.encode())], [body]))[0] for kind in TYPES
-        ]
-        await app.app.state.jobs.close()
+        keyed = [(b"host", b"localhost"), (b"x-api-key", KEY.encode())]
+        found = [(await post(app, URLS[0], [*keyed, (b"content-type", kind.encode())], [body]))[0] for kind in TYPES]
+        await state_of(app).jobs.close()
         return found
 
     statuses = asyncio.run(send_all())

@@ -1,0 +1,35 @@
+"""How many requests each client may make: a token bucket a client, kept as one number, in bounded memory."""
+
+from collections import OrderedDict
+
+MOST_CLIENTS = 10_000
+
+
+class Buckets:
+    """`rate` requests a second for each client, and up to `burst` at once (the generic cell rate algorithm).
+
+    Of each client the time is kept at which its bucket is full again. A client that is idle that long is as one never seen, so
+    that forgetting the one that was idle longest, where there are too many, lets nobody have more than his due; only where more
+    than `most` clients draw within one burst does the eldest of them begin anew.
+    """
+
+    def __init__(self, rate: float, burst: float, *, most: int = MOST_CLIENTS) -> None:
+        self._interval = 1 / rate if rate else 0.0
+        self._slack = max(burst - 1, 0) * self._interval
+        self._most = most
+        self._full_at: OrderedDict[str, float] = OrderedDict()
+
+    def take(self, client: str, now: float) -> float:
+        """Take one token at a time that never goes back [s]. Gives 0 where there was one, else the seconds until there is."""
+        if not self._interval:
+            return 0.0
+        full_at = max(self._full_at.pop(client, now), now)
+        wait = full_at - now - self._slack
+        is_there = wait < 1e-9  # sums of floats: a client that waits as long as it was told shall not miss by a hair
+        self._full_at[client] = full_at + self._interval if is_there else full_at
+        if len(self._full_at) > self._most:
+            self._full_at.popitem(last=False)
+        return 0.0 if is_there else wait
+
+    def __len__(self) -> int:
+        return len(self._full_at)
