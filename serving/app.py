@@ -25,6 +25,7 @@ from serving.routes import (
     batches,
     dimensions,
     docs,
+    drilldowns,
     errors,
     explanations,
     featuresets,
@@ -36,6 +37,7 @@ from serving.routes import (
     jobs,
     kpis,
     modeltypes,
+    overview,
     registry,
     seeder,
     system,
@@ -51,8 +53,10 @@ HANDLERS = [
     dimensions.list_categories,
     dimensions.list_segments,
     kpis.get_kpis,
-    kpis.get_drilldown,
     kpis.get_kpi_timeseries,
+    kpis.list_definitions,
+    drilldowns.get_drilldown,
+    overview.get_overview,
     items.list_items,
     items.get_item_timeseries,
     explanations.explain_item,
@@ -136,7 +140,7 @@ async def lease_if_any(request: Request[Any, Any, Any], state: State, snapshot: 
             leased.release()
 
 
-def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
+async def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
     """Raises Validation, naming query parameters that the route does not have and those that it has."""
     parameters = request.route_handler.parsed_fn_signature.parameters
     known = {_query_name(name, field.kwarg_definition) for name, field in parameters.items() if name not in INJECTED}

@@ -25,6 +25,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         str, Meta(pattern=r"^https?://[^\s/]+", description="Where dagster-webserver answers; jobs are launched there.")
     ] = "http://127.0.0.1:3000"
     max_days: Annotated[int, Meta(ge=1, le=36500, description="Longest range of a read, end minus start [days].")] = 730
+    max_rows: Annotated[int, Meta(ge=1, le=1_000_000, description="Most rows of an answer in JSON.")] = 10_000
     max_upload_mb: Annotated[int, Meta(ge=1, le=1024, description="Largest body of a POST that brings data in [MiB].")] = 20
     query_threads: Annotated[int, Meta(ge=1, le=64, description="Threads that run DuckDB queries, in each worker process.")] = 4
     query_memory_mb: Annotated[int, Meta(ge=64, description="Memory that DuckDB may use for each opened snapshot [MiB].")] = 1024
