@@ -1,12 +1,13 @@
 """Numbers as they are said: KPIs from exact sums, rounded half up at the very end."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 
 from assets_config.contract.expressions import quotient
 from assets_config.contract.manifest import Kpi, Measure
 
 PLACES = {"money": 2, "ratio": 6, "count": 6}
+Figure = Callable[[Sequence[int]], int | float | None]
 RATIO = 6  # places of a change in relation to its base
 
 
@@ -15,23 +16,20 @@ class Figures:
 
     def __init__(self, measures: Sequence[Measure], kpis: Sequence[Kpi]) -> None:
         places = {each.name: (n, 100 if each.unit == "money" else 1) for n, each in enumerate(measures)}
-        self.kpis = {each.name: (quotient(each.expression, places), PLACES[each.unit]) for each in kpis}
+        self.kpis: dict[str, Figure] = {each.name: _figure(each, places) for each in kpis}
         self.revenue = places["revenue"][0] if "revenue" in places else None
+        self._exact = {each.name: (quotient(each.expression, places), PLACES[each.unit]) for each in kpis}
 
     def metrics(self, sums: Sequence[int]) -> dict[str, int | float | None]:
         """Every KPI by name; null where it divides by zero."""
-        return {name: rounded(compute(sums), places) for name, (compute, places) in self.kpis.items()}
-
-    def metric(self, name: str, sums: Sequence[int]) -> int | float | None:
-        compute, places = self.kpis[name]
-        return rounded(compute(sums), places)
+        return {name: figure(sums) for name, figure in self.kpis.items()}
 
     def change(self, name: str, sums: Sequence[int], base: Sequence[int]) -> tuple[int | float | None, float | None]:
         """Value minus the base's, and that over the size of the base's; both of what is exact, not of what was rounded.
 
         Null where one of them divides by zero; the ratio also where the base's value is 0.
         """
-        compute, places = self.kpis[name]
+        compute, places = self._exact[name]
         now, before = compute(sums), compute(base)
         if now is None or before is None:
             return None, None
@@ -39,7 +37,35 @@ class Figures:
         if before[0] == 0:
             return rounded(difference, places), None
         ratio = difference[0] * abs(before[1]), difference[1] * abs(before[0])
-        return rounded(difference, places), said(Fraction(*ratio), places=RATIO)
+        return rounded(difference, places), rounded(ratio, RATIO)
+
+
+def _figure(kpi: Kpi, places: Mapping[str, tuple[int, int]]) -> Figure:
+    """The function of a KPI. A measure, or money over a measure, is what most KPIs are, and has a quicker one."""
+    over, slash, under = (each.strip() for each in kpi.expression.partition("/"))
+    if over in places and not slash:
+        return _measure(*places[over])
+    if over in places and under in places and kpi.unit == "money":
+        return _rate(places[over], places[under])
+    compute, digits = quotient(kpi.expression, places), PLACES[kpi.unit]
+    return lambda sums: rounded(compute(sums), digits)
+
+
+def _measure(place: int, scale: int) -> Figure:
+    return (lambda sums: sums[place]) if scale == 1 else (lambda sums: sums[place] / scale)
+
+
+def _rate(over: tuple[int, int], under: tuple[int, int]) -> Figure:
+    (first, scale), (second, of) = over, under
+    power: int = 10 ** PLACES["money"]
+
+    def figure(sums: Sequence[int]) -> float | None:
+        above, below = sums[first] * of * power, sums[second] * scale
+        if below > 0 <= above:
+            return (2 * above + below) // (2 * below) / power
+        return rounded((sums[first] * of, below), PLACES["money"]) if below else None
+
+    return figure
 
 
 def rounded(value: tuple[int, int] | None, places: int) -> int | float | None:
@@ -75,6 +101,9 @@ def shares(parts: Sequence[int]) -> list[float]:
     sign = 1 if whole > 0 else -1
     divided = [divmod(part * 10_000 * sign, abs(whole)) for part in parts]
     left = 10_000 - sum(floor for floor, _ in divided)
-    largest = sorted(range(len(parts)), key=lambda n: (-divided[n][1], n))[:left]
-    extra = set(largest)
-    return [(floor + (n in extra)) / 100 for n, (floor, _) in enumerate(divided)]
+    rests = [rest for _, rest in divided]
+    largest = sorted(range(len(parts)), key=rests.__getitem__, reverse=True)[:left]  # ties: the first
+    floors = [floor for floor, _ in divided]
+    for n in largest:
+        floors[n] += 1
+    return [floor / 100 for floor in floors]

@@ -1,9 +1,10 @@
 """Who sold how much?"""
 
 from datetime import date, timedelta
+from operator import itemgetter
 from typing import Annotated, Any, Literal
 
-from litestar.datastructures import State
+from litestar import Request
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
 from msgspec import Meta, Struct
@@ -44,7 +45,7 @@ class DrilldownAnswer(Struct, frozen=True):
 @table("/analytics/drilldowns", operation_id="get_drilldown", tags=["analytics"])
 async def get_drilldown(
     lease: NamedDependency[Snapshot],
-    state: State,
+    request: Request[Any, Any, Any],
     dimension: FromQuery[Literal["store", "product", "category", "department", "region", "date", "cluster", "segment"]],
     start_date: Start,
     end_date: End,
@@ -60,7 +61,7 @@ async def get_drilldown(
     sort_order: FromQuery[Literal["asc", "desc"]] = "desc",
 ) -> DrilldownAnswer:
     """Members of a dimension ranked by a KPI, with their share of the revenue. A missing name is the member (unknown)."""
-    check_range(start_date, end_date, state.settings.max_days)
+    check_range(start_date, end_date, request.app.state.settings.max_days)
     if order_by not in lease.figures.kpis:
         raise invalid("order_by", order_by, f"use one of {', '.join(lease.figures.kpis)}")
     asked = FiltersSaid.of(store_id, product_id, category, department, region, cluster, segment)
@@ -78,23 +79,18 @@ def _ranked(
     lease: Snapshot, dimension: str, found: Sums, order_by: str, *, most: int, is_descending: bool
 ) -> tuple[list[DrilldownItem], int]:
     """The first members by rank, and how many there are. A KPI that is null comes last in either order."""
-    names = lease.labels.get(dimension)
-    members = [
-        (names[member] if names else str(member), member, sums)
-        for member, sums in zip(found.members, found.values[:, 0, :].tolist(), strict=True)
-        if any(sums)
-    ]
-    sign = -1 if is_descending else 1
-
-    def place(row: tuple[str, Any, list[int]]) -> tuple[bool, float, str]:
-        value = lease.figures.metric(order_by, row[2])
-        return value is None, sign * (value or 0), row[0]
-
-    members.sort(key=place)
-    at = lease.figures.revenue
-    percent = shares([0 if at is None else sums[at] for *_, sums in members])
+    names, figures = lease.labels.get(dimension), lease.figures
+    key, sign = figures.kpis[order_by], -1 if is_descending else 1
+    members = []
+    for member, its in zip(found.members, found.values[:, 0, :].tolist(), strict=True):
+        if any(its):
+            value = key(its)
+            members.append((value is None, sign * (value or 0), names[member] if names else str(member), member, its))
+    members.sort(key=itemgetter(0, 1, 2))
+    at = figures.revenue
+    percent = shares([0 if at is None else its[at] for *_, its in members])
     items = [
-        DrilldownItem(name, member if names else None, lease.figures.metrics(sums), n, percent[n - 1])
-        for n, (name, member, sums) in enumerate(members[:most], 1)
+        DrilldownItem(name, member if names else None, figures.metrics(its), n, percent[n - 1])
+        for n, (_, _, name, member, its) in enumerate(members[:most], 1)
     ]
     return items, len(members)

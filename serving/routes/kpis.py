@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from datetime import date
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Any
 
-from litestar.datastructures import State
+from litestar import Request
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
 from msgspec import Meta, Struct
@@ -104,7 +104,7 @@ def _point_rows(answer: TimeseriesAnswer, lease: Snapshot) -> Table:
 @table("/analytics/kpis", rows=_kpi_row, operation_id="get_kpis", tags=["analytics"])
 async def get_kpis(
     lease: NamedDependency[Snapshot],
-    state: State,
+    request: Request[Any, Any, Any],
     start_date: Start,
     end_date: End,
     store_id: Stores = None,
@@ -117,7 +117,7 @@ async def get_kpis(
     compare: ComparedWith = None,
 ) -> KpiAnswer:
     """KPIs of a range of days, of everything or of what the filters leave, and what changed since an earlier range."""
-    check_range(start_date, end_date, state.settings.max_days)
+    check_range(start_date, end_date, request.app.state.settings.max_days)
     asked = FiltersSaid.of(store_id, product_id, category, department, region, cluster, segment)
     filters, bounds = resolve(lease, asked), whole(start_date, end_date)
     found = await sums(lease, filters, bounds)
@@ -129,7 +129,7 @@ async def get_kpis(
 @table("/analytics/timeseries", field="points", rows=_point_rows, operation_id="get_kpi_timeseries", tags=["analytics"])
 async def get_kpi_timeseries(
     lease: NamedDependency[Snapshot],
-    state: State,
+    request: Request[Any, Any, Any],
     granularity: FromQuery[Granularity],
     start_date: Start,
     end_date: End,
@@ -143,7 +143,7 @@ async def get_kpi_timeseries(
     compare: ComparedWith = None,
 ) -> TimeseriesAnswer:
     """KPIs by day, week (from Monday), month or quarter; the periods, and what they are compared with, add up to the range."""
-    check_range(start_date, end_date, state.settings.max_days)
+    check_range(start_date, end_date, request.app.state.settings.max_days)
     asked = FiltersSaid.of(store_id, product_id, category, department, region, cluster, segment)
     filters, bounds = resolve(lease, asked), period_bounds(start_date, end_date, granularity)
     found = await sums(lease, filters, bounds)
