@@ -105,7 +105,7 @@ def drilldown_by_store(draw: random.Random, last: date) -> str:
 QUESTIONS: dict[str, Question] = {each.__name__: each for each in (kpi_store_90_days, timeseries_by_month, drilldown_by_store)}
 
 
-async def ask(app: object, target: str) -> bytes:
+async def ask(app: object, target: str, *, accept: str = "*/*") -> bytes:
     """One GET; the answer's body. Any status but 200 ends the benchmark."""
     path, _, query = target.partition("?")
     scope = {
@@ -118,7 +118,7 @@ async def ask(app: object, target: str) -> bytes:
         "raw_path": path.encode(),
         "query_string": query.encode(),
         "root_path": "",
-        "headers": [(b"host", b"127.0.0.1"), (b"accept", b"*/*")],
+        "headers": [(b"host", b"127.0.0.1"), (b"accept", accept.encode())],
         "client": ("127.0.0.1", 1),
         "server": ("127.0.0.1", 80),
         "state": {},

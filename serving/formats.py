@@ -5,7 +5,7 @@ the `field` that is named, and its metadata as headers. Without `page` and `page
 one file, so that memory is bounded, a slow reader holds no snapshot, and every fault is still a problem.
 
 DuckDB types the columns and writes CSV and Parquet; it hands Arrow over through the C interface, which nanoarrow makes a stream of.
-nanoarrow is loaded at the first such request: 0.03 s and 4 MB, where pyarrow takes 0.2 s, 45 MB, and 170 MB of disk.
+nanoarrow is loaded at the first such request: 4 MB, and 3 of disk, where pyarrow takes 42 and 168 (benchmarks/formats.py).
 """
 
 import asyncio

@@ -21,6 +21,7 @@ from assets_config.contract.manifest import Manifest
 from assets_config.declared import load_declarations
 from pipelines.kpis.cubes import write_cubes
 from pipelines.kpis.measures import write_kpi_daily
+from pipelines.warehouse import Warehouse
 from serving.cubes import Sums, sums
 from serving.filters import Filters, Side
 from serving.periods import day_bounds
@@ -276,6 +277,28 @@ def test_two_thousand_random_questions_equal_plain_sql(served: TestClient, facts
                 raise AssertionError(f"question {n}: {route} {asked}\n{error}") from error
 
     assert min(statuses.values()) > 50, statuses
+
+
+def test_sums_past_64_bits_are_answered(root: Path) -> None:
+    warehouse, declared = Warehouse(root), load_declarations()
+    dear = pl.lit("9000000000000000.01").cast(pl.Decimal(18, 2)).alias("revenue")
+    rewrite(warehouse, "kpis/kpi_daily", lambda frame: frame.with_columns(dear))
+    with duckdb.connect() as connection:
+        write_cubes(warehouse, declared.published_measures(), GRAINS, connection)
+    publish_made(root)
+    rows = warehouse.read("kpis/kpi_daily").height
+    params = {"start_date": "2024-09-03", "end_date": "2024-12-31"}
+
+    with client_of(root) as client:
+        metrics = client.get("/api/v1/analytics/kpis", params=params).json()["metrics"]
+        table = client.get("/api/v1/analytics/kpis", params=params, headers={"Accept": "text/csv"})
+        shares = client.get("/api/v1/analytics/drilldowns", params={**params, "dimension": "store"}).json()["items"]
+
+    assert rows * 900_000_000_000_000_001 > 2**63
+    assert metrics["total_revenue"] == float(Fraction(rows * 900_000_000_000_000_001, 100))
+    assert metrics["avg_basket_value"] == 9_000_000_000_000_000.01
+    assert table.status_code == 200
+    assert round(sum(each["revenue_share_pct"] for each in shares), 2) == 100
 
 
 def test_sums_too_large_for_cubes_are_read_from_the_facts(chain: tuple[Path, Manifest], monkeypatch: pytest.MonkeyPatch) -> None:
