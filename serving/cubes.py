@@ -54,7 +54,8 @@ def from_cubes(snapshot: Snapshot, filters: Filters, bounds: Sequence[date], *, 
             continue
         found = _read(snapshot.arrays[name], picks, days)
         if group is None:
-            return Sums([None], found.sum(axis=tuple(range(len(picks))))[None])
+            flat = found.reshape(-1, *found.shape[-2:])
+            return Sums([None], flat if len(flat) == 1 else flat.sum(axis=0, keepdims=True))
         grouped = axes[0] if SIDES[group] == "store" else axes[1]
         assert grouped is not None
         place = order.index(grouped)
