@@ -20,6 +20,7 @@ from serving.settings import Settings
 from tests.serving.conftest import client_of
 from tests.serving.parts import write_snapshot
 
+ROOT = Path(__file__).parents[2]
 RANGE = "start_date=2024-10-01&end_date=2024-12-15"
 DAYS = f"/api/v1/analytics/timeseries?granularity=day&{RANGE}"
 STORES = "/api/v1/dimensions/stores"
@@ -224,6 +225,6 @@ with TestClient(create_asgi(Settings(data=Path({str(root)!r}))), base_url="http:
         assert answer.status_code == 200, answer.text
 print("answered")
 """
-    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
 
     assert found.stdout == "answered\n"
