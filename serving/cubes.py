@@ -4,29 +4,25 @@ Everything is exact: money is counted in cents.
 """
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date
+from itertools import pairwise, product
+from math import prod
 from typing import Any
 
 import numpy as np
 from msgspec import Struct
 
 from assets_config.contract.names import UNKNOWN
-from serving.filters import Filters, Side
+from serving.filters import SIDES, Filters, Side
 from serving.snapshot import Snapshot
 
-Array = np.ndarray[Any, np.dtype[np.int64]]
-STORE_AXES, PRODUCT_AXES = ("store", "region"), ("product", "category", "department")
-COLUMNS = {
-    "store": "f.store_id",
-    "product": "f.product_id",
-    "region": f"coalesce(s.region, '{UNKNOWN}')",
-    "category": f"coalesce(p.category, '{UNKNOWN}')",
-    "department": f"coalesce(p.department, '{UNKNOWN}')",
-}
+Array = np.ndarray[Any, np.dtype[Any]]
+MOST_CELLS = 400_000
+"""Numbers read from a cube for one answer, about 3 ms; past it DuckDB is asked, in a thread, so that nobody waits."""
 
 
 class Sums(Struct, frozen=True):
-    """The sums of each group and interval: int64 [groups, intervals, measures]; without grouping one group, None."""
+    """The sums of each group and period: integers [groups, periods, measures]; without grouping one group, None."""
 
     members: list[Any]
     values: Array
@@ -39,80 +35,129 @@ async def sums(snapshot: Snapshot, filters: Filters, bounds: Sequence[date], *, 
 
 
 def from_cubes(snapshot: Snapshot, filters: Filters, bounds: Sequence[date], *, group: str | None = None) -> Sums | None:
-    """The sums by two look-ups an interval; None where no published grain has the axes that are needed."""
-    cubes = snapshot.cubes
-    store_axis = _axis(filters.store, group if group in STORE_AXES else None, "store")
-    product_axis = _axis(filters.product, group if group in PRODUCT_AXES else None, "product")
-    needed = sorted(axis for axis in (store_axis, product_axis) if axis)
-    grain = next((name for name, each in cubes.grains.items() if sorted(each.axes) == needed), None)
-    if grain is None:
+    """The sums by two look-ups a period; None where no published grain has the axes that are needed, or too many cells."""
+    if filters.segments or group == "segment":
         return None
-    axes = cubes.grains[grain].axes
-    picks = [_pick(snapshot, axis, filters) for axis in axes]
-    days = [min(max((bound - cubes.first_day).days, 0), cubes.days) for bound in bounds]
-    found = np.diff(snapshot.arrays[grain][np.ix_(*picks, days)], axis=-2)
-    if group is None:
-        return Sums([None], found.reshape(-1, len(days) - 1, found.shape[-1]).sum(axis=0, keepdims=True))
-    grouped = (store_axis if group in STORE_AXES else product_axis) or group
-    place = axes.index(grouped)
-    values = found.sum(axis=tuple(n for n in range(len(picks)) if n != place))
-    members = [cubes.axes[grouped][n] for n in picks[place]]
-    return Sums(members, values) if grouped == group else _fold(snapshot, group, members, values)
+    store_axes, product_axes = (
+        _axes(noun, side, group if SIDES.get(group or "") == noun else None)
+        for noun, side in (("store", filters.store), ("product", filters.product))
+    )
+    days = _days(snapshot, bounds)
+    for axes in product(store_axes, product_axes):
+        name = snapshot.grains.get(axes)
+        if name is None:
+            continue
+        order = snapshot.cubes.grains[name].axes
+        picks = [_pick(snapshot, axis, filters.store if SIDES[axis] == "store" else filters.product) for axis in order]
+        sizes = [len(snapshot.cubes.axes[axis]) if pick is None else len(pick) for axis, pick in zip(order, picks, strict=True)]
+        if prod(sizes) * len(days) * len(snapshot.cubes.measures) > MOST_CELLS:
+            continue
+        found = _read(snapshot.arrays[name], picks, days)
+        if group is None:
+            flat = found.reshape(-1, *found.shape[-2:])
+            return Sums([None], flat if len(flat) == 1 else flat.sum(axis=0, keepdims=True))
+        grouped = axes[0] if SIDES[group] == "store" else axes[1]
+        assert grouped is not None
+        place = order.index(grouped)
+        values = found.sum(axis=tuple(n for n in range(len(picks)) if n != place))
+        pick, members = picks[place], snapshot.cubes.axes[grouped]
+        kept = members if pick is None else [members[n] for n in pick]
+        return Sums(kept, values) if grouped == group else _fold(snapshot, group, kept, values)
+    return None
 
 
 async def from_facts(snapshot: Snapshot, filters: Filters, bounds: Sequence[date], *, group: str | None = None) -> Sums:
-    """The same sums by SQL over kpi_daily."""
-    measures = [f"sum(f.{each.name}{' * 100' if each.unit == 'money' else ''})::BIGINT" for each in snapshot.manifest.measures]
-    where = ["f.date >= ? AND f.date < ?"]
-    values: list[Any] = [bounds[0], bounds[-1]]
-    for side in (filters.store, filters.product):
-        if side:
-            where.append(f"list_contains(?, {COLUMNS[side.axis]})")
-            values.append(side.members)
-    key = COLUMNS[group] if group else "NULL"
+    """The same sums by SQL over kpi_daily. They may pass 64 bits: the array holds Python's integers."""
+    measures = snapshot.manifest.measures
+    joins, where = [], ["f.date >= ? AND f.date < ?"]
+    values: list[Any] = []
+    key = "NULL"
+    if group in ("store", "product"):
+        key = f"f.{group}_id"
+    elif group is not None and group != "segment":
+        side, names = SIDES[group], snapshot.names[group]
+        joins.append(f"JOIN (SELECT unnest(?::BIGINT[]) AS {side}_id, unnest(?::VARCHAR[]) AS name) USING ({side}_id)")
+        values += [list(names), list(names.values())]
+        key = "name"
+    if filters.segments or group == "segment":
+        pattern = f"'{UNKNOWN}'"
+        if snapshot.has("segments", "series_segment"):
+            joins.append("LEFT JOIN segments.series_segment g USING (store_id, product_id)")
+            pattern = f"coalesce(g.pattern, '{UNKNOWN}')"
+        key = pattern if group == "segment" else key
+    values += [bounds[0], bounds[-1]]
+    for noun, members in (("store", _ids(snapshot, filters.store)), ("product", _ids(snapshot, filters.product))):
+        if members is not None:
+            where.append(f"f.{noun}_id IN (SELECT unnest(?::BIGINT[]))")
+            values.append(members)
+    if filters.segments:
+        where.append(f"{pattern} IN (SELECT unnest(?::VARCHAR[]))")
+        values.append(filters.segments)
+    periods = [n for n, (first, after) in enumerate(pairwise(bounds)) if first < after]
+    totals = ", ".join(f"sum(f.{each.name}) AS {each.name}" for each in measures)
+    said = ", ".join(f"(sum({each.name}) * {100 if each.unit == 'money' else 1})::HUGEINT" for each in measures)
     rows = await snapshot.query(
-        f"SELECT {key}, f.date, {', '.join(measures)} FROM kpi_daily f "  # noqa: S608 - columns of the contract
-        "JOIN catalogue.dim_store s USING (store_id) JOIN catalogue.dim_product p USING (product_id) "
-        f"WHERE {' AND '.join(where)} GROUP BY 1, 2 ORDER BY 1, 2",
-        values,
+        f"WITH days AS (SELECT {key} AS member, f.date, {totals} FROM kpi_daily f {' '.join(joins)} "  # noqa: S608 - ours
+        f"WHERE {' AND '.join(where)} GROUP BY ALL), starts AS (SELECT unnest(?::DATE[]) AS start, unnest(?::INTEGER[]) AS period) "
+        f"SELECT member, period, {said} FROM days ASOF JOIN starts ON days.date >= starts.start GROUP BY ALL ORDER BY ALL",
+        [*values, [bounds[n] for n in periods], periods],
     )
-    members = list(dict.fromkeys(row[0] for row in rows)) or ([] if group else [None])
-    place = {member: n for n, member in enumerate(members)}
-    result = np.zeros((len(members), len(bounds) - 1, len(measures)), dtype=np.int64)
-    starts = np.array([bound.toordinal() for bound in bounds[:-1]])
-    for member, day, *numbers in rows:
-        interval = int(np.searchsorted(starts, day.toordinal(), side="right")) - 1
-        result[place[member], interval] += np.array(numbers)
-    return Sums(members, result)
+    groups = list(dict.fromkeys(row[0] for row in rows)) if group else [None]
+    place = {member: n for n, member in enumerate(groups)}
+    result = np.zeros((len(groups), len(bounds) - 1, len(measures)), dtype=object)
+    for member, period, *numbers in rows:
+        result[place[member], period] = numbers
+    return Sums(groups, result)
 
 
-def day_bounds(start: date, end: date) -> list[date]:
-    """The bounds that give one interval a day, both days included."""
-    return [start + timedelta(days=n) for n in range((end - start).days + 2)]
+def _axes(noun: str, side: Side | None, group: str | None) -> list[str | None]:
+    """Axes of stores or of products that serve a filter and a grouping, the coarsest first; the finest serves all, folded."""
+    wanted = {axis for axis in (side.axis if side else None, group) if axis}
+    return [*(wanted if len(wanted) == 1 else () if wanted else (None,)), *([] if wanted == {noun} else [noun])]
 
 
-def _axis(side: Side | None, group: str | None, finest: str) -> str | None:
-    """The axis that serves both a filter and a grouping; the finest where they differ, which has to be folded."""
-    if side is None or group is None or side.axis == group:
-        return side.axis if side else group
-    return finest
+def _days(snapshot: Snapshot, bounds: Sequence[date]) -> list[int]:
+    first, most = snapshot.first_ordinal, snapshot.cubes.days
+    return [min(max(bound.toordinal() - first, 0), most) for bound in bounds]
 
 
-def _pick(snapshot: Snapshot, axis: str, filters: Filters) -> list[int]:
-    side = filters.store if axis in STORE_AXES else filters.product
-    members = snapshot.cubes.axes[axis]
+def _pick(snapshot: Snapshot, axis: str, side: Side | None) -> list[int] | None:
+    """The places on an axis that a filter leaves; None for all."""
     if side is None:
-        return list(range(len(members)))
-    wanted = set(side.members)
+        return None
+    places = snapshot.places[axis]
     if side.axis == axis:
-        return [n for n, member in enumerate(members) if member in wanted]
-    names = snapshot.names[side.axis]  # the filter is coarser than the axis: keep the members that belong
-    return [n for n, member in enumerate(members) if names[member] in wanted]
+        return [places[member] for member in side.members if member in places]
+    names, wanted = snapshot.names[side.axis], set(side.members)  # coarser than the axis: keep those that belong
+    return [n for member, n in places.items() if names[member] in wanted]
+
+
+def _read(cube: Array, picks: list[list[int] | None], days: list[int]) -> Array:
+    """The sums of each period at the picked places: [*picks, periods, measures]."""
+    index: list[Any] = []
+    for pick in picks:
+        if pick is not None and len(pick) != 1:
+            lists = [range(cube.shape[n]) if each is None else each for n, each in enumerate(picks)]
+            at = cube[np.ix_(*lists, days)]
+            break
+        index.append(slice(None) if pick is None else slice(pick[0], pick[0] + 1))
+    else:
+        at = cube[tuple(index)].take(days, axis=-2)
+    found: Array = at[..., 1:, :] - at[..., :-1, :]
+    return found
+
+
+def _ids(snapshot: Snapshot, side: Side | None) -> list[int] | None:
+    if side is None or side.axis in ("store", "product"):
+        return side.members if side else None
+    wanted = set(side.members)
+    return [each for each, name in snapshot.names[side.axis].items() if name in wanted]
 
 
 def _fold(snapshot: Snapshot, group: str, members: list[Any], values: Array) -> Sums:
     names = snapshot.names[group]
     groups = sorted({names[member] for member in members})
+    places = {name: n for n, name in enumerate(groups)}
     folded = np.zeros((len(groups), *values.shape[1:]), dtype=np.int64)
-    np.add.at(folded, [groups.index(names[member]) for member in members], values)
+    np.add.at(folded, [places[names[member]] for member in members], values)
     return Sums(groups, folded)

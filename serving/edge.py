@@ -68,7 +68,7 @@ class _Answer:
             headers.append((b"x-content-type-options", b"nosniff"))
             snapshot = self._scope.get("state", {}).get("snapshot")
             if snapshot is not None and self.status == 200 and self._scope["method"] in ("GET", "HEAD"):
-                tag = _etag(self._scope, snapshot.id, stale=snapshot.stale)
+                tag = _etag(self._scope, snapshot.id, dict(headers).get(b"content-type", b""), stale=snapshot.stale)
                 headers += [(b"etag", tag), (b"cache-control", b"max-age=60")]
                 if tag in [each.strip() for each in self._known.split(b",")] or self._known.strip() == b"*":
                     self._is_known, self.status = True, 304
@@ -79,10 +79,10 @@ class _Answer:
         await self._send(message)
 
 
-def _etag(scope: HTTPScope, snapshot_id: str, *, stale: bool) -> bytes:
-    """Strong: the body is a function of the snapshot, whether it is stale, the path and the query."""
+def _etag(scope: HTTPScope, snapshot_id: str, media_type: bytes, *, stale: bool) -> bytes:
+    """Strong: the body is a function of the snapshot, whether it is stale, the path, the query and the media type."""
     query = urlencode(sorted(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)))
-    said = f"{snapshot_id} {stale} {scope['path']} {query}"
+    said = f"{snapshot_id} {stale} {scope['path']} {query} {media_type.decode('latin-1')}"
     return f'"{hashlib.sha256(said.encode()).hexdigest()[:32]}"'.encode()
 
 

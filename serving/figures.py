@@ -1,35 +1,92 @@
 """Numbers as they are said: KPIs from exact sums, rounded half up at the very end."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from functools import lru_cache
 
-from assets_config.contract.expressions import Formula, formula
-from assets_config.contract.manifest import Manifest
+from assets_config.contract.expressions import quotient
+from assets_config.contract.manifest import Kpi, Measure
 
 PLACES = {"money": 2, "ratio": 6, "count": 6}
-compiled = lru_cache(maxsize=256)(formula)
+Figure = Callable[[Sequence[int]], int | float | None]
+RATIO = 6  # places of a change in relation to its base
 
 
-def metrics(manifest: Manifest, values: Sequence[int]) -> dict[str, int | float | None]:
-    """Every KPI of a snapshot from the sums of its measures (money in cents); null where it divides by zero."""
-    units = manifest.measures
-    exact = {each.name: Fraction(int(value), 100 if each.unit == "money" else 1) for each, value in zip(units, values, strict=True)}
-    found: dict[str, int | float | None] = {}
-    for kpi in manifest.kpis:
-        compute: Formula = compiled(kpi.expression)
-        value = compute(exact)
-        found[kpi.name] = None if value is None else said(value, places=PLACES[kpi.unit])
-    return found
+class Figures:
+    """The KPIs of a snapshot, compiled: every figure from the sums of the measures, money in cents."""
+
+    def __init__(self, measures: Sequence[Measure], kpis: Sequence[Kpi]) -> None:
+        places = {each.name: (n, 100 if each.unit == "money" else 1) for n, each in enumerate(measures)}
+        self.kpis: dict[str, Figure] = {each.name: _figure(each, places) for each in kpis}
+        self.revenue = places["revenue"][0] if "revenue" in places else None
+        self._exact = {each.name: (quotient(each.expression, places), PLACES[each.unit]) for each in kpis}
+
+    def metrics(self, sums: Sequence[int]) -> dict[str, int | float | None]:
+        """Every KPI by name; null where it divides by zero."""
+        return {name: figure(sums) for name, figure in self.kpis.items()}
+
+    def change(self, name: str, sums: Sequence[int], base: Sequence[int]) -> tuple[int | float | None, float | None]:
+        """Value minus the base's, and that over the size of the base's; both of what is exact, not of what was rounded.
+
+        Null where one of them divides by zero; the ratio also where the base's value is 0.
+        """
+        compute, places = self._exact[name]
+        now, before = compute(sums), compute(base)
+        if now is None or before is None:
+            return None, None
+        difference = now[0] * before[1] - before[0] * now[1], now[1] * before[1]
+        if before[0] == 0:
+            return rounded(difference, places), None
+        ratio = difference[0] * abs(before[1]), difference[1] * abs(before[0])
+        return rounded(difference, places), rounded(ratio, RATIO)
+
+
+def _figure(kpi: Kpi, places: Mapping[str, tuple[int, int]]) -> Figure:
+    """The function of a KPI. A measure, or money over a measure, is what most KPIs are, and has a quicker one."""
+    over, slash, under = (each.strip() for each in kpi.expression.partition("/"))
+    if over in places and not slash:
+        return _measure(*places[over])
+    if over in places and under in places and kpi.unit == "money":
+        return _rate(places[over], places[under])
+    compute, digits = quotient(kpi.expression, places), PLACES[kpi.unit]
+    return lambda sums: rounded(compute(sums), digits)
+
+
+def _measure(place: int, scale: int) -> Figure:
+    return (lambda sums: sums[place]) if scale == 1 else (lambda sums: sums[place] / scale)
+
+
+def _rate(over: tuple[int, int], under: tuple[int, int]) -> Figure:
+    (first, scale), (second, of) = over, under
+    power: int = 10 ** PLACES["money"]
+
+    def figure(sums: Sequence[int]) -> float | None:
+        above, below = sums[first] * of * power, sums[second] * scale
+        if below > 0 <= above:
+            return (2 * above + below) // (2 * below) / power
+        return rounded((sums[first] * of, below), PLACES["money"]) if below else None
+
+    return figure
+
+
+def rounded(value: tuple[int, int] | None, places: int) -> int | float | None:
+    """A numerator and denominator as a number, rounded half away from zero; counts and ratios that are whole as integers."""
+    if value is None:
+        return None
+    over, under = value if value[1] > 0 else (-value[0], -value[1])
+    if places == PLACES["count"]:
+        whole, rest = divmod(over, under)
+        if rest == 0:
+            return whole
+    power: int = 10**places
+    nearest = (2 * abs(over) * power + under) // (2 * under)
+    return (nearest if over >= 0 else -nearest) / power
 
 
 def said(value: Fraction, *, places: int) -> int | float:
     """A number rounded half away from zero; whole numbers that were counted stay integers."""
-    if places == PLACES["count"] and value.denominator == 1:
-        return int(value)
-    scaled = abs(value) * 10**places
-    rounded = (2 * scaled.numerator + scaled.denominator) // (2 * scaled.denominator)
-    return float(Fraction(rounded if value >= 0 else -rounded, 10**places))
+    found = rounded((value.numerator, value.denominator), places)
+    assert found is not None
+    return found
 
 
 def shares(parts: Sequence[int]) -> list[float]:
@@ -39,10 +96,14 @@ def shares(parts: Sequence[int]) -> list[float]:
     [33.34, 33.33, 33.33]
     """
     whole = sum(parts)
-    if whole <= 0:
+    if whole == 0:
         return [0.0] * len(parts)
-    floors = [part * 10_000 // whole for part in parts]
-    order = sorted(range(len(parts)), key=lambda n: (-(parts[n] * 10_000 % whole), n))
-    for n in order[: 10_000 - sum(floors)]:
+    sign = 1 if whole > 0 else -1
+    divided = [divmod(part * 10_000 * sign, abs(whole)) for part in parts]
+    left = 10_000 - sum(floor for floor, _ in divided)
+    rests = [rest for _, rest in divided]
+    largest = sorted(range(len(parts)), key=rests.__getitem__, reverse=True)[:left]  # ties: the first
+    floors = [floor for floor, _ in divided]
+    for n in largest:
         floors[n] += 1
     return [floor / 100 for floor in floors]

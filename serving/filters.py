@@ -1,16 +1,27 @@
 """Which stores and products a request is about: ids and codes resolved, contradictions told."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any, get_args
 
+from litestar.params import QueryParameter
 from msgspec import Struct
 
+from assets_config.contract.names import UNKNOWN, Pattern
 from serving.problems import BadRequest, NotFound
 from serving.snapshot import Snapshot
 
+GROUPS = {"store": ("region", "cluster"), "product": ("category", "department")}
+"""What stores and products belong to."""
+SIDES = {axis: side for side, axes in GROUPS.items() for axis in (side, *axes)}
+Stores = Annotated[list[str] | None, QueryParameter(description="Store ids or codes; repeat for several.")]
+Products = Annotated[list[str] | None, QueryParameter(description="Product ids or SKUs; repeat for several.")]
+Names = Annotated[list[str] | None, QueryParameter(description="Names; repeat for several.")]
+Segments = Annotated[list[str] | None, QueryParameter(description="Demand patterns, such as smooth; repeat for several.")]
+PATTERNS = (*get_args(Pattern), UNKNOWN)
+
 
 class Side(Struct, frozen=True):
-    """A filter on one side of the cube: an axis and the members that are wanted."""
+    """A filter on stores or on products: an axis and the members that are wanted."""
 
     axis: str
     members: list[Any]
@@ -21,6 +32,24 @@ class Filters(Struct, frozen=True):
 
     store: Side | None = None
     product: Side | None = None
+    segments: list[str] | None = None
+
+
+class FiltersSaid(Struct, frozen=True):
+    """The filters of the request, as they were given."""
+
+    store_id: list[str] = []
+    product_id: list[str] = []
+    category: list[str] = []
+    department: list[str] = []
+    region: list[str] = []
+    cluster: list[str] = []
+    segment: list[str] = []
+
+    @classmethod
+    def of(cls, *given: list[str] | None) -> "FiltersSaid":
+        """From the parameters of a route, in this order; None is none."""
+        return cls(*(each or [] for each in given))
 
 
 def store_of(snapshot: Snapshot, text: str) -> int:
@@ -33,47 +62,51 @@ def product_of(snapshot: Snapshot, text: str) -> int:
     return _entity(snapshot, text, "product")
 
 
-def resolve(
-    snapshot: Snapshot,
-    *,
-    store_id: Sequence[str] | None = None,
-    product_id: Sequence[str] | None = None,
-    category: Sequence[str] | None = None,
-    department: Sequence[str] | None = None,
-    region: Sequence[str] | None = None,
-) -> Filters:
+def resolve(snapshot: Snapshot, asked: FiltersSaid) -> Filters:
     """The filters of a request.
 
     Raises NotFound for an unknown store, product or name; BadRequest where nothing can satisfy all of them.
     """
-    regions, categories, departments = (snapshot.names[axis] for axis in ("region", "category", "department"))
-    _known(region, regions.values(), "region")
-    _known(category, categories.values(), "category")
-    _known(department, departments.values(), "department")
-    store = Side("region", list(dict.fromkeys(region))) if region else None
-    if store_id:
-        ids = [store_of(snapshot, text) for text in store_id]
-        store = Side("store", _within(ids, regions, region, f"store {', '.join(store_id)}", "region"))
-    product = Side("category", list(dict.fromkeys(category))) if category else None
-    if department:
-        product = Side("department", list(dict.fromkeys(department)))
-        if category:
-            ids = [each for each, name in departments.items() if name in department and categories[each] in category]
-            if not ids:
-                raise BadRequest(f"No product is in department {', '.join(department)} and category {', '.join(category)}.")
-            product = Side("product", ids)
-    if product_id:
-        ids = [product_of(snapshot, text) for text in product_id]
-        ids = _within(ids, categories, category, f"product {', '.join(product_id)}", "category")
-        product = Side("product", _within(ids, departments, department, f"product {', '.join(product_id)}", "department"))
-    return Filters(store, product)
+    store = product = None
+    if asked.store_id or asked.region or asked.cluster:
+        store = _side(snapshot, "store", asked.store_id, {"region": asked.region, "cluster": asked.cluster})
+    if asked.product_id or asked.category or asked.department:
+        product = _side(snapshot, "product", asked.product_id, {"category": asked.category, "department": asked.department})
+    if asked.segment:
+        _known(asked.segment, PATTERNS, "segment")
+    return Filters(store, product, list(dict.fromkeys(asked.segment)) or None)
+
+
+def _side(snapshot: Snapshot, noun: str, texts: Sequence[str], groups: dict[str, list[str]]) -> Side:
+    wanted = {axis: set(names) for axis, names in groups.items() if names}
+    for axis, names in wanted.items():
+        _known(groups[axis], snapshot.members[axis], axis)
+        if not texts and len(wanted) == 1:
+            return Side(axis, sorted(names))
+    if not texts:
+        belongs = [(snapshot.names[axis], names) for axis, names in wanted.items()]
+        ids = [each for each in snapshot.members[noun] if all(of[each] in names for of, names in belongs)]
+        if not ids:
+            raise BadRequest(f"The filters contradict each other: no {noun} is in {_said(wanted)}.")
+        return Side(noun, ids)
+    ids = sorted({_entity(snapshot, text, noun) for text in texts})
+    for axis, names in wanted.items():
+        if any(snapshot.names[axis][each] not in names for each in ids):
+            raise BadRequest(
+                f"The filters contradict each other: not all of {noun} {', '.join(texts)} is in {_said({axis: names})}."
+            )
+    return Side(noun, ids)
+
+
+def _said(wanted: dict[str, set[str]]) -> str:
+    return " and ".join(f"{axis} {', '.join(sorted(names))}" for axis, names in wanted.items())
 
 
 def _entity(snapshot: Snapshot, text: str, noun: str) -> int:
     codes: dict[str, int] = snapshot.codes[noun]
     if text in codes:
         return codes[text]
-    if text.isascii() and text.isdecimal() and len(text) < 19 and int(text) in codes.values():
+    if text.isascii() and text.isdecimal() and len(text) < 19 and int(text) in snapshot.members[noun]:
         return int(text)
     meant = snapshot.aliases[noun].get(text, set())
     if len(meant) > 1:
@@ -84,17 +117,7 @@ def _entity(snapshot: Snapshot, text: str, noun: str) -> int:
     raise NotFound(f"No {noun} has the code or id '{text}'; /api/v1/dimensions/{noun}s lists them.")
 
 
-def _known(names: Sequence[str] | None, existing: Any, noun: str) -> None:
-    if not names:
-        return
-    there = set(existing)
+def _known(names: Sequence[str], there: Any, noun: str) -> None:
     for name in names:
         if name not in there:
             raise NotFound(f"No {noun} is called '{name}'; there are {', '.join(sorted(there)[:20])}.")
-
-
-def _within(ids: list[int], names: dict[int, str], wanted: Sequence[str] | None, what: str, noun: str) -> list[int]:
-    outside = [each for each in ids if wanted and names[each] not in wanted]
-    if outside:
-        raise BadRequest(f"The filters contradict each other: not all of {what} is in {noun} {', '.join(wanted or ())}.")
-    return sorted(set(ids))

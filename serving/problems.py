@@ -3,7 +3,8 @@
     Problem
     ├── Validation 422            malformed or out of bounds; names the field
     ├── BadRequest 400            each part is fine, together they contradict each other
-    ├── Unauthorized 401, Forbidden 403, NotFound 404, MethodNotAllowed 405, SlowBody 408, Conflict 409
+    ├── Unauthorized 401, Forbidden 403, NotFound 404, MethodNotAllowed 405, NotAcceptable 406,
+    │   SlowBody 408, Conflict 409
     ├── Gone 410, Moved 410       it was here once; the same is now done elsewhere
     ├── PayloadTooLarge 413, UnsupportedMediaType 415, RateLimited 429
     ├── Database 500, Unknown 500 ours to mend; the log has the cause under the request id
@@ -123,6 +124,12 @@ class MethodNotAllowed(Problem):
     """The path exists, but not with this method; the header Allow lists those that do."""
 
     status, title = 405, "Method not allowed"
+
+
+class NotAcceptable(Problem):
+    """None of the media types in the header Accept is offered by this route; the detail lists those that are."""
+
+    status, title = 406, "Not acceptable"
 
 
 class SlowBody(Problem):

@@ -4,9 +4,9 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Generic, TypeVar
 
 from litestar.params import QueryParameter
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
-from serving.problems import BadRequest
+from serving.problems import BadRequest, invalid
 from serving.snapshot import Snapshot
 
 T = TypeVar("T")
@@ -43,12 +43,19 @@ class Listed(Struct, Generic[T], frozen=True):
 
 def metadata(snapshot: Snapshot, part: str, *, model_version: str | None = None) -> Metadata:
     """The metadata of an answer that was read from `part` (the catalogue where the snapshot lacks it)."""
+    found: Metadata | None = snapshot.said.get((part, snapshot.stale))
+    if found is None:
+        found = snapshot.said[part, snapshot.stale] = _metadata(snapshot, part)
+    return found if model_version is None else structs.replace(found, model_version=model_version)
+
+
+def _metadata(snapshot: Snapshot, part: str) -> Metadata:
     manifest = snapshot.manifest
     source = manifest.parts.get(part) or manifest.parts["catalogue"]
     return Metadata(
         snapshot_id=manifest.id,
         dataset_id=source.dataset_id,
-        model_version=model_version,
+        model_version=None,
         run_id=manifest.dagster_run_id,
         as_of=manifest.as_of,
         generated_at=source.made_at.astimezone(UTC),
@@ -64,7 +71,9 @@ def page_of(items: list[T], page: int, page_size: int, said: Metadata | None) ->
 
 
 def check_range(start: date, end: date, max_days: int) -> None:
-    """Raises BadRequest, when the range is inverted or too long."""
+    """Raises BadRequest, when the range is inverted or too long; Validation, when no day follows it."""
+    if end == date.max:
+        raise invalid("end_date", str(end), f"use a day before {date.max}")
     if start > end:
         raise BadRequest(f"The range starts on {start}, after it ends on {end}.")
     if (end - start).days > max_days:

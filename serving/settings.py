@@ -57,6 +57,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         float, Meta(ge=1, le=3600, description="So many seconds' worth of requests may come at once [s].")
     ] = 10
     max_days: Annotated[int, Meta(ge=1, le=36500, description="Longest range of a read, end minus start [days].")] = 730
+    max_rows: Annotated[int, Meta(ge=1, le=1_000_000, description="Most rows of an answer in JSON.")] = 10_000
     max_upload_mb: Annotated[int, Meta(ge=1, le=1024, description="Largest body of a POST that brings data in [MiB].")] = 20
     max_body_kb: Annotated[int, Meta(ge=1, le=102_400, description="Largest body of any other request [KiB].")] = 1024
     body_seconds: Annotated[

@@ -9,7 +9,7 @@ import asyncio
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,11 @@ from assets_config.contract.layout import Published
 from assets_config.contract.manifest import Cubes, Manifest, Pointer
 from assets_config.contract.names import UNKNOWN
 from assets_config.contract.tables import FACTS_PREFIX, SCHEMA_VERSION, TABLES
+from serving.figures import Figures
 from serving.problems import Gone, NoSnapshot, NotFound
 
 SNAPSHOT_ID = re.compile(r"^\d{8}T\d{6}Z-[0-9a-f]{8}$")
+STORE_AXES = ("store", "region")
 RETRY_AFTER = 5.0  # seconds until a damaged snapshot is looked at again
 
 
@@ -64,14 +66,22 @@ class Snapshot:
                 "region": {each.store_id: each.region or UNKNOWN for each in self.stores},
                 "category": {each.product_id: each.category or UNKNOWN for each in self.products},
                 "department": {each.product_id: each.department or UNKNOWN for each in self.products},
+                "cluster": {each.store_id: getattr(each, "cluster", None) or UNKNOWN for each in self.stores},
             }
             self.codes = {
                 "store": {each.code: each.store_id for each in self.stores},
                 "product": {each.sku: each.product_id for each in self.products},
             }
+            self.labels: dict[str, dict[int, str]] = {
+                noun: {number: code for code, number in codes.items()} for noun, codes in self.codes.items()
+            }
+            self.members: dict[str, Collection[Any]] = {axis: frozenset(names.values()) for axis, names in self.names.items()}
+            self.members |= {"store": self.names["region"].keys(), "product": self.names["category"].keys()}
+            self.figures = Figures(manifest.measures, manifest.kpis)
+            self.said: dict[tuple[str, bool], Any] = {}  # what answers say of each part they read
             self.aliases: dict[str, dict[str, set[int]]] = {"store": {}, "product": {}}  # external id -> ids, of any source
             self.product_ids: dict[int, list[IdMap]] = {}
-            for each in self._all("catalogue.id_map", IdMap) if self._has("catalogue", "id_map") else []:
+            for each in self._all("catalogue.id_map", IdMap) if self.has("catalogue", "id_map") else []:
                 if each.internal_id is not None:
                     self.aliases[each.entity].setdefault(each.external_id, set()).add(each.internal_id)
                 if each.entity == "product":
@@ -80,6 +90,8 @@ class Snapshot:
                 published.part(manifest.parts["kpis"].key), [published.part(manifest.parts[name].key) for name in years]
             )
             self.cubes, self.arrays = self._shared.cubes, self._shared.arrays
+            self.places, self.grains = self._shared.places, self._shared.grains
+            self.first_ordinal = self.cubes.first_day.toordinal()
         except Exception:
             self._connection.close()
             raise
@@ -107,7 +119,7 @@ class Snapshot:
 
     async def rows(self, part: str, table: str, where: str = "true", values: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """Rows of a published table as dicts in contract order; none where the snapshot came without the table."""
-        if not self._has(part, table):
+        if not self.has(part, table):
             return []
         columns = TABLES[table].__struct_fields__
         found = await self.query(f"SELECT {_quoted(columns)} FROM {part}.{table} WHERE {where}", values)  # noqa: S608
@@ -120,7 +132,7 @@ class Snapshot:
 
         Gives the rows and how many there are on all pages. `order` and the conditions are ours, never the client's.
         """
-        if not self._has(part, table):
+        if not self.has(part, table):
             return [], 0
         given = {condition: value for condition, value in wanted.items() if value is not None}
         where = " AND ".join(given) or "true"
@@ -128,7 +140,8 @@ class Snapshot:
         window = [*given.values(), page_size, (page - 1) * page_size]
         return await self.rows(part, table, f"{where} ORDER BY {order} LIMIT ? OFFSET ?", window), total
 
-    def _has(self, part: str, table: str) -> bool:
+    def has(self, part: str, table: str) -> bool:
+        """Whether the snapshot came with a table."""
         return part in self.manifest.parts and table in self.manifest.parts[part].tables
 
     def release(self) -> None:
@@ -341,6 +354,8 @@ class _Cubes:
         self.arrays: dict[str, np.ndarray[Any, np.dtype[np.int64]]] = {}
         known = [(folder, _read_cubes(folder)) for folder in years]
         places = {axis: {member: n for n, member in enumerate(members)} for axis, members in self.cubes.axes.items()}
+        self.places: dict[str, dict[Any, int]] = places
+        self.grains = {sides: name for name, grain in self.cubes.grains.items() if (sides := _sides(grain.axes))}
         for name, grain in self.cubes.grains.items():
             shape = [len(self.cubes.axes[axis]) for axis in grain.axes]
             sums = np.zeros([*shape, self.cubes.days + 1, len(self.cubes.measures)], dtype=np.int64)
@@ -350,6 +365,14 @@ class _Cubes:
                 cells = np.ix_(*members, range(start, start + year.days), range(len(self.cubes.measures)))
                 sums[cells] = np.load(folder / year.grains[name].file, allow_pickle=False)
             self.arrays[name] = np.cumsum(sums, axis=-2, out=sums)
+
+
+def _sides(axes: Sequence[str]) -> tuple[str | None, str | None] | None:
+    """The axis of stores and that of products, None where a grain sums over all of them; nothing for two of one kind."""
+    stores, products = [axis for axis in axes if axis in STORE_AXES], [axis for axis in axes if axis not in STORE_AXES]
+    if len(stores) > 1 or len(products) > 1:
+        return None
+    return next(iter(stores), None), next(iter(products), None)
 
 
 def _read_cubes(folder: Path) -> Cubes:

@@ -2,13 +2,13 @@
 
 from typing import Annotated, Generic, TypeVar
 
-from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
 from msgspec import Meta
 
 from assets_config.contract.accuracy import ForecastAccuracy, ForecastValueAdded
 from assets_config.contract.names import Bucket, Level, Segment, Stage
+from serving.formats import table
 from serving.reply import Listed, Page, PageSize, metadata
 from serving.snapshot import Snapshot
 
@@ -24,7 +24,7 @@ class Explained(Listed[T], Generic[T], frozen=True):
     reason: Annotated[str | None, Meta(description="Why there are none at all; null where the filters match none.")] = None
 
 
-@get("/forecasts/accuracy", operation_id="list_forecast_accuracy", tags=["forecasts"])
+@table("/forecasts/accuracy", operation_id="list_forecast_accuracy", tags=["forecasts"])
 async def list_forecast_accuracy(
     lease: NamedDependency[Snapshot],
     page: Page = 1,
@@ -42,7 +42,7 @@ async def list_forecast_accuracy(
     return Explained([ForecastAccuracy(**row) for row in rows], page, page_size, total, metadata(lease, "accuracy"), reason)
 
 
-@get("/forecasts/value-added", operation_id="list_forecast_value_added", tags=["forecasts"])
+@table("/forecasts/value-added", operation_id="list_forecast_value_added", tags=["forecasts"])
 async def list_forecast_value_added(
     lease: NamedDependency[Snapshot],
     page: Page = 1,

@@ -10,6 +10,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta, Struct, structs
 
 from assets_config.contract.state import DeleteAliasParams, ModelAlias, SetAliasParams, why_not_delete, why_not_set
+from serving.formats import table
 from serving.jobs import Job
 from serving.problems import Conflict, NotFound
 from serving.reply import Listed, Metadata, Page, PageSize, metadata, page_of
@@ -37,7 +38,7 @@ class AliasAnswer(AliasSaid, frozen=True):
     metadata: Metadata
 
 
-@get("/registry/aliases", operation_id="list_aliases", tags=["registry"])
+@table("/registry/aliases", operation_id="list_aliases", tags=["registry"])
 async def list_aliases(lease: NamedDependency[Snapshot], page: Page = 1, page_size: PageSize = 20) -> Listed[AliasSaid]:
     """The names that model runs have, by name."""
     found = [_said(each) for each in await aliases_of(lease)]

@@ -9,6 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 from msgspec import Meta, Struct
 
+from serving.formats import table
 from serving.problems import NotFound
 from serving.reply import Listed, Metadata, Page, PageSize, metadata, page_of
 from serving.snapshot import Snapshot
@@ -66,7 +67,7 @@ class FoldSaid(Struct, frozen=True):
     horizon_bucket_metrics: dict[str, Errors]
 
 
-@get("/backtests", operation_id="list_backtests", tags=["backtests"])
+@table("/backtests", operation_id="list_backtests", tags=["backtests"])
 async def list_backtests(
     lease: NamedDependency[Snapshot], page: Page = 1, page_size: PageSize = 20, model_type: FromQuery[str | None] = None
 ) -> Listed[BacktestSaid]:
@@ -105,7 +106,7 @@ async def get_backtest(lease: NamedDependency[Snapshot], backtest_id: FromPath[s
     )
 
 
-@get("/backtests/{backtest_id:str}/folds", operation_id="list_backtest_folds", tags=["backtests"])
+@table("/backtests/{backtest_id:str}/folds", operation_id="list_backtest_folds", tags=["backtests"])
 async def list_backtest_folds(
     lease: NamedDependency[Snapshot], backtest_id: FromPath[str], page: Page = 1, page_size: PageSize = 20
 ) -> Listed[FoldSaid]:

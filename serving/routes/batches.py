@@ -15,6 +15,7 @@ from assets_config.contract.columns import Entity
 from assets_config.contract.ingest import IngestAudit
 from assets_config.contract.landing import Batch, Landing
 from assets_config.contract.names import BatchState
+from serving.formats import table
 from serving.problems import NotFound
 from serving.reply import Listed, Metadata, Page, PageSize, metadata
 from serving.snapshot import Snapshot
@@ -81,7 +82,7 @@ class ExternalId(Struct, frozen=True):
     internal_id: Annotated[int | None, Meta(description="Our store_id or product_id; null where nothing has that code.")]
 
 
-@get("/ingest/batches", operation_id="list_batches", tags=["data"])
+@table("/ingest/batches", operation_id="list_batches", tags=["data"])
 async def list_batches(
     lease: NamedDependency[Snapshot],
     page: Page = 1,
@@ -104,7 +105,7 @@ async def get_batch(lease_if_any: NamedDependency[Snapshot | None], state: State
     return BatchAnswer(**msgspec.structs.asdict(said), metadata=metadata(lease_if_any, "ingest") if lease_if_any else None)
 
 
-@get("/ingest/batches/{batch_id:str}/rejects", operation_id="list_rejects", tags=["data"])
+@table("/ingest/batches/{batch_id:str}/rejects", operation_id="list_rejects", tags=["data"])
 async def list_rejects(
     lease: NamedDependency[Snapshot],
     state: State,
@@ -136,7 +137,7 @@ async def list_ingest_events(
     return Trail(items, items[-1].seq if total > len(items) else None, metadata(lease, "ingest"))
 
 
-@get("/ingest/external-ids", operation_id="list_external_ids", tags=["data"])
+@table("/ingest/external-ids", operation_id="list_external_ids", tags=["data"])
 async def list_external_ids(
     lease: NamedDependency[Snapshot],
     page: Page = 1,

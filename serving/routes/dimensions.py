@@ -16,6 +16,7 @@ from assets_config.contract.columns import ProductId, StoreId
 from assets_config.contract.names import Pattern
 from assets_config.contract.sales import SeriesSegment
 from serving.filters import product_of, store_of
+from serving.formats import table
 from serving.problems import NotFound
 from serving.reply import Listed, Metadata, Page, PageSize, Search, metadata, page_of
 from serving.snapshot import Snapshot
@@ -86,7 +87,7 @@ class Category(Struct, frozen=True):
     first_seen: Annotated[date | None, Meta(description="First day of sales; null where it never sold.")]
 
 
-@get("/dimensions/stores", operation_id="list_stores", tags=["dimensions"])
+@table("/dimensions/stores", operation_id="list_stores", tags=["dimensions"])
 async def list_stores(
     lease: NamedDependency[Snapshot],
     page: Page = 1,
@@ -120,7 +121,7 @@ async def get_store(lease: NamedDependency[Snapshot], store: FromPath[str], as_o
     return StoreAnswer(**asdict(_store(found)), metadata=metadata(lease, "catalogue"))
 
 
-@get("/dimensions/products", operation_id="list_products", tags=["dimensions"])
+@table("/dimensions/products", operation_id="list_products", tags=["dimensions"])
 async def list_products(
     lease: NamedDependency[Snapshot],
     page: Page = 1,
@@ -157,7 +158,7 @@ async def get_product(lease: NamedDependency[Snapshot], product: FromPath[str], 
     return ProductAnswer(**asdict(_product(lease, found)), metadata=metadata(lease, "catalogue"))
 
 
-@get("/dimensions/categories", operation_id="list_categories", tags=["dimensions"])
+@table("/dimensions/categories", operation_id="list_categories", tags=["dimensions"])
 async def list_categories(lease: NamedDependency[Snapshot], page: Page = 1, page_size: PageSize = 20) -> Listed[Category]:
     """The categories that occur in the data, by name, with their products and since when they sell."""
     rows, total = await lease.page("catalogue", "dim_category", {}, order="category", page=page, page_size=page_size)
@@ -165,7 +166,7 @@ async def list_categories(lease: NamedDependency[Snapshot], page: Page = 1, page
     return Listed(found, page, page_size, total, metadata(lease, "catalogue"))
 
 
-@get("/dimensions/segments", operation_id="list_segments", tags=["dimensions"])
+@table("/dimensions/segments", operation_id="list_segments", tags=["dimensions"])
 async def list_segments(
     lease: NamedDependency[Snapshot],
     page: Page = 1,

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 from assets_config.contract.explanations import CAVEATS, DRIVERS, Part
 from assets_config.contract.names import Confidence, Driver, Span
 from serving.filters import product_of, store_of
+from serving.formats import table
 from serving.problems import Conflict, NotFound
 from serving.reply import Listed, Page, PageSize, metadata
 from serving.snapshot import Snapshot
@@ -52,7 +53,7 @@ class ExplanationSaid(Struct, frozen=True):
     model_version: Annotated[str, Meta(description="Use it in /registry/runs/{run_id}.")]
 
 
-@get("/items/{item:str}/explanation", operation_id="explain_item", tags=["items"])
+@table("/items/{item:str}/explanation", operation_id="explain_item", tags=["items"])
 async def explain_item(
     lease: NamedDependency[Snapshot],
     item: FromPath[str],
@@ -66,7 +67,7 @@ async def explain_item(
     return await _explanations(lease, {**wanted, "span = ?": span}, page, page_size)
 
 
-@get("/registry/runs/{run_id:str}/explanation", operation_id="explain_model_run", tags=["registry"])
+@table("/registry/runs/{run_id:str}/explanation", operation_id="explain_model_run", tags=["registry"])
 async def explain_model_run(
     lease: NamedDependency[Snapshot],
     run_id: FromPath[str],

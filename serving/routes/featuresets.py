@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 
 from assets_config.contract.names import Leak
 from serving.filters import product_of, store_of
+from serving.formats import table
 from serving.problems import NotFound
 from serving.reply import Listed, Metadata, Page, PageSize, metadata, page_of
 from serving.snapshot import Snapshot
@@ -57,7 +58,7 @@ class PreviewRow(Struct, frozen=True):
     features: dict[str, float | None]
 
 
-@get("/featuresets", operation_id="list_feature_sets", tags=["featuresets"])
+@table("/featuresets", operation_id="list_feature_sets", tags=["featuresets"])
 async def list_feature_sets(lease: NamedDependency[Snapshot], page: Page = 1, page_size: PageSize = 20) -> Listed[FeatureSetSaid]:
     """The feature sets that models may learn from, by name."""
     rows = await lease.rows("features", "feature_catalog", "true ORDER BY feature_set, position")
@@ -80,7 +81,7 @@ async def get_feature_set(lease: NamedDependency[Snapshot], name: FromPath[str])
     return FeatureSetAnswer(name, rows[0]["hash"], rows[0]["about"], features, groups, metadata(lease, "features"))
 
 
-@get("/featuresets/{name:str}/preview", operation_id="preview_feature_set", tags=["featuresets"])
+@table("/featuresets/{name:str}/preview", operation_id="preview_feature_set", tags=["featuresets"])
 async def preview_feature_set(
     lease: NamedDependency[Snapshot],
     name: FromPath[str],

@@ -13,6 +13,7 @@ from assets_config.contract.catalogue import DimProcess
 from assets_config.contract.columns import ProductId
 from assets_config.contract.stock import InventoryDaily
 from serving.filters import product_of, store_of
+from serving.formats import table
 from serving.reply import Listed, Metadata, Page, PageSize, check_range, metadata
 from serving.snapshot import Snapshot
 
@@ -42,7 +43,7 @@ async def get_supply(lease: NamedDependency[Snapshot], product: FromPath[str]) -
     return Supply(**{**told, "product_id": wanted, "unit_cost": cost}, sku=sku, metadata=metadata(lease, "catalogue"))
 
 
-@get("/inventory/{product:str}/history", operation_id="list_stock", tags=["inventory"])
+@table("/inventory/{product:str}/history", operation_id="list_stock", tags=["inventory"])
 async def list_stock(
     lease: NamedDependency[Snapshot],
     state: State,

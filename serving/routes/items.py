@@ -4,15 +4,17 @@ from datetime import date, datetime
 from fractions import Fraction
 from typing import Annotated
 
-from litestar import Request, get
+from litestar import Request
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 from msgspec import Meta, Struct
 
-from serving.cubes import day_bounds, sums
+from serving.cubes import sums
 from serving.figures import said
-from serving.filters import product_of, resolve, store_of
+from serving.filters import FiltersSaid, product_of, resolve, store_of
+from serving.formats import table
+from serving.periods import day_bounds
 from serving.reply import End, Listed, Metadata, Page, PageSize, Search, Start, check_range, metadata, page_of
 from serving.snapshot import Snapshot
 
@@ -54,7 +56,7 @@ class ItemAnswer(Struct, frozen=True):
     metadata: Metadata
 
 
-@get("/items", operation_id="list_items", tags=["items"])
+@table("/items", operation_id="list_items", tags=["items"])
 async def list_items(
     lease: NamedDependency[Snapshot],
     page: Page = 1,
@@ -72,7 +74,7 @@ async def list_items(
     return page_of(found, page, page_size, metadata(lease, "catalogue"))
 
 
-@get("/items/{item:str}/timeseries", operation_id="get_item_timeseries", tags=["items"])
+@table("/items/{item:str}/timeseries", field="timeseries", operation_id="get_item_timeseries", tags=["items"])
 async def get_item_timeseries(
     request: Request,  # type: ignore[type-arg]
     lease: NamedDependency[Snapshot],
@@ -86,7 +88,7 @@ async def get_item_timeseries(
     check_range(start, end, state.settings.max_days)
     product = product_of(lease, item)
     sku = next(each.sku for each in lease.products if each.product_id == product)
-    filters = resolve(lease, store_id=[store_id] if store_id else None, product_id=[str(sku)])
+    filters = resolve(lease, FiltersSaid(store_id=[store_id] if store_id else [], product_id=[sku]))
     bounds = day_bounds(start, end)
     measures = [each.name for each in lease.manifest.measures]
     sold = (await sums(lease, filters, bounds)).values[0]

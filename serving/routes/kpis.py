@@ -1,38 +1,28 @@
-"""How much was sold, by whom, and when?"""
+"""How much was sold, when, and how is that measured?"""
 
-from datetime import date, timedelta
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable
+from datetime import date
+from itertools import pairwise
+from typing import Annotated, Any
 
-from litestar import get
-from litestar.datastructures import State
+from litestar import Request
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
 from msgspec import Meta, Struct
 
-from serving.cubes import Sums, day_bounds, sums
-from serving.figures import metrics, shares
-from serving.filters import Filters, resolve
-from serving.problems import invalid
-from serving.reply import End, Metadata, Start, check_range, metadata
+from assets_config.contract.expressions import is_additive, names
+from serving.comparison import Comparison, Metrics, compared
+from serving.cubes import sums
+from serving.filters import FiltersSaid, Names, Products, Segments, Stores, resolve
+from serving.formats import RATIO, Table, kpi_columns, table
+from serving.periods import DAY, Compare, Granularity, period_bounds, whole
+from serving.reply import End, Listed, Metadata, Page, PageSize, Start, check_range, metadata, page_of
 from serving.snapshot import Snapshot
 
-Metrics = Annotated[
-    dict[str, int | float | None],
-    Meta(description="Each KPI of the snapshot by name; null where it divides by zero. Money has two places."),
+ComparedWith = Annotated[
+    Compare | None,
+    QueryParameter(description="Compare with as many days right before (previous), or with the same dates a year earlier (year)."),
 ]
-Stores = Annotated[list[str] | None, QueryParameter(description="Store ids or codes; repeat for several.")]
-Products = Annotated[list[str] | None, QueryParameter(description="Product ids or SKUs; repeat for several.")]
-Names = Annotated[list[str] | None, QueryParameter(description="Names; repeat for several.")]
-
-
-class FiltersSaid(Struct, frozen=True):
-    """The filters of the request, as they were given."""
-
-    store_id: list[str]
-    product_id: list[str]
-    category: list[str]
-    department: list[str]
-    region: list[str]
 
 
 class KpiAnswer(Struct, frozen=True):
@@ -43,29 +33,7 @@ class KpiAnswer(Struct, frozen=True):
     end_date: date
     filters: FiltersSaid
     metadata: Metadata
-    comparison: None = None
-
-
-class DrilldownItem(Struct, frozen=True):
-    """One member of the dimension."""
-
-    dimension_value: str
-    dimension_id: Annotated[int | None, Meta(description="Id of the store or product; null for other dimensions.")]
-    metrics: Metrics
-    rank: Annotated[int, Meta(description="From 1; ties are broken by dimension_value.")]
-    revenue_share_pct: Annotated[float, Meta(description="Percent of the revenue of all members, before the cut.")]
-
-
-class DrilldownAnswer(Struct, frozen=True):
-    """The members of a dimension, ranked."""
-
-    dimension: str
-    items: list[DrilldownItem]
-    total_items: Annotated[int, Meta(description="Members with sales in the range, before the cut.")]
-    start_date: date
-    end_date: date
-    filters: FiltersSaid
-    metadata: Metadata
+    comparison: Annotated[Comparison | None, Meta(description="What changed; null where `compare` is not given.")] = None
 
 
 class Point(Struct, frozen=True):
@@ -74,6 +42,7 @@ class Point(Struct, frozen=True):
     period_start: date
     period_end: date
     metrics: Metrics
+    comparison: Annotated[Comparison | None, Meta(description="What changed; null where `compare` is not given.")] = None
 
 
 class TimeseriesAnswer(Struct, frozen=True):
@@ -85,10 +54,57 @@ class TimeseriesAnswer(Struct, frozen=True):
     metadata: Metadata
 
 
-@get("/analytics/kpis", operation_id="get_kpis", tags=["analytics"])
+class MeasureSaid(Struct, frozen=True):
+    """A measure: what is summed."""
+
+    name: str
+    unit: Annotated[str, Meta(description="money or count.")]
+    meaning: str
+
+
+class Definition(Struct, frozen=True):
+    """How a KPI is measured."""
+
+    name: Annotated[str, Meta(description="Its name in `metrics`, and for `order_by`.")]
+    formula: Annotated[str, Meta(description="Arithmetic over the sums of measures.")]
+    unit: Annotated[str, Meta(description="money (two places), count or ratio.")]
+    direction: Annotated[str, Meta(description="Which way is good: up, down or none.")]
+    additivity: Annotated[
+        str, Meta(description="additive: values of disjoint parts add up. ratio: computed again from the sums of the parts.")
+    ]
+    meaning: str
+    measures: Annotated[list[MeasureSaid], Meta(description="The measures of the formula.")]
+    source_table: Annotated[str, Meta(description="The published table that is summed.")]
+
+
+def _rows(lease: Snapshot, periods: Iterable[tuple[date, date, Metrics, Comparison | None]]) -> Table:
+    """A row a period; with a comparison the base's dates and figures and each change beside it."""
+    periods, kpis = list(periods), lease.manifest.kpis
+    columns = {"period_start": "DATE", "period_end": "DATE", **kpi_columns(kpis)}
+    rows = [[first, last, *metrics.values()] for first, last, metrics, _ in periods]
+    if any(comparison for *_, comparison in periods):
+        columns |= {"base_start": "DATE", "base_end": "DATE", **kpi_columns(kpis, "base_{}")}
+        columns |= kpi_columns(kpis, "{}_change") | {f"{kpi.name}_change_ratio": RATIO for kpi in kpis}
+        for row, (*_, comparison) in zip(rows, periods, strict=True):
+            assert comparison is not None
+            changes = comparison.changes.values()
+            row += [comparison.start_date, comparison.end_date, *comparison.metrics.values()]
+            row += [*(each.absolute for each in changes), *(each.ratio for each in changes)]
+    return Table(columns, rows)
+
+
+def _kpi_row(answer: KpiAnswer, lease: Snapshot) -> Table:
+    return _rows(lease, [(answer.start_date, answer.end_date, answer.metrics, answer.comparison)])
+
+
+def _point_rows(answer: TimeseriesAnswer, lease: Snapshot) -> Table:
+    return _rows(lease, ((each.period_start, each.period_end, each.metrics, each.comparison) for each in answer.points))
+
+
+@table("/analytics/kpis", rows=_kpi_row, operation_id="get_kpis", tags=["analytics"])
 async def get_kpis(
     lease: NamedDependency[Snapshot],
-    state: State,
+    request: Request[Any, Any, Any],
     start_date: Start,
     end_date: End,
     store_id: Stores = None,
@@ -96,54 +112,25 @@ async def get_kpis(
     category: Names = None,
     department: Names = None,
     region: Names = None,
+    cluster: Names = None,
+    segment: Segments = None,
+    compare: ComparedWith = None,
 ) -> KpiAnswer:
-    """KPIs of a range of days, of everything or of the given stores, products, categories, departments and regions."""
-    check_range(start_date, end_date, state.settings.max_days)
-    filters = _resolve(lease, store_id, product_id, category, department, region)
-    found = await sums(lease, filters, [start_date, end_date + timedelta(days=1)])
-    said = FiltersSaid(store_id or [], product_id or [], category or [], department or [], region or [])
-    values = metrics(lease.manifest, found.values[0, 0].tolist())
-    return KpiAnswer(values, start_date, end_date, said, metadata(lease, "kpis"))
+    """KPIs of a range of days, of everything or of what the filters leave, and what changed since an earlier range."""
+    check_range(start_date, end_date, request.app.state.settings.max_days)
+    asked = FiltersSaid.of(store_id, product_id, category, department, region, cluster, segment)
+    filters, bounds = resolve(lease, asked), whole(start_date, end_date)
+    found = await sums(lease, filters, bounds)
+    comparison = (await compared(lease, filters, bounds, compare, found))[0] if compare else None
+    values = lease.figures.metrics(found.values[0, 0].tolist())
+    return KpiAnswer(values, start_date, end_date, asked, metadata(lease, "kpis"), comparison)
 
 
-@get("/analytics/drilldowns", operation_id="get_drilldown", tags=["analytics"])
-async def get_drilldown(
-    lease: NamedDependency[Snapshot],
-    state: State,
-    dimension: FromQuery[Literal["store", "product", "category", "department", "region", "date"]],
-    start_date: Start,
-    end_date: End,
-    store_id: Stores = None,
-    product_id: Products = None,
-    category: Names = None,
-    department: Names = None,
-    region: Names = None,
-    max_items: Annotated[int, QueryParameter(ge=1, le=100, description="Members to give, the first by rank.")] = 20,
-    order_by: Annotated[str, QueryParameter(description="The KPI to rank by.")] = "total_revenue",
-    sort_order: FromQuery[Literal["asc", "desc"]] = "desc",
-) -> DrilldownAnswer:
-    """Members of a dimension ranked by a KPI, with their share of the revenue. A missing name is the member (unknown)."""
-    check_range(start_date, end_date, state.settings.max_days)
-    known = [kpi.name for kpi in lease.manifest.kpis]
-    if order_by not in known:
-        raise invalid("order_by", order_by, f"use one of {', '.join(known)}")
-    filters = _resolve(lease, store_id, product_id, category, department, region)
-    if dimension == "date":
-        days = await sums(lease, filters, day_bounds(start_date, end_date))
-        members = [start_date + timedelta(days=n) for n in range((end_date - start_date).days + 1)]
-        found = Sums(members, days.values[0][:, None, :])
-    else:
-        found = await sums(lease, filters, [start_date, end_date + timedelta(days=1)], group=dimension)
-    items = _ranked(lease, dimension, found, order_by, is_descending=sort_order == "desc")
-    said = FiltersSaid(store_id or [], product_id or [], category or [], department or [], region or [])
-    return DrilldownAnswer(dimension, items[:max_items], len(items), start_date, end_date, said, metadata(lease, "kpis"))
-
-
-@get("/analytics/timeseries", operation_id="get_kpi_timeseries", tags=["analytics"])
+@table("/analytics/timeseries", field="points", rows=_point_rows, operation_id="get_kpi_timeseries", tags=["analytics"])
 async def get_kpi_timeseries(
     lease: NamedDependency[Snapshot],
-    state: State,
-    granularity: FromQuery[Literal["day", "week", "month", "quarter"]],
+    request: Request[Any, Any, Any],
+    granularity: FromQuery[Granularity],
     start_date: Start,
     end_date: End,
     store_id: Stores = None,
@@ -151,65 +138,40 @@ async def get_kpi_timeseries(
     category: Names = None,
     department: Names = None,
     region: Names = None,
+    cluster: Names = None,
+    segment: Segments = None,
+    compare: ComparedWith = None,
 ) -> TimeseriesAnswer:
-    """KPIs by day, week (from Monday), month or quarter; the periods add up to the range."""
-    check_range(start_date, end_date, state.settings.max_days)
-    filters = _resolve(lease, store_id, product_id, category, department, region)
-    bounds = period_bounds(start_date, end_date, granularity)
+    """KPIs by day, week (from Monday), month or quarter; the periods, and what they are compared with, add up to the range."""
+    check_range(start_date, end_date, request.app.state.settings.max_days)
+    asked = FiltersSaid.of(store_id, product_id, category, department, region, cluster, segment)
+    filters, bounds = resolve(lease, asked), period_bounds(start_date, end_date, granularity)
     found = await sums(lease, filters, bounds)
+    comparisons: list[Comparison | None] = [None] * (len(bounds) - 1)
+    if compare:
+        comparisons = [*await compared(lease, filters, bounds, compare, found, daily=granularity == "day")]
     points = [
-        Point(first, after - timedelta(days=1), metrics(lease.manifest, values))
-        for first, after, values in zip(bounds, bounds[1:], found.values[0].tolist(), strict=False)
+        Point(first, after - DAY, lease.figures.metrics(values), comparison)
+        for (first, after), values, comparison in zip(pairwise(bounds), found.values[0].tolist(), comparisons, strict=True)
     ]
-    said = FiltersSaid(store_id or [], product_id or [], category or [], department or [], region or [])
-    return TimeseriesAnswer(granularity, points, said, metadata(lease, "kpis"))
+    return TimeseriesAnswer(granularity, points, asked, metadata(lease, "kpis"))
 
 
-def period_bounds(start: date, end: date, granularity: str) -> list[date]:
-    """The first day of each period that touches the range, cut at `start`, and the day after `end`.
-
-    >>> [str(day) for day in period_bounds(date(2024, 1, 30), date(2024, 2, 2), "month")]
-    ['2024-01-30', '2024-02-01', '2024-02-03']
-    """
-    bounds = [start]
-    day = start
-    while day < end:
-        day += timedelta(days=1)
-        starts = {
-            "day": True,
-            "week": day.weekday() == 0,
-            "month": day.day == 1,
-            "quarter": day.day == 1 and day.month in (1, 4, 7, 10),
-        }
-        if starts[granularity]:
-            bounds.append(day)
-    return [*bounds, end + timedelta(days=1)]
-
-
-def _resolve(lease: Snapshot, store_id: Stores, product_id: Products, category: Names, department: Names, region: Names) -> Filters:
-    return resolve(lease, store_id=store_id, product_id=product_id, category=category, department=department, region=region)
-
-
-def _ranked(lease: Snapshot, dimension: str, found: Sums, order_by: str, *, is_descending: bool) -> list[DrilldownItem]:
-    names: dict[Any, str] = {}
-    if dimension == "store":
-        names = {each.store_id: each.code for each in lease.stores}
-    if dimension == "product":
-        names = {each.product_id: each.sku for each in lease.products}
-    revenue_at = next((n for n, each in enumerate(lease.manifest.measures) if each.name == "revenue"), None)
-    rows = []
-    for member, values in zip(found.members, found.values[:, 0, :].tolist(), strict=True):
-        if any(values):
-            revenue = values[revenue_at] if revenue_at is not None else 0
-            rows.append((names.get(member, str(member)), member, metrics(lease.manifest, values), revenue))
-
-    def place(row: tuple[str, Any, dict[str, int | float | None], int]) -> tuple[bool, float, str]:
-        value = row[2][order_by]
-        return value is None, -(value or 0) if is_descending else (value or 0), row[0]
-
-    rows.sort(key=place)
-    percent = shares([revenue for *_, revenue in rows])
-    return [
-        DrilldownItem(name, member if names else None, values, n + 1, percent[n])
-        for n, (name, member, values, _) in enumerate(rows)
+@table("/analytics/definitions", operation_id="list_definitions", tags=["analytics"])
+async def list_definitions(lease: NamedDependency[Snapshot], page: Page = 1, page_size: PageSize = 20) -> Listed[Definition]:
+    """How each KPI of the snapshot is measured: formula, unit, which way is good, whether values of parts add up."""
+    measures = {each.name: MeasureSaid(each.name, each.unit, each.meaning) for each in lease.manifest.measures}
+    found = [
+        Definition(
+            name=each.name,
+            formula=each.expression,
+            unit=each.unit,
+            direction=each.direction,
+            additivity="additive" if is_additive(each.expression) else "ratio",
+            meaning=each.meaning,
+            measures=[measures[name] for name in names(each.expression)],
+            source_table="kpi_daily",
+        )
+        for each in lease.manifest.kpis
     ]
+    return page_of(found, page, page_size, metadata(lease, "kpis"))

@@ -3,11 +3,11 @@
 from typing import Annotated, Any
 
 import msgspec
-from litestar import get
 from litestar.di import NamedDependency
 from msgspec import Meta, Struct
 
 from assets_config.contract.names import Pattern
+from serving.formats import table
 from serving.reply import Listed, Page, PageSize, metadata, page_of
 from serving.snapshot import Snapshot
 
@@ -35,7 +35,7 @@ class ModelTypeSaid(Struct, frozen=True):
     patterns: Annotated[list[Pattern], Meta(description="Demand patterns that it may be champion of.")]
 
 
-@get("/registry/model-types", operation_id="list_model_types", tags=["registry"])
+@table("/registry/model-types", operation_id="list_model_types", tags=["registry"])
 async def list_model_types(lease: NamedDependency[Snapshot], page: Page = 1, page_size: PageSize = 20) -> Listed[ModelTypeSaid]:
     """Every model type in order of declaration, disabled ones with the reason; earlier ones win ties."""
     found = []

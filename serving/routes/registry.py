@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 from assets_config.contract.integrity import sha256
 from assets_config.contract.names import ModelRunStatus, Segment
 from serving.filters import product_of, store_of
+from serving.formats import table
 from serving.problems import BadRequest, NotFound
 from serving.reply import Listed, Metadata, Page, PageSize, metadata, page_of
 from serving.routes.backtests import OF_SEGMENT
@@ -103,7 +104,7 @@ class Standing(Struct, frozen=True):
     added_to_seasonal_naive: Annotated[float | None, Meta(description="The same against seasonal_naive. [ratio]")]
 
 
-@get("/registry/runs", operation_id="list_model_runs", tags=["registry"])
+@table("/registry/runs", operation_id="list_model_runs", tags=["registry"])
 async def list_model_runs(
     lease: NamedDependency[Snapshot],
     page: Page = 1,
@@ -174,7 +175,7 @@ async def compare_model_runs(lease: NamedDependency[Snapshot], run_id_a: FromPat
     return Comparison(a, b, changes, errors, metadata(lease, "registry"))
 
 
-@get("/registry/leaderboard", operation_id="list_standings", tags=["registry"])
+@table("/registry/leaderboard", operation_id="list_standings", tags=["registry"])
 async def list_standings(
     lease: NamedDependency[Snapshot], page: Page = 1, page_size: PageSize = 20, segment: FromQuery[Segment] = "all"
 ) -> Listed[Standing]:

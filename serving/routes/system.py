@@ -9,6 +9,7 @@ from litestar.params import FromPath
 from msgspec import Struct
 
 from assets_config.contract.tables import SCHEMA_VERSION
+from serving.formats import table
 from serving.problems import NotFound
 from serving.reply import Listed, Metadata, Page, PageSize, metadata, page_of
 from serving.snapshot import Kept, Snapshot, kept
@@ -54,7 +55,7 @@ async def get_info(lease: NamedDependency[Snapshot]) -> Info:
     return Info("demandgraph", "v1", SCHEMA_VERSION, version("demandgraph"), metadata(lease, "catalogue"))
 
 
-@get("/system/snapshots", operation_id="list_snapshots", tags=["system"])
+@table("/system/snapshots", operation_id="list_snapshots", tags=["system"])
 async def list_snapshots(lease: NamedDependency[Snapshot], page: Page = 1, page_size: PageSize = 20) -> Listed[SnapshotSaid]:
     """The kept snapshots, newest first. Pin any read to one with ?snapshot=."""
     found = [SnapshotSaid(*_said(each)) for each in kept(lease.published, lease.id)]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assets_config.contract.expressions import ExpressionError, formula, names
+from assets_config.contract.expressions import ExpressionError, formula, is_additive, names, quotient
 
 SUMS = {"revenue": 12345, "units": 40, "transactions": 0}
 Tree = tuple[str, Callable[[], Fraction]]
@@ -41,6 +41,42 @@ def test_any_formula_equals_fraction_arithmetic(tree: Tree) -> None:
         expected = None
 
     assert formula(text)(SUMS) == expected
+
+
+@given(tree=TREES)
+def test_integers_give_the_same_as_fractions(tree: Tree) -> None:
+    places = {"revenue": (0, 100), "units": (1, 1), "transactions": (2, 1)}
+
+    found = quotient(tree[0], places)([1_234_500, 40, 0])  # revenue in cents
+
+    assert (None if found is None else Fraction(*found)) == formula(tree[0])(SUMS)
+
+
+@given(tree=TREES, scale=st.integers(2, 9))
+def test_what_is_additive_scales_with_its_measures(tree: Tree, scale: int) -> None:
+    compute = formula(tree[0])
+
+    once, several = compute(SUMS), compute({name: scale * value for name, value in SUMS.items()})
+
+    if is_additive(tree[0]) and once is not None:
+        assert several == scale * once
+
+
+@pytest.mark.parametrize(
+    ("text", "additive"),
+    [
+        ("revenue", True),
+        ("revenue - 2 * units", True),
+        ("(revenue + units) / 4", True),
+        ("revenue / units", False),
+        ("revenue * units", False),
+        ("units + 1", False),
+        ("3", False),
+        ("(revenue / units) * units", False),
+    ],
+)
+def test_only_sums_of_measures_are_additive(text: str, additive: bool) -> None:
+    assert is_additive(text) == additive
 
 
 @given(tree=TREES)

@@ -10,7 +10,7 @@ import pytest
 from litestar.testing import TestClient
 
 from serving.figures import said, shares
-from serving.routes.kpis import period_bounds
+from serving.periods import period_bounds
 from tests.serving.conftest import client_of, publish_tiny
 
 FIRST, LAST = date(2024, 9, 3), date(2024, 12, 31)

@@ -1,0 +1,96 @@
+"""Who sold how much?"""
+
+from datetime import date, timedelta
+from operator import itemgetter
+from typing import Annotated, Any, Literal
+
+from litestar import Request
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, QueryParameter
+from msgspec import Meta, Struct
+
+from serving.comparison import Metrics
+from serving.cubes import Sums, sums
+from serving.figures import shares
+from serving.filters import FiltersSaid, Names, Products, Segments, Stores, resolve
+from serving.formats import table
+from serving.periods import day_bounds, whole
+from serving.problems import invalid
+from serving.reply import End, Metadata, Start, check_range, metadata
+from serving.snapshot import Snapshot
+
+
+class DrilldownItem(Struct, frozen=True):
+    """One member of the dimension."""
+
+    dimension_value: str
+    dimension_id: Annotated[int | None, Meta(description="Id of the store or product; null for other dimensions.")]
+    metrics: Metrics
+    rank: Annotated[int, Meta(description="From 1; ties are broken by dimension_value.")]
+    revenue_share_pct: Annotated[float, Meta(description="Percent of the revenue of all members, before the cut.")]
+
+
+class DrilldownAnswer(Struct, frozen=True):
+    """The members of a dimension, ranked."""
+
+    dimension: str
+    items: list[DrilldownItem]
+    total_items: Annotated[int, Meta(description="Members with sales in the range, before the cut.")]
+    start_date: date
+    end_date: date
+    filters: FiltersSaid
+    metadata: Metadata
+
+
+@table("/analytics/drilldowns", operation_id="get_drilldown", tags=["analytics"])
+async def get_drilldown(
+    lease: NamedDependency[Snapshot],
+    request: Request[Any, Any, Any],
+    dimension: FromQuery[Literal["store", "product", "category", "department", "region", "date", "cluster", "segment"]],
+    start_date: Start,
+    end_date: End,
+    store_id: Stores = None,
+    product_id: Products = None,
+    category: Names = None,
+    department: Names = None,
+    region: Names = None,
+    cluster: Names = None,
+    segment: Segments = None,
+    max_items: Annotated[int, QueryParameter(ge=1, le=100, description="Members to give, the first by rank.")] = 20,
+    order_by: Annotated[str, QueryParameter(description="The KPI to rank by.")] = "total_revenue",
+    sort_order: FromQuery[Literal["asc", "desc"]] = "desc",
+) -> DrilldownAnswer:
+    """Members of a dimension ranked by a KPI, with their share of the revenue. A missing name is the member (unknown)."""
+    check_range(start_date, end_date, request.app.state.settings.max_days)
+    if order_by not in lease.figures.kpis:
+        raise invalid("order_by", order_by, f"use one of {', '.join(lease.figures.kpis)}")
+    asked = FiltersSaid.of(store_id, product_id, category, department, region, cluster, segment)
+    filters = resolve(lease, asked)
+    if dimension == "date":
+        days = (await sums(lease, filters, day_bounds(start_date, end_date))).values[0]
+        found = Sums([start_date + timedelta(days=n) for n in range(len(days))], days[:, None, :])
+    else:
+        found = await sums(lease, filters, whole(start_date, end_date), group=dimension)
+    items, total = _ranked(lease, dimension, found, order_by, most=max_items, is_descending=sort_order == "desc")
+    return DrilldownAnswer(dimension, items, total, start_date, end_date, asked, metadata(lease, "kpis"))
+
+
+def _ranked(
+    lease: Snapshot, dimension: str, found: Sums, order_by: str, *, most: int, is_descending: bool
+) -> tuple[list[DrilldownItem], int]:
+    """The first members by rank, and how many there are. A KPI that is null comes last in either order."""
+    names, figures = lease.labels.get(dimension), lease.figures
+    key, sign = figures.kpis[order_by], -1 if is_descending else 1
+    members = []
+    for member, its in zip(found.members, found.values[:, 0, :].tolist(), strict=True):
+        if any(its):
+            value = key(its)
+            members.append((value is None, sign * (value or 0), names[member] if names else str(member), member, its))
+    members.sort(key=itemgetter(0, 1, 2))
+    at = figures.revenue
+    percent = shares([0 if at is None else its[at] for *_, its in members])
+    items = [
+        DrilldownItem(name, member if names else None, figures.metrics(its), n, percent[n - 1])
+        for n, (_, _, name, member, its) in enumerate(members[:most], 1)
+    ]
+    return items, len(members)
