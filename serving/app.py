@@ -14,6 +14,7 @@ from litestar.params import QueryParameter
 from litestar.static_files import create_static_files_router
 
 from assets_config.contract.layout import Published
+from serving.cache import Cache, only_reads
 from serving.edge import Edge
 from serving.jobs import Jobs
 from serving.problems import FieldError, NoSnapshot, Validation, answer
@@ -114,7 +115,7 @@ Pin = Annotated[str | None, QueryParameter(description="Read from this snapshot 
 async def lease(request: Request[Any, Any, Any], state: State, snapshot: Pin = None) -> AsyncIterator[Snapshot]:
     """The snapshot that one request reads from, all through."""
     leased = await state.library.lease(snapshot)
-    request.scope["state"]["snapshot"] = leased
+    request.scope["state"]["snapshot"] = request.scope["state"]["leased"] = leased
     try:
         yield leased
     finally:
@@ -122,7 +123,7 @@ async def lease(request: Request[Any, Any, Any], state: State, snapshot: Pin = N
 
 
 async def lease_if_any(request: Request[Any, Any, Any], state: State, snapshot: Pin = None) -> AsyncIterator[Snapshot | None]:
-    """The same for routes that can answer without one: None before the first publish."""
+    """The same for routes that can answer without one: None before the first publish. Their answers are not kept."""
     leased: Snapshot | None = None
     try:
         leased = await state.library.lease(snapshot)
@@ -202,5 +203,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
 
 
 def create_asgi(settings: Settings | None = None) -> Edge:
-    """What the server runs: the application behind the edge."""
-    return Edge(create_app(settings))
+    """What the server runs: the application behind its cache, behind the edge."""
+    settings = settings or read_settings()
+    app = create_app(settings)
+    return Edge(Cache(app, app.state.library, limit=settings.cache_mb << 20, shared=only_reads(app)))

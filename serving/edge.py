@@ -1,6 +1,5 @@
-"""What happens to every request and answer, as plain ASGI: request id, host check, ETag and 304, one log line."""
+"""What happens to every request and answer, as plain ASGI: request id, host check, one log line; no fault gets past it."""
 
-import hashlib
 import json
 import logging
 import re
@@ -8,21 +7,22 @@ import time
 import uuid
 from collections.abc import MutableMapping
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-from serving.problems import MEDIA_TYPE, Forbidden
+from serving.problems import FAULT, MEDIA_TYPE, Forbidden, Problem, Unknown
 
 access = logging.getLogger("serving.access")
+log = logging.getLogger("serving.edge")
 REQUEST_ID = re.compile(rb"^[A-Za-z0-9._-]{1,64}$")
+ELSEWHERE = "This server answers on loopback only: address it as 127.0.0.1 or localhost."
 LOOPBACK = re.compile(rb"^(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$")
 
 
 class Edge:
-    """Wraps the application. State that handlers leave in scope["state"] (snapshot) is told in headers and the log."""
+    """Wraps the application. State that what is inside leaves in scope["state"] (snapshot, route) is told in the log."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -37,49 +37,30 @@ class Edge:
         state: MutableMapping[str, Any] = scope.setdefault("state", {})
         state["request_id"] = request_id
         began = time.perf_counter()
-        answer = _Answer(scope, send, request_id, headers.get(b"if-none-match", b""))
-        if LOOPBACK.match(headers.get(b"host", b"")):
-            await self.app(scope, receive, answer.send)
-        else:  # a page elsewhere that had its name resolve to this machine
-            await _refuse_host(answer.send, request_id)
-        _log(scope, answer.status, (time.perf_counter() - began) * 1000)
+        added = [(b"x-request-id", request_id.encode()), (b"x-content-type-options", b"nosniff")]
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message = {**message, "headers": [*message["headers"], *added]}
+            await send(message)
+
+        try:
+            if LOOPBACK.match(headers.get(b"host", b"")):
+                await self.app(scope, receive, send_with_id)
+            else:  # a page elsewhere that had its name resolve to this machine
+                await _say(Forbidden(ELSEWHERE), send_with_id, request_id)
+        except Exception as error:
+            log.error("request %s failed: %s %s", request_id, scope["method"], scope["path"], exc_info=error)
+            if not status:
+                await _say(Unknown(FAULT), send_with_id, request_id)
+        finally:
+            _log(scope, status, (time.perf_counter() - began) * 1000)
 
 
-class _Answer:
-    """Adds headers to an answer and turns it into a 304 where the client has it already."""
-
-    def __init__(self, scope: HTTPScope, send: Send, request_id: str, if_none_match: bytes) -> None:
-        self._scope, self._send, self._request_id, self._known = scope, send, request_id, if_none_match
-        self.status = 500
-        self._is_known = False
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            headers = [*message["headers"], (b"x-request-id", self._request_id.encode())]
-            headers.append((b"x-content-type-options", b"nosniff"))
-            snapshot = self._scope.get("state", {}).get("snapshot")
-            if snapshot is not None and self.status == 200 and self._scope["method"] in ("GET", "HEAD"):
-                tag = _etag(self._scope, snapshot.id, stale=snapshot.stale)
-                headers += [(b"etag", tag), (b"cache-control", b"max-age=60")]
-                if tag in [each.strip() for each in self._known.split(b",")] or self._known.strip() == b"*":
-                    self._is_known, self.status = True, 304
-                    headers = [each for each in headers if each[0] not in (b"content-length", b"content-type")]
-            message = {**message, "status": self.status, "headers": headers}
-        elif message["type"] == "http.response.body" and self._is_known:
-            message = {**message, "body": b""}
-        await self._send(message)
-
-
-def _etag(scope: HTTPScope, snapshot_id: str, *, stale: bool) -> bytes:
-    """Strong: the body is a function of the snapshot, whether it is stale, the path and the query."""
-    query = urlencode(sorted(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)))
-    said = f"{snapshot_id} {stale} {scope['path']} {query}"
-    return f'"{hashlib.sha256(said.encode()).hexdigest()[:32]}"'.encode()
-
-
-async def _refuse_host(send: Send, request_id: str) -> None:
-    problem = Forbidden("This server answers on loopback only: address it as 127.0.0.1 or localhost.")
+async def _say(problem: Problem, send: Send, request_id: str) -> None:
     headers = [(b"content-type", MEDIA_TYPE.encode())]
     body = msgspec.json.encode(problem.body(request_id))
     await send({"type": "http.response.start", "status": problem.status, "headers": headers})
@@ -94,11 +75,13 @@ def _log(scope: HTTPScope, status: int, milliseconds: float) -> None:
     line = {
         "request_id": state.get("request_id"),
         "method": scope["method"],
+        "route": state.get("route") or None,
         "path": scope["path"],
         "status": status,
         "ms": round(milliseconds, 2),
         "snapshot_id": snapshot.id if snapshot else None,
-        "dataset_id": snapshot.manifest.dataset_id if snapshot else None,
+        "dataset_id": state.get("dataset_id"),
         "model_version": state.get("model_version"),
+        "cache": state.get("cache"),
     }
     access.info(json.dumps(line))

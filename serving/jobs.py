@@ -18,6 +18,7 @@ from msgspec import Struct
 from assets_config.contract.jobs import run_config, selection
 from assets_config.contract.names import JobOrigin, JobStatus
 from serving.problems import Conflict, NotFound, OrchestratorUnavailable
+from serving.reads import outside
 
 LOCATION = "demandgraph"
 STATES: dict[str, JobStatus] = {
@@ -241,6 +242,7 @@ class Jobs:
         return None, "the run failed before a step began; see it in the Dagster UI"
 
     async def _ask(self, query: str, variables: Mapping[str, Any]) -> Any:
+        outside()
         try:
             answer = await self._client.post("/graphql", json={"query": query, "variables": variables})
             data = answer.json()["data"]

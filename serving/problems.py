@@ -27,6 +27,7 @@ from msgspec import Meta, Struct
 log = logging.getLogger("serving.problems")
 
 MEDIA_TYPE = "application/problem+json"
+FAULT = "Something went wrong here. The log of the server has the cause under the request id."
 UNKNOWN_FIELD = re.compile(r"unknown field `([^`]*)`")
 
 
@@ -224,7 +225,7 @@ def problem_of(error: Exception, request: Request[Any, Any, Any]) -> Problem:
             return invalid("body", None, "not readable as JSON: it is nested too deep, or not UTF-8")
         case duckdb.Error():
             return Database("The published tables could not be read. Run `demandgraph doctor` on the server.")
-    return Unknown("Something went wrong here. The log of the server has the cause under the request id.")
+    return Unknown(FAULT)
 
 
 _DETAILS = {

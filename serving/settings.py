@@ -28,6 +28,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_upload_mb: Annotated[int, Meta(ge=1, le=1024, description="Largest body of a POST that brings data in [MiB].")] = 20
     query_threads: Annotated[int, Meta(ge=1, le=64, description="Threads that run DuckDB queries, in each worker process.")] = 4
     query_memory_mb: Annotated[int, Meta(ge=64, description="Memory that DuckDB may use for each opened snapshot [MiB].")] = 1024
+    cache_mb: Annotated[
+        int, Meta(ge=0, le=65536, description="Memory for kept answers, in each worker process; 0 keeps none [MiB].")
+    ] = 64
     pinned_snapshots: Annotated[
         int, Meta(ge=1, le=100, description="Snapshots kept open for `?snapshot=` besides the one that is served.")
     ] = 3

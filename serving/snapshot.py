@@ -6,11 +6,13 @@ that is truncated would kill the process; DuckDB checks its blocks as it reads t
 """
 
 import asyncio
+import hashlib
 import re
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -27,6 +29,7 @@ from assets_config.contract.manifest import Cubes, Manifest, Pointer
 from assets_config.contract.names import UNKNOWN
 from assets_config.contract.tables import FACTS_PREFIX, SCHEMA_VERSION, TABLES
 from serving.problems import Gone, NoSnapshot, NotFound
+from serving.reads import note, outside
 
 SNAPSHOT_ID = re.compile(r"^\d{8}T\d{6}Z-[0-9a-f]{8}$")
 RETRY_AFTER = 5.0  # seconds until a damaged snapshot is looked at again
@@ -44,7 +47,8 @@ class Snapshot:
         self.stale = False
         self.leases = 0
         self.retired = False
-        self.published = published
+        self.frame = _frame(manifest)  # what every answer depends on beside its parts
+        self._published = published
         self._threads = threads
         self._connection = duckdb.connect(":memory:", config={"threads": 2, "memory_limit": memory})
         try:
@@ -55,6 +59,8 @@ class Snapshot:
             years = [name for name in manifest.parts if name.startswith(FACTS_PREFIX)]
             if not years:
                 raise ValueError("no part holds kpi_daily")
+            self.common = {"kpis", *years}  # parts whose content is in memory: every answer counts as made from them
+            self._named = re.compile(rf"\b({'|'.join(manifest.parts)})\b")
             self._connection.execute(f"CREATE VIEW kpi_daily AS {' UNION ALL '.join(f'FROM {name}.kpi_daily' for name in years)}")
             self._connection.execute("SET enable_external_access = false")
             self._connection.execute("SET lock_configuration = true")
@@ -88,8 +94,15 @@ class Snapshot:
     def id(self) -> str:
         return self.manifest.id
 
+    @property
+    def published(self) -> Published:
+        """The folder that the snapshot lies in; what is read there is not of the snapshot alone."""
+        outside()
+        return self._published
+
     async def query(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query, run in a thread. Raises duckdb.Error, also when a file was altered under us."""
+        note(*self._named.findall(sql))
         self.leases += 1  # of the query's own: a client that hangs up ends the request's lease while this still runs
         future = asyncio.get_running_loop().run_in_executor(self._threads, self._query, sql, values)
         future.add_done_callback(self._query_ended)
@@ -124,6 +137,7 @@ class Snapshot:
         return await self.rows(part, table, f"{where} ORDER BY {order} LIMIT ? OFFSET ?", window), total
 
     def _has(self, part: str, table: str) -> bool:
+        note(part)
         return part in self.manifest.parts and table in self.manifest.parts[part].tables
 
     def release(self) -> None:
@@ -146,7 +160,15 @@ class Snapshot:
 
     def _all(self, table: str, shape: type[Any]) -> list[Any]:
         columns = _quoted(shape.__struct_fields__)
+        self.common.add(table.split(".")[0])
         return [shape(*row) for row in self._query(f"SELECT {columns} FROM {table} ORDER BY 1", ())]  # noqa: S608
+
+
+def _frame(manifest: Manifest) -> str:
+    """A hash of what a manifest says beside its parts, and when and by which run it was published."""
+    said = msgspec.structs.replace(manifest, id="", published_at=datetime.min, dagster_run_id=None, parts={})
+    names = "".join(f"\n{name}" for name in sorted(manifest.parts))
+    return hashlib.sha256(msgspec.json.encode(said) + names.encode()).hexdigest()
 
 
 def _quoted(columns: Sequence[str]) -> str:
@@ -174,10 +196,9 @@ class Library:
 
         Raises NoSnapshot where none can be served; NotFound or Gone for a pin that is unknown or kept no more.
         """
-        if self._stat() != self._seen or (self._current is None and self._is_retry_due()):
+        if self.stat() != self._seen or (self._current is None and self._is_retry_due()):
             await self._refresh_once()
-        elif self._is_retry_due() and (self._retry is None or self._retry.done()):
-            self._retry = asyncio.create_task(self._refresh_once())  # nobody waits: the last good snapshot is served
+        self._retry_if_due()
         snapshot = self._current if pin is None or (self._current and self._current.id == pin) else await self._pin(pin)
         if snapshot is None:
             raise NoSnapshot(
@@ -187,6 +208,15 @@ class Library:
             )
         snapshot.leases += 1
         return snapshot
+
+    def peek(self, pin: str | None = None) -> Snapshot | None:
+        """The snapshot that `lease` would give at once, without a lease; None where one must be opened first, or there is none."""
+        if self.stat() != self._seen or self._current is None:
+            return None
+        self._retry_if_due()
+        if pin is None or pin == self._current.id:
+            return self._current
+        return self._pinned.get(pin) if self._is_kept(pin) else None
 
     def close(self) -> None:
         """Close everything; for the end of the process."""
@@ -198,12 +228,18 @@ class Library:
     def _is_retry_due(self) -> bool:
         return self.failure is not None and time.monotonic() >= self._retry_at
 
+    def _retry_if_due(self) -> None:
+        """Look at a damaged snapshot again. Nobody waits for it: the last good one is served."""
+        if self._is_retry_due() and (self._retry is None or self._retry.done()):
+            self._retry = asyncio.create_task(self._refresh_once())
+
     async def _refresh_once(self) -> None:
         async with self._lock:
-            if self._stat() != self._seen or self._is_retry_due():
+            if self.stat() != self._seen or self._is_retry_due():
                 await self._refresh()
 
-    def _stat(self) -> tuple[int, ...]:
+    def stat(self) -> tuple[int, ...]:
+        """What the pointer looks like now: it differs after every publish. 3 us."""
         try:
             found = self.published.pointer.stat()
         except OSError:
@@ -215,7 +251,7 @@ class Library:
 
         Opening, which hashes files, happens in a thread; the swap happens here on the loop, where leases are counted.
         """
-        seen = self._stat()
+        seen = self.stat()
         opened, failure = await asyncio.to_thread(self._open_pointed)
         if opened is None and failure and self._current is None:
             opened = await asyncio.to_thread(self._open_another)
@@ -256,8 +292,10 @@ class Library:
         if not SNAPSHOT_ID.match(pin):
             raise NotFound(f"No snapshot is called '{pin}'; /api/v1/system/snapshots lists those that are kept.")
         async with self._lock:
-            if pin not in self._pinned:
-                if not self.published.manifest(pin).exists():
+            if pin not in self._pinned or not self._is_kept(pin):
+                if not self._is_kept(pin):
+                    if pin in self._pinned:  # every worker says the same, whether it had it open or not
+                        self._pinned.pop(pin).retire()
                     if (self.published.expired / f"{pin}.json").exists():
                         raise Gone(f"Snapshot {pin} is kept no more; /api/v1/system/snapshots lists those that are.")
                     raise NotFound(f"No snapshot is called '{pin}'; /api/v1/system/snapshots lists those that are kept.")
@@ -269,6 +307,9 @@ class Library:
             while len(self._pinned) > self._most_pinned:
                 self._pinned.popitem(last=False)[1].retire()
             return self._pinned[pin]
+
+    def _is_kept(self, pin: str) -> bool:
+        return SNAPSHOT_ID.match(pin) is not None and self.published.manifest(pin).exists()
 
     def _open(self, snapshot_id: str) -> Snapshot:
         try:
