@@ -4,8 +4,8 @@
     python benchmarks/api.py --path DIR        over the serving_bench files in DIR (2,000,000 rows)
 
 Starts the API and the peer one after the other, one worker each, and asks over 16 kept connections; random ranges and
-filters, so that no answer repeats but those of `kept`. cpu_us is the server's CPU time a request; the client runs on the same machine, so that
-requests/s and latencies are the pair's and cpu_us is the figure to compare.
+filters, so that no answer repeats but those of `kept`. cpu_us is the server's CPU time a request; the client runs on the same
+machine, so that requests/s and latencies are the pair's and cpu_us is the figure to compare.
 """
 
 import argparse

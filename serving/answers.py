@@ -14,6 +14,7 @@ from serving.snapshot import Snapshot
 Headers = list[tuple[bytes, bytes]]
 SMALLEST_COMPRESSED = 1024  # bytes; below it compression saves no packet
 COMPRESSIBLE = (b"application/json", b"text/", b"image/svg+xml", b"application/vnd.apache.arrow.stream")
+MOST_LEFT = 0.9  # what compression must at least bring the size down to
 OVERHEAD = 2048  # bytes that an answer takes beside its bodies, about
 _version = version("demandgraph")
 
@@ -44,24 +45,35 @@ class Answer(Struct):
     route: str
     dataset_id: str | None
     model_version: str | None
-    gzipped: bytes | None = None
     tag: str = ""
     plain: Headers = []
     packed: Headers = []
+    gzipped: bytes | None = None
+    is_pressed: bool = False
 
     def __post_init__(self) -> None:
-        self.gzipped = compress(self.body, dict(self.headers).get(b"content-type", b""))
-        said = [_version, self.asked, str(self.stale), str(self.depends), "" if self.is_silent else self.snapshot_id]
+        said = [_version, self.asked, str(self.stale), self.depends.digest, "" if self.is_silent else self.snapshot_id]
         self.tag = hashlib.sha256("\n".join(said).encode()).hexdigest()[:32]
         self.plain = [*self.headers, (b"content-length", b"%d" % len(self.body)), (b"etag", self.etag(packed=False))]
-        if self.gzipped is not None:
-            length, encoding = (b"content-length", b"%d" % len(self.gzipped)), (b"content-encoding", b"gzip")
-            self.packed = [*self.headers, length, encoding, (b"etag", self.etag(packed=True))]
+        self.packed, self.gzipped, self.is_pressed = [], None, False
 
     @property
     def size(self) -> int:
         """Bytes that it takes in memory, about."""
         return len(self.body) + len(self.gzipped or b"") + len(self.asked) + OVERHEAD
+
+    def press(self) -> None:
+        """Make the body in gzip; once, when it is first asked for, and the same bytes whenever and wherever it is made.
+
+        There is none of a small body, of one of a form that is compressed already, and where it would save little.
+        """
+        self.is_pressed = True
+        if len(self.body) < SMALLEST_COMPRESSED or not dict(self.headers).get(b"content-type", b"").startswith(COMPRESSIBLE):
+            return
+        packed = gzip.compress(self.body, 6, mtime=0)
+        if len(packed) < MOST_LEFT * len(self.body):
+            length, encoding = (b"content-length", b"%d" % len(packed)), (b"content-encoding", b"gzip")
+            self.gzipped, self.packed = packed, [*self.headers, length, encoding, (b"etag", self.etag(packed=True))]
 
     def etag(self, *, packed: bool) -> bytes:
         """Strong: equal tags are equal bytes, so that each encoding has its own."""
@@ -116,18 +128,14 @@ def keep(
 
 def provenance(snapshot: Snapshot) -> Provenance:
     """How the metadata of every answer of a snapshot tells where it came from; `serving.reply.Metadata` in JSON."""
+    known: Provenance | None = snapshot.memo.get(snapshot.stale)
+    if known is not None:
+        return known
     manifest, encode = snapshot.manifest, msgspec.json.encode
     published = encode(manifest.published_at.astimezone(UTC))
-    return Provenance(
+    made = snapshot.memo[snapshot.stale] = Provenance(
         b'"metadata":{"snapshot_id":%b,"dataset_id":' % encode(manifest.id),
         b'"run_id":%b,"as_of":%b,"generated_at":' % (encode(manifest.dagster_run_id), encode(manifest.as_of)),
         b'"published_at":%b,"stale":%b}' % (published, encode(snapshot.stale)),
     )
-
-
-def compress(body: bytes, media_type: bytes) -> bytes | None:
-    """The body in gzip, or None where that would not save much. The same bytes whenever and wherever it is done."""
-    if len(body) < SMALLEST_COMPRESSED or not media_type.startswith(COMPRESSIBLE):
-        return None
-    packed = gzip.compress(body, 6, mtime=0)
-    return packed if len(packed) < 0.9 * len(body) else None
+    return made

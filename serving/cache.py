@@ -97,7 +97,7 @@ class Cache:
                     "route": answer.route,
                     "cache": "hit",
                 }
-                await _give(answer, headers, send)
+                await self._give(key, answer, headers, send)
                 return True
             other = None if has_waited else self._under_way.get((key, self._library.stat()))
             if other is None:
@@ -127,6 +127,23 @@ class Cache:
                 state["dataset_id"] = reads.dataset_id
                 state["model_version"] = state.get("model_version") or reads.model_version
 
+    async def _give(self, key: Key, answer: Answer, headers: dict[bytes, bytes], send: Send) -> None:
+        takes_gzip = _takes_gzip(headers.get(b"accept-encoding", b""))
+        if takes_gzip and not answer.is_pressed:
+            before = answer.size
+            answer.press()
+            if self._kept.get(key) is answer:
+                self._grow(answer.size - before)
+        body = answer.gzipped if takes_gzip else None
+        is_packed = body is not None
+        status, said = 200, answer.packed if is_packed else answer.plain
+        known = headers.get(b"if-none-match")
+        if known is not None and _knows(known, answer.etag(packed=is_packed)):
+            status, body = 304, b""
+            said = [each for each in said if each[0] not in (b"content-length", b"content-type", b"content-encoding")]
+        await send({"type": "http.response.start", "status": status, "headers": said})
+        await send({"type": "http.response.body", "body": answer.body if body is None else body, "more_body": False})
+
     def _find(self, key: Key, snapshot: Snapshot) -> Answer | None:
         answer = self._kept.get(key)
         if answer is None:
@@ -146,7 +163,10 @@ class Cache:
         if answer.size * LARGEST_SHARE > self.limit:
             return
         self._kept[key] = answer
-        self.size += answer.size
+        self._grow(answer.size)
+
+    def _grow(self, size: int) -> None:
+        self.size += size
         while self.size > self.limit:
             self._drop(next(iter(self._kept)))
             self.evicted += 1
@@ -171,7 +191,8 @@ class _Heard:
         if self._start is not None:
             start, self._start = self._start, None
             if message["type"] == "http.response.body" and not message.get("more_body"):
-                await _give(self._keep(start, message["body"]), self._headers, self._send)
+                answer = self._keep(start, message["body"])
+                await self._cache._give(self._key, answer, self._headers, self._send)
                 return
             await self._send(start)
         await self._send(message)
@@ -222,18 +243,6 @@ class _Headless:
         if message["type"] == "http.response.start":
             self._is_over = True
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _give(answer: Answer, headers: dict[bytes, bytes], send: Send) -> None:
-    is_packed = answer.gzipped is not None and _takes_gzip(headers.get(b"accept-encoding", b""))
-    status, said = 200, answer.packed if is_packed else answer.plain
-    body = answer.gzipped if is_packed and answer.gzipped is not None else answer.body
-    known = headers.get(b"if-none-match")
-    if known is not None and _knows(known, answer.etag(packed=is_packed)):
-        status, body = 304, b""
-        said = [each for each in said if each[0] not in (b"content-length", b"content-type", b"content-encoding")]
-    await send({"type": "http.response.start", "status": status, "headers": said})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def _knows(if_none_match: bytes, tag: bytes) -> bool:

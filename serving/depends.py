@@ -4,6 +4,7 @@ That is what the snapshot's manifest says of the data, what is in memory of it (
 declares here, and those that were read on the way. A route that declares nothing depends on every part.
 """
 
+import hashlib
 from collections.abc import Collection
 
 from msgspec import Struct
@@ -48,19 +49,23 @@ class Dependence(Struct, frozen=True):
 
     frame: str
     parts: tuple[tuple[str, Part | None], ...]  # None: the snapshot came without it
+    digest: str
 
     def holds_for(self, snapshot: Snapshot) -> bool:
         """Whether a snapshot gives the same answer."""
         known = snapshot.manifest.parts
         return self.frame == snapshot.frame and all(known.get(name) == part for name, part in self.parts)
 
-    def __str__(self) -> str:
-        said = (f"{name} {part.key} {part.made_at.isoformat()}" if part else f"{name} -" for name, part in self.parts)
-        return "\n".join([self.frame, *said])
-
 
 def dependence(snapshot: Snapshot, operation: str, read: Collection[str]) -> Dependence:
     """What the answer of an operation that read these parts depends on."""
-    known = snapshot.manifest.parts
-    names = {*snapshot.common, *READS[operation], *read} if operation in READS else {*known, *read}
-    return Dependence(snapshot.frame, tuple((name, known.get(name)) for name in sorted(names)))
+    asked = (operation, frozenset(read))
+    found: Dependence | None = snapshot.memo.get(asked)
+    if found is None:
+        known = snapshot.manifest.parts
+        names = {*snapshot.common, *READS[operation], *read} if operation in READS else {*known, *read}
+        parts = tuple((name, known.get(name)) for name in sorted(names))
+        said = (f"{name} {part.key} {part.made_at.isoformat()}" if part else f"{name} -" for name, part in parts)
+        digest = hashlib.sha256("\n".join([snapshot.frame, *said]).encode()).hexdigest()
+        found = snapshot.memo[asked] = Dependence(snapshot.frame, parts, digest)
+    return found

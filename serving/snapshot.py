@@ -48,6 +48,7 @@ class Snapshot:
         self.leases = 0
         self.retired = False
         self.frame = _frame(manifest)  # what every answer depends on beside its parts
+        self.memo: dict[Any, Any] = {}  # what is worked out from the manifest once, by whoever needs it
         self._published = published
         self._threads = threads
         self._connection = duckdb.connect(":memory:", config={"threads": 2, "memory_limit": memory})
