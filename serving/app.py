@@ -17,6 +17,7 @@ from assets_config.contract.layout import Published
 from serving.cache import Cache, only_reads
 from serving.edge import Edge
 from serving.jobs import Jobs
+from serving.moved import OldPaths
 from serving.problems import FieldError, NoSnapshot, Validation, answer
 from serving.routes import (
     accuracy,
@@ -206,7 +207,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
 
 
 def create_asgi(settings: Settings | None = None) -> Edge:
-    """What the server runs: the application behind its cache, behind the edge."""
+    """What the server runs: the application behind the table of old paths, its cache, and the edge."""
     settings = settings or read_settings()
     app = create_app(settings)
-    return Edge(Cache(app, app.state.library, limit=settings.cache_mb << 20, shared=only_reads(app)))
+    return Edge(Cache(OldPaths(app), app.state.library, limit=settings.cache_mb << 20, shared=only_reads(app)))

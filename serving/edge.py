@@ -8,11 +8,10 @@ import uuid
 from collections.abc import MutableMapping
 from typing import Any
 
-import msgspec
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-from serving.problems import FAULT, MEDIA_TYPE, Forbidden, Problem, Unknown
+from serving.problems import FAULT, Forbidden, Unknown, say
 
 access = logging.getLogger("serving.access")
 log = logging.getLogger("serving.edge")
@@ -51,20 +50,13 @@ class Edge:
             if LOOPBACK.match(headers.get(b"host", b"")):
                 await self.app(scope, receive, send_with_id)
             else:  # a page elsewhere that had its name resolve to this machine
-                await _say(Forbidden(ELSEWHERE), send_with_id, request_id)
+                await say(Forbidden(ELSEWHERE), send_with_id, request_id)
         except Exception as error:
             log.error("request %s failed: %s %s", request_id, scope["method"], scope["path"], exc_info=error)
             if not status:
-                await _say(Unknown(FAULT), send_with_id, request_id)
+                await say(Unknown(FAULT), send_with_id, request_id)
         finally:
             _log(scope, status, (time.perf_counter() - began) * 1000)
-
-
-async def _say(problem: Problem, send: Send, request_id: str) -> None:
-    headers = [(b"content-type", MEDIA_TYPE.encode())]
-    body = msgspec.json.encode(problem.body(request_id))
-    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def _log(scope: HTTPScope, status: int, milliseconds: float) -> None:

@@ -22,6 +22,7 @@ import duckdb
 import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.types import Send
 from msgspec import Meta, Struct
 
 log = logging.getLogger("serving.problems")
@@ -284,6 +285,15 @@ def render(problem: Problem, request_id: str) -> Response[bytes]:
         media_type=MEDIA_TYPE,
         headers=problem.headers,
     )
+
+
+async def say(problem: Problem, send: Send, request_id: str) -> None:
+    """Answer a problem outside the application."""
+    content = msgspec.json.encode(problem.body(request_id))
+    headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", b"%d" % len(content))]
+    headers += [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
+    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
+    await send({"type": "http.response.body", "body": content, "more_body": False})
 
 
 def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
