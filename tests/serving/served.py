@@ -38,12 +38,13 @@ class Server:
 
     def waits_for(self, workers: int) -> None:
         deadline = time.monotonic() + PATIENCE
-        while len(self.workers()) < workers or not self._is_ready():
+        while len(self.workers()) < workers or not self.is_ready():
             assert time.monotonic() < deadline, self.log.read_text()[-2000:]
             assert self.process.poll() is None, self.log.read_text()[-2000:]
             time.sleep(0.05)
 
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
+        """Whether somebody answers."""
         try:
             return self.get("/livez").status_code == 200
         except httpx.HTTPError:
