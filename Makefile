@@ -2,7 +2,7 @@
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
-EXTRAS := pipelines,serving,dev
+EXTRAS := pipelines,serving,otel,dev
 
 .PHONY: help setup run test check format bench constraints clean
 

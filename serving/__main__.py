@@ -4,11 +4,12 @@ import argparse
 import logging
 import socket
 import sys
+import tempfile
 
 from granian import Granian
 from granian.constants import Interfaces
 
-from serving.settings import SettingError, read_settings
+from serving.settings import SettingError, read_settings, share_counts
 
 HOST = "127.0.0.1"  # until there are keys, nobody else may write
 
@@ -29,16 +30,18 @@ def main() -> int:
         print(f"error: port {port} of {HOST} is taken; choose another with --port", file=sys.stderr)  # noqa: T201
         return 1
     workers = arguments.workers or settings.workers
-    Granian(
-        "serving.worker:app",
-        address=HOST,
-        port=port,
-        interface=Interfaces.ASGI,
-        workers=workers,
-        respawn_failed_workers=True,
-        workers_kill_timeout=10,
-        log_access=False,
-    ).serve()
+    with tempfile.TemporaryDirectory(prefix="demandgraph-counts-") as folder:
+        share_counts(folder)
+        Granian(
+            "serving.worker:app",
+            address=HOST,
+            port=port,
+            interface=Interfaces.ASGI,
+            workers=workers,
+            respawn_failed_workers=True,
+            workers_kill_timeout=10,
+            log_access=False,
+        ).serve()
     return 0
 
 

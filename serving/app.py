@@ -17,6 +17,7 @@ from assets_config.contract.layout import Published
 from serving.cache import Cache, only_reads
 from serving.edge import Edge
 from serving.jobs import Jobs
+from serving.metrics import Meter
 from serving.moved import OldPaths
 from serving.problems import FieldError, NoSnapshot, Validation, answer
 from serving.routes import (
@@ -37,6 +38,7 @@ from serving.routes import (
     items,
     jobs,
     kpis,
+    metrics,
     modeltypes,
     registry,
     seeder,
@@ -44,6 +46,7 @@ from serving.routes import (
 )
 from serving.settings import Settings, read_settings
 from serving.snapshot import Library, Snapshot
+from serving.traces import Traces, pass_on, provider_for
 
 HANDLERS = [
     dimensions.list_stores,
@@ -107,7 +110,7 @@ HANDLERS = [
     system.list_snapshots,
     system.get_snapshot,
 ]
-OPERATIONS = [health.is_alive, health.is_ready, health.get_health, errors.get_problem_type]
+OPERATIONS = [health.is_alive, health.is_ready, health.get_health, errors.get_problem_type, metrics.get_metrics]
 LEASES = {"lease", "lease_if_any"}
 INJECTED = {*LEASES, "state", "request", "data"}
 Pin = Annotated[str | None, QueryParameter(description="Read from this snapshot instead of the current one.")]
@@ -163,8 +166,9 @@ def _query_name(name: str, declared: Any) -> str:
 
 @asynccontextmanager
 async def lifespan(app: Litestar) -> AsyncIterator[None]:
-    """Nothing to start; at the end everything is closed."""
-    yield
+    """The process is looked at while it runs; at the end everything is closed."""
+    async with app.state.meter.looking():
+        yield
     await app.state.jobs.close()
     app.state.library.close()
 
@@ -173,16 +177,18 @@ def create_app(settings: Settings | None = None) -> Litestar:
     """The API over one data root. Nothing is opened before the first request asks for it."""
     settings = settings or read_settings()
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    library = Library(
+        Published(settings.data.absolute()),
+        memory=f"{settings.query_memory_mb}MB",
+        pinned=settings.pinned_snapshots,
+        threads=settings.query_threads,
+    )
     state = State(
         {
             "settings": settings,
-            "library": Library(
-                Published(settings.data.absolute()),
-                memory=f"{settings.query_memory_mb}MB",
-                pinned=settings.pinned_snapshots,
-                threads=settings.query_threads,
-            ),
-            "jobs": Jobs(settings.dagster_url, settings.data),
+            "library": library,
+            "meter": Meter(library),
+            "jobs": Jobs(settings.dagster_url, settings.data, on_request=[pass_on] if settings.traces else ()),
             "orchestrator": health.Orchestrator(settings.dagster_url),
         }
     )
@@ -210,4 +216,6 @@ def create_asgi(settings: Settings | None = None) -> Edge:
     """What the server runs: the application behind the table of old paths, its cache, and the edge."""
     settings = settings or read_settings()
     app = create_app(settings)
-    return Edge(Cache(OldPaths(app), app.state.library, limit=settings.cache_mb << 20, shared=only_reads(app)))
+    cache = Cache(OldPaths(app), app.state.library, limit=settings.cache_mb << 20, shared=only_reads(app))
+    app.state.meter.cache = cache
+    return Edge(Traces(cache, provider_for(settings.traces)) if settings.traces else cache)

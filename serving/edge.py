@@ -1,19 +1,22 @@
 """What happens to every request and answer, as plain ASGI: request id, host check, one log line; no fault gets past it."""
 
-import json
 import logging
 import re
 import time
 import uuid
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
+from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-from serving.problems import FAULT, Forbidden, Unknown, say
+from serving.logs import ACCESS
+from serving.metrics import count
+from serving.problems import FAULT, Forbidden, Unknown, refuse
 
-access = logging.getLogger("serving.access")
+access = logging.getLogger(ACCESS)
 log = logging.getLogger("serving.edge")
 REQUEST_ID = re.compile(rb"^[A-Za-z0-9._-]{1,64}$")
 ELSEWHERE = "This server answers on loopback only: address it as 127.0.0.1 or localhost."
@@ -50,30 +53,33 @@ class Edge:
             if LOOPBACK.match(headers.get(b"host", b"")):
                 await self.app(scope, receive, send_with_id)
             else:  # a page elsewhere that had its name resolve to this machine
-                await say(Forbidden(ELSEWHERE), send_with_id, request_id)
+                await refuse(send_with_id, Forbidden(ELSEWHERE), request_id)
         except Exception as error:
-            log.error("request %s failed: %s %s", request_id, scope["method"], scope["path"], exc_info=error)
+            said = {"request_id": request_id}
+            log.error("request %s failed: %s %s", request_id, scope["method"], scope["path"], exc_info=error, extra=said)
             if not status:
-                await say(Unknown(FAULT), send_with_id, request_id)
+                await refuse(send_with_id, Unknown(FAULT), request_id)
         finally:
-            _log(scope, status, (time.perf_counter() - began) * 1000)
+            took = time.perf_counter() - began
+            count(state.get("route", ""), scope["method"], status, took, state.get("cache"))
+            if access.isEnabledFor(logging.INFO):
+                access.info(_line(scope, state, status, took))
 
 
-def _log(scope: HTTPScope, status: int, milliseconds: float) -> None:
-    if not access.isEnabledFor(logging.INFO):
-        return
-    state = scope.get("state", {})
+def _line(scope: HTTPScope, state: Mapping[str, Any], status: int, took: float) -> str:
     snapshot = state.get("snapshot")
     line = {
-        "request_id": state.get("request_id"),
+        "time": datetime.now(UTC),
+        "request_id": state["request_id"],
         "method": scope["method"],
         "route": state.get("route") or None,
         "path": scope["path"],
         "status": status,
-        "ms": round(milliseconds, 2),
+        "ms": round(took * 1000, 3),
         "snapshot_id": snapshot.id if snapshot else None,
         "dataset_id": state.get("dataset_id"),
         "model_version": state.get("model_version"),
         "cache": state.get("cache"),
+        "key": state.get("key"),
     }
-    access.info(json.dumps(line))
+    return msgspec.json.encode(line).decode()

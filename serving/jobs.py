@@ -6,7 +6,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,9 @@ CANCEL = """mutation T($id: String!) { terminateRun(runId: $id, terminatePolicy:
 DAEMONS = "{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }"
 
 
+Hook = Callable[[httpx.Request], Awaitable[None]]
+
+
 class Progress(Struct, frozen=True):
     """How far a job is."""
 
@@ -83,8 +86,11 @@ class Job(Struct, frozen=True):
 class Jobs:
     """The jobs of one Dagster instance."""
 
-    def __init__(self, dagster_url: str, data: Path) -> None:
-        self._client = httpx.AsyncClient(base_url=dagster_url.rstrip("/"), timeout=20)
+    def __init__(
+        self, dagster_url: str, data: Path, *, on_request: Sequence[Callable[[httpx.Request], Awaitable[None]]] = ()
+    ) -> None:
+        """`on_request` sees what is sent to Dagster before it goes."""
+        self._client = httpx.AsyncClient(base_url=dagster_url.rstrip("/"), timeout=20, event_hooks={"request": list(on_request)})
         self._keys = data / "landing" / "idempotency"
         self._index: dict[str, Job] = {}
         self._refreshed = -1.0

@@ -14,7 +14,7 @@ from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 from msgspec import Struct
 
 from assets_config.contract.jobs import JOB_TYPES
-from serving.problems import Moved, say
+from serving.problems import Moved, refuse
 
 
 class OldPath(Struct, frozen=True):
@@ -81,9 +81,10 @@ class OldPaths:
 
 
 async def _answer(old: OldPath, named: dict[str, str], scope: HTTPScope, send: Send) -> None:
+    scope["path_template"] = old.old  # what the log and the counters call it
     if not old.new:
         problem = Moved(f"Nothing is computed at {old.old} any more: {old.advice()}")
-        await say(problem, send, str(scope["state"].get("request_id", "")))
+        await refuse(send, problem, str(scope["state"].get("request_id", "")))
         return
     location = old.location(named, scope["query_string"].decode("latin-1")).encode("latin-1")
     headers = [(b"location", location), (b"content-length", b"0")]

@@ -287,13 +287,13 @@ def render(problem: Problem, request_id: str) -> Response[bytes]:
     )
 
 
-async def say(problem: Problem, send: Send, request_id: str) -> None:
-    """Answer a problem outside the application."""
-    content = msgspec.json.encode(problem.body(request_id))
-    headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", b"%d" % len(content))]
+async def refuse(send: Send, problem: Problem, request_id: str) -> None:
+    """Answer a problem outside of the application, as plain ASGI."""
+    body = msgspec.json.encode(problem.body(request_id))
+    headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
     headers += [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
     await send({"type": "http.response.start", "status": problem.status, "headers": headers})
-    await send({"type": "http.response.body", "body": content, "more_body": False})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
@@ -301,5 +301,6 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
     problem = problem_of(error, request)
     request_id = str(request.scope["state"].get("request_id", ""))
     if problem.status >= 500 and not isinstance(problem, NoSnapshot | OrchestratorUnavailable):
-        log.error("request %s failed: %s %s", request_id, request.method, request.url.path, exc_info=error)
+        said = {"request_id": request_id}
+        log.error("request %s failed: %s %s", request_id, request.method, request.url.path, exc_info=error, extra=said)
     return render(problem, request_id)

@@ -24,6 +24,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     dagster_url: Annotated[
         str, Meta(pattern=r"^https?://[^\s/]+", description="Where dagster-webserver answers; jobs are launched there.")
     ] = "http://127.0.0.1:3000"
+    traces: Annotated[
+        str,
+        Meta(
+            pattern=r"^(https?://[^\s/]+.*)?$",
+            description="URL of an OTLP collector that traces are sent to; needs the extra `otel`.",
+        ),
+    ] = ""
     max_days: Annotated[int, Meta(ge=1, le=36500, description="Longest range of a read, end minus start [days].")] = 730
     max_upload_mb: Annotated[int, Meta(ge=1, le=1024, description="Largest body of a POST that brings data in [MiB].")] = 20
     query_threads: Annotated[int, Meta(ge=1, le=64, description="Threads that run DuckDB queries, in each worker process.")] = 4
@@ -80,3 +87,17 @@ def _path(kind: type, value: Any) -> Any:
     if kind is Path and value:
         return Path(value)
     raise msgspec.ValidationError(f"Expected `{kind.__name__}`")
+
+
+COUNTS = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def share_counts(folder: str) -> None:
+    """Let the processes that are started from here keep what they count in a folder, where each finds that of all."""
+    os.environ[COUNTS] = folder
+
+
+def shared_counts() -> Path | None:
+    """That folder; None in a process that counts for itself."""
+    folder = os.environ.get(COUNTS)
+    return Path(folder) if folder else None

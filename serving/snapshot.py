@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 import duckdb
 import msgspec
@@ -191,6 +191,13 @@ class Library:
         self._most_pinned = pinned
         self._pinned: OrderedDict[str, Snapshot] = OrderedDict()
         self._lock = asyncio.Lock()
+        self._opened: WeakSet[Snapshot] = WeakSet()
+        self.swaps = 0
+
+    @property
+    def leases(self) -> int:
+        """Reads that are under way, of every snapshot that is open."""
+        return sum(snapshot.leases for snapshot in self._opened)
 
     async def lease(self, pin: str | None = None) -> Snapshot:
         """The snapshot to read from, until `release`. A pinned one where `pin` names it.
@@ -259,6 +266,7 @@ class Library:
         if opened is not None:
             old, self._current = self._current, opened
             if old is not None:
+                self.swaps += 1
                 old.retire()
         self.failure = failure
         if self._current is not None:
@@ -319,16 +327,18 @@ class Library:
             raise DamagedError(f"the manifest of {snapshot_id} cannot be read") from error
         if manifest.schema_version != SCHEMA_VERSION:
             raise DamagedError(f"{snapshot_id} has schema {manifest.schema_version}, this server reads {SCHEMA_VERSION}")
-        opened = [self._current, *self._pinned.values()]
-        verified = {part.key for each in opened if each is not None for part in each.manifest.parts.values()}
+        known = [self._current, *self._pinned.values()]
+        verified = {part.key for each in known if each is not None for part in each.manifest.parts.values()}
         for name, part in manifest.parts.items():
             if part.key not in verified:
                 for sentence in part_damage(self.published, name, part):
                     raise DamagedError(sentence)
         try:
-            return Snapshot(self.published, manifest, memory=self._memory, threads=self._threads)
+            opened = Snapshot(self.published, manifest, memory=self._memory, threads=self._threads)
         except (duckdb.Error, OSError, ValueError, KeyError, msgspec.MsgspecError) as error:
             raise DamagedError(f"snapshot {snapshot_id} cannot be opened") from error
+        self._opened.add(opened)
+        return opened
 
 
 class Kept(Struct, frozen=True):
