@@ -180,6 +180,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     library = Library(
         Published(settings.data.absolute()),
         memory=f"{settings.query_memory_mb}MB",
+        cubes_memory=settings.cubes_memory_mb << 20,
         pinned=settings.pinned_snapshots,
         threads=settings.query_threads,
     )

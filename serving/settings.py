@@ -35,6 +35,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_upload_mb: Annotated[int, Meta(ge=1, le=1024, description="Largest body of a POST that brings data in [MiB].")] = 20
     query_threads: Annotated[int, Meta(ge=1, le=64, description="Threads that run DuckDB queries, in each worker process.")] = 4
     query_memory_mb: Annotated[int, Meta(ge=64, description="Memory that DuckDB may use for each opened snapshot [MiB].")] = 1024
+    cubes_memory_mb: Annotated[
+        int,
+        Meta(ge=0, description="Memory for the sums of a snapshot; the largest beyond it lie in a temporary file [MiB]."),
+    ] = 1024
     cache_mb: Annotated[
         int, Meta(ge=0, le=65536, description="Memory for kept answers, in each worker process; 0 keeps none [MiB].")
     ] = 64

@@ -1,8 +1,8 @@
 """The published snapshot: opened read-only, checked, leased to requests, swapped without stopping anyone.
 
 A Library holds the snapshot that is pointed to and a few that were pinned. Every request leases one for as long as it
-runs; a snapshot that was replaced is closed when its last lease ends. Cubes are read into memory, since a mapped file
-that is truncated would kill the process; DuckDB checks its blocks as it reads them.
+runs; a snapshot that was replaced is closed when its last lease ends. Sums are held as `serving.prefixes` says; DuckDB checks its
+blocks as it reads them.
 """
 
 import asyncio
@@ -13,21 +13,20 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from pathlib import Path
 from typing import Any
-from weakref import WeakSet, WeakValueDictionary
+from weakref import WeakSet
 
 import duckdb
 import msgspec
-import numpy as np
 from msgspec import Struct
 
 from assets_config.contract.catalogue import DimProduct, DimStore, IdMap
 from assets_config.contract.integrity import part_damage
 from assets_config.contract.layout import Published
-from assets_config.contract.manifest import Cubes, Manifest, Pointer
+from assets_config.contract.manifest import Manifest, Pointer
 from assets_config.contract.names import UNKNOWN
 from assets_config.contract.tables import FACTS_PREFIX, SCHEMA_VERSION, TABLES
+from serving.prefixes import shared_prefixes
 from serving.problems import Gone, NoSnapshot, NotFound
 from serving.reads import note, outside
 
@@ -42,7 +41,9 @@ class DamagedError(Exception):
 class Snapshot:
     """One snapshot, open."""
 
-    def __init__(self, published: Published, manifest: Manifest, *, memory: str, threads: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, published: Published, manifest: Manifest, *, memory: str, cubes_memory: int, threads: ThreadPoolExecutor
+    ) -> None:
         self.manifest = manifest
         self.stale = False
         self.leases = 0
@@ -83,9 +84,8 @@ class Snapshot:
                     self.aliases[each.entity].setdefault(each.external_id, set()).add(each.internal_id)
                 if each.entity == "product":
                     self.product_ids.setdefault(each.internal_id, []).append(each)
-            self._shared = _shared_cubes(
-                published.part(manifest.parts["kpis"].key), [published.part(manifest.parts[name].key) for name in years]
-            )
+            folders = [published.part(manifest.parts[name].key) for name in years]
+            self._shared = shared_prefixes(published.part(manifest.parts["kpis"].key), folders, memory=cubes_memory)
             self.cubes, self.arrays = self._shared.cubes, self._shared.arrays
         except Exception:
             self._connection.close()
@@ -179,10 +179,12 @@ def _quoted(columns: Sequence[str]) -> str:
 class Library:
     """The snapshots of one data root, for one process."""
 
-    def __init__(self, published: Published, *, memory: str = "1GB", pinned: int = 3, threads: int = 4) -> None:
+    def __init__(
+        self, published: Published, *, memory: str = "1GB", cubes_memory: int = 1 << 30, pinned: int = 3, threads: int = 4
+    ) -> None:
         self.published = published
         self.failure: str | None = None  # why the snapshot that is pointed to is not the one that is served
-        self._memory = memory
+        self._memory, self._cubes_memory = memory, cubes_memory
         self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="duckdb")
         self._current: Snapshot | None = None
         self._seen: tuple[int, ...] | None = None
@@ -334,7 +336,7 @@ class Library:
                 for sentence in part_damage(self.published, name, part):
                     raise DamagedError(sentence)
         try:
-            opened = Snapshot(self.published, manifest, memory=self._memory, threads=self._threads)
+            opened = Snapshot(self.published, manifest, memory=self._memory, cubes_memory=self._cubes_memory, threads=self._threads)
         except (duckdb.Error, OSError, ValueError, KeyError, msgspec.MsgspecError) as error:
             raise DamagedError(f"snapshot {snapshot_id} cannot be opened") from error
         self._opened.add(opened)
@@ -357,40 +359,4 @@ def kept(published: Published, current_id: str) -> list[Kept]:
         except (OSError, msgspec.MsgspecError):
             continue
         found.append(Kept(manifest, manifest.id == current_id))
-    return found
-
-
-class _Cubes:
-    """The prefix sums over days, in memory once however many snapshots share the parts they come from.
-
-    Cell [..., d, m] of an array is the sum of measure m over the first d days of all years.
-    """
-
-    def __init__(self, whole: Path, years: Sequence[Path]) -> None:
-        self.cubes = _read_cubes(whole)
-        self.arrays: dict[str, np.ndarray[Any, np.dtype[np.int64]]] = {}
-        known = [(folder, _read_cubes(folder)) for folder in years]
-        places = {axis: {member: n for n, member in enumerate(members)} for axis, members in self.cubes.axes.items()}
-        for name, grain in self.cubes.grains.items():
-            shape = [len(self.cubes.axes[axis]) for axis in grain.axes]
-            sums = np.zeros([*shape, self.cubes.days + 1, len(self.cubes.measures)], dtype=np.int64)
-            for folder, year in known:
-                start = (year.first_day - self.cubes.first_day).days + 1
-                members = [[places[axis][member] for member in year.axes[axis]] for axis in grain.axes]
-                cells = np.ix_(*members, range(start, start + year.days), range(len(self.cubes.measures)))
-                sums[cells] = np.load(folder / year.grains[name].file, allow_pickle=False)
-            self.arrays[name] = np.cumsum(sums, axis=-2, out=sums)
-
-
-def _read_cubes(folder: Path) -> Cubes:
-    return msgspec.json.decode((folder / "cubes.json").read_bytes(), type=Cubes)
-
-
-_open_cubes: WeakValueDictionary[tuple[Path, ...], _Cubes] = WeakValueDictionary()
-
-
-def _shared_cubes(whole: Path, years: Sequence[Path]) -> _Cubes:
-    found = _open_cubes.get((whole, *years))
-    if found is None:
-        found = _open_cubes[(whole, *years)] = _Cubes(whole, years)
     return found
