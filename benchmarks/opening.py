@@ -27,7 +27,7 @@ import duckdb
 import msgspec
 import numpy as np
 
-from assets_config.contract.integrity import damage
+from assets_config.contract.integrity import damage, sha256
 from assets_config.contract.layout import Published
 from assets_config.contract.manifest import Cubes, File, Grain, Manifest, Measure, Part, Pointer
 from assets_config.contract.tables import PARTS, SCHEMA_VERSION, TABLES
