@@ -74,7 +74,7 @@ class Cache:
         key, headers = None, {}
         if scope["method"] == "GET" and self.limit and scope["path"].startswith(PREFIX):
             headers = dict(scope["headers"])
-            key = _key(scope, headers)
+            key = _key(scope)
         if key is None:
             await self._pass(scope, receive, send)
         elif not await self._answer_known(key, scope, headers, send):
@@ -250,11 +250,19 @@ def _knows(if_none_match: bytes, tag: bytes) -> bool:
     return tag in given or given == [b"*"]
 
 
-def _key(scope: HTTPScope, headers: dict[bytes, bytes]) -> Key | None:
-    query, accept = scope["query_string"], headers.get(b"accept", b"*/*")
+def _key(scope: HTTPScope) -> Key | None:
+    """What a request asks; None for one that is too long to keep, or that names two snapshots.
+
+    Of a header that is sent twice every value counts: who reads another one of them must not get this one's answer.
+    """
+    query = scope["query_string"]
+    accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
     if len(query) > LONGEST_QUERY or len(accept) > LONGEST_ACCEPT:
         return None
-    return Key(scope["path"], _canonical(query), accept, str(scope["state"].get("role", "")))
+    parameters = _canonical(query)
+    if sum(name == b"snapshot" for name, _ in parameters) > 1:
+        return None
+    return Key(scope["path"], parameters, accept or b"*/*", str(scope["state"].get("role", "")))
 
 
 @lru_cache(maxsize=4096)

@@ -7,7 +7,7 @@ from litestar.params import QueryParameter
 from msgspec import Meta, Struct
 
 from serving.problems import BadRequest
-from serving.reads import tell
+from serving.reads import note, tell
 from serving.snapshot import Snapshot
 
 T = TypeVar("T")
@@ -46,6 +46,7 @@ def metadata(snapshot: Snapshot, part: str, *, model_version: str | None = None)
     """The metadata of an answer that was read from `part` (the catalogue where the snapshot lacks it)."""
     manifest = snapshot.manifest
     source = manifest.parts.get(part) or manifest.parts["catalogue"]
+    note(part)
     tell(dataset_id=source.dataset_id, model_version=model_version)
     return Metadata(
         snapshot_id=manifest.id,

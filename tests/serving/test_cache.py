@@ -411,6 +411,65 @@ def test_an_answer_that_varies_by_what_is_unknown_is_not_kept(warm: TestClient, 
     assert len(cache) == before
 
 
+def test_a_header_sent_twice_poisons_no_answer(warm: TestClient, cache: Cache) -> None:
+    inner = cache.app
+
+    async def by_first_accept(scope: Any, receive: Any, send: Any) -> None:
+        first = next((value for name, value in scope["headers"] if name == b"accept"), b"")
+
+        async def send_typed(message: Any) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": first}
+            await send(message)
+
+        await inner(scope, receive, send_typed)
+
+    async def ask(*accepted: bytes) -> bytes:
+        heard: list[Any] = []
+
+        async def send(message: Any) -> None:
+            heard.append(message)
+
+        path, query = KPIS.split("?")
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
+            "headers": [(b"accept", each) for each in accepted],
+            "state": {},
+            "http_version": "1.1",
+            "scheme": "http",
+            "client": ("127.0.0.1", 1),
+            "server": ("127.0.0.1", 1),
+            "root_path": "",
+            "asgi": {"version": "3.0"},
+        }
+        await cache(scope, None, send)  # type: ignore[arg-type]
+        return heard[1]["body"]
+
+    async def asks() -> list[bytes]:
+        return [await ask(b"text/csv", b"application/json"), await ask(b"application/json"), await ask(b"text/csv")]
+
+    cache.app = by_first_accept
+    try:
+        assert asyncio.run(asks()) == [b"text/csv", b"application/json", b"text/csv"]
+    finally:
+        cache.app = inner
+
+
+def test_a_request_that_names_two_snapshots_is_not_kept(warm: TestClient, cache: Cache, root: Path) -> None:
+    first = manifests(Published(root))[0].id
+    newer = publish_changed(root, change=lambda _: {}).id
+    before = len(cache)
+
+    bodies = {warm.get(f"{KPIS}&snapshot={first}&snapshot={newer}").content for _ in range(3)}
+
+    assert len(bodies) == 1
+    assert len(cache) == before
+
+
 def test_a_streamed_answer_goes_through_as_it_comes(warm: TestClient, cache: Cache) -> None:
     inner, before = cache.app, len(cache)
 
