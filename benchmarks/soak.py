@@ -219,6 +219,7 @@ def make_root(folder: Path, data: Path | None) -> Path:
 def serving(root: Path, port: int, workers: int):
     """The server as users start it; gives the pids of its workers."""
     environment = {**os.environ, "DEMANDGRAPH_DATA": str(root), "DEMANDGRAPH_DAGSTER_URL": f"http://{HOST}:9"}
+    environment["DEMANDGRAPH_READ_RATE"] = "0"  # one client asks for all
     command = [sys.executable, "-m", "serving", "--port", str(port), "--workers", str(workers)]
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:

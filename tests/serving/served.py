@@ -9,13 +9,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 
 from demandgraph.ports import any_free_port
 
 PATIENCE = 60.0
+KEY = "the-key-of-the-tests-0123456789"
+MAY_ALL = {"DEMANDGRAPH_API_KEYS": f"tests:admin:{KEY}", "DEMANDGRAPH_READ_RATE": "0", "DEMANDGRAPH_WRITE_RATE": "0"}
 
 
 class Server:
@@ -64,9 +65,12 @@ def server(root: Path, *, workers: int, **environment: str) -> Iterator[Server]:
     """Start it and wait until it answers; stopped at the end."""
     port = any_free_port()
     log = root / "serving.log"
-    settings: dict[str, Any] = {**os.environ, "DEMANDGRAPH_DATA": str(root), "DEMANDGRAPH_DAGSTER_URL": "http://127.0.0.1:9"}
+    settings = {**os.environ, **MAY_ALL, "DEMANDGRAPH_DATA": str(root), "DEMANDGRAPH_DAGSTER_URL": "http://127.0.0.1:9"}
     command = [sys.executable, "-m", "serving", "--port", str(port), "--workers", str(workers)]
-    with log.open("wb") as output, subprocess.Popen(command, env=settings | environment, stdout=output, stderr=output) as process:
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(command, env=settings | environment, stdout=output, stderr=output) as process,
+    ):
         try:
             found = Server(process, port, log)
             found.waits_for(workers)

@@ -13,7 +13,7 @@ import httpx
 from assets_config.contract.layout import Published
 from pipelines.publish.snapshot import manifests, rollback
 from tests.serving.conftest import publish_sold
-from tests.serving.served import PATIENCE, Server, server
+from tests.serving.served import KEY, PATIENCE, Server, server
 from tests.serving.test_snapshot import DOUBLED, KPIS
 
 
@@ -84,7 +84,7 @@ def test_a_killed_worker_is_started_again_and_the_others_go_on(root: Path) -> No
 
 def test_a_stop_waits_for_what_is_under_way(root: Path) -> None:
     body = b'[{"date": "2024-06-01"}]'
-    head = f"POST /api/v1/ingest/sales-daily HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n"
+    head = f"POST /api/v1/ingest/sales-daily HTTP/1.1\r\nHost: 127.0.0.1\r\nX-API-Key: {KEY}\r\nContent-Length: {len(body)}\r\n"
     with server(root, workers=2) as served:
         with socket.create_connection(("127.0.0.1", served.port), timeout=30) as connection:
             connection.sendall(f"{head}Content-Type: application/json\r\n\r\n".encode() + body[:5])
