@@ -2,9 +2,9 @@
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
-EXTRAS := pipelines,serving,dev
+EXTRAS := pipelines,serving,otel,dev
 
-.PHONY: help setup run test check format bench constraints clean
+.PHONY: help setup run test check format bench soak constraints clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 20
@@ -29,6 +29,9 @@ format: setup  ## put every file into its format
 
 bench: setup  ## run every script of benchmarks/, one JSON line each
 	@for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script || exit 1; done
+
+soak: setup  ## publish snapshots under load for a minute; every answer is compared. ARGS="--seconds 600" changes options
+	@$(BIN)/python benchmarks/soak.py $(ARGS)
 
 constraints:  ## resolve pyproject.toml afresh into constraints.txt
 	@$(PYTHON) -m venv .venv-constraints && .venv-constraints/bin/pip install -q -e '.[$(EXTRAS)]'

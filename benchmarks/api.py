@@ -4,8 +4,8 @@
     python benchmarks/api.py --path DIR        over the serving_bench files in DIR (2,000,000 rows)
 
 Starts the API and the peer one after the other, one worker each, and asks over 16 kept connections; random ranges and
-filters, so that no answer repeats. cpu_us is the server's CPU time a request; the client runs on the same machine, so that
-requests/s and latencies are the pair's and cpu_us is the figure to compare.
+filters, so that no answer repeats but those of `kept`. cpu_us is the server's CPU time a request; the client runs on the same
+machine, so that requests/s and latencies are the pair's and cpu_us is the figure to compare.
 """
 
 import argparse
@@ -78,7 +78,12 @@ def stores(draw: random.Random, first: date, last: date) -> str:
     return f"/api/v1/analytics/drilldowns?{urlencode({**a_range(draw, first, last), 'dimension': 'store'})}"
 
 
-QUESTIONS = {"kpis": kpis, "timeseries_month": months, "drilldown_store": stores}
+def kept(_: random.Random, first: date, last: date) -> str:
+    """Always the same question: from the second time on the answer is kept."""
+    return f"/api/v1/analytics/timeseries?{urlencode({'start_date': first, 'end_date': last, 'granularity': 'week'})}"
+
+
+QUESTIONS = {"kpis": kpis, "timeseries_month": months, "drilldown_store": stores, "kept_timeseries_week": kept}
 
 
 def data_range(port: int) -> tuple[date, date]:

@@ -4,13 +4,14 @@ import argparse
 import logging
 import socket
 import sys
+import tempfile
 from collections.abc import Iterator
 
 from granian import Granian
 from granian.constants import Interfaces
 
 from assets_config.contract.keys import KeyFile, KeysError
-from serving.settings import SettingError, Settings, override, read_settings
+from serving.settings import SettingError, Settings, override, read_settings, share_counts
 
 
 def main() -> int:
@@ -29,16 +30,18 @@ def main() -> int:
         return _fail(fault)
     for warning in warnings(settings):
         print(f"warning: {warning}", file=sys.stderr)  # noqa: T201
-    Granian(
-        "serving.worker:app",
-        address=settings.host,
-        port=settings.port,
-        interface=Interfaces.ASGI,
-        workers=settings.workers,
-        respawn_failed_workers=True,
-        workers_kill_timeout=10,
-        log_access=False,
-    ).serve()
+    with tempfile.TemporaryDirectory(prefix="demandgraph-counts-") as folder:
+        share_counts(folder)
+        Granian(
+            "serving.worker:app",
+            address=settings.host,
+            port=settings.port,
+            interface=Interfaces.ASGI,
+            workers=settings.workers,
+            respawn_failed_workers=True,
+            workers_kill_timeout=10,
+            log_access=False,
+        ).serve()
     return 0
 
 

@@ -14,13 +14,17 @@ from litestar.handlers import BaseRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.params import QueryParameter
 from litestar.static_files import create_static_files_router
+from litestar.types import ASGIApp
 
 from assets_config.contract.layout import Published
 from serving.access import Access
 from serving.browsers import Browsers
+from serving.cache import Cache, only_reads
 from serving.edge import Edge, host_check
 from serving.jobs import Jobs
 from serving.limits import Limits
+from serving.metrics import Meter
+from serving.moved import OldPaths
 from serving.problems import FieldError, NoSnapshot, Validation, answer
 from serving.routes import (
     accuracy,
@@ -42,6 +46,7 @@ from serving.routes import (
     items,
     jobs,
     kpis,
+    metrics,
     modeltypes,
     overview,
     registry,
@@ -51,6 +56,7 @@ from serving.routes import (
 from serving.rules import OPEN, Rules
 from serving.settings import Settings, read_settings
 from serving.snapshot import Library, Snapshot
+from serving.traces import Traces, pass_on, provider_for
 
 HANDLERS = [
     dimensions.list_stores,
@@ -117,7 +123,7 @@ HANDLERS = [
     system.get_snapshot,
     config.get_config,
 ]
-OPERATIONS = [health.is_alive, health.is_ready, health.get_health, errors.get_problem_type]
+OPERATIONS = [health.is_alive, health.is_ready, health.get_health, errors.get_problem_type, metrics.get_metrics]
 LEASES = {"lease", "lease_if_any"}
 INJECTED = {*LEASES, "state", "request", "data"}
 Pin = Annotated[str | None, QueryParameter(description="Read from this snapshot instead of the current one.")]
@@ -126,7 +132,7 @@ Pin = Annotated[str | None, QueryParameter(description="Read from this snapshot 
 async def lease(request: Request[Any, Any, Any], state: State, snapshot: Pin = None) -> AsyncIterator[Snapshot]:
     """The snapshot that one request reads from, all through."""
     leased = await state.library.lease(snapshot)
-    request.scope["state"]["snapshot"] = leased
+    request.scope["state"]["snapshot"] = request.scope["state"]["leased"] = leased
     try:
         yield leased
     finally:
@@ -134,7 +140,7 @@ async def lease(request: Request[Any, Any, Any], state: State, snapshot: Pin = N
 
 
 async def lease_if_any(request: Request[Any, Any, Any], state: State, snapshot: Pin = None) -> AsyncIterator[Snapshot | None]:
-    """The same for routes that can answer without one: None before the first publish."""
+    """The same for routes that can answer without one: None before the first publish. Their answers are not kept."""
     leased: Snapshot | None = None
     try:
         leased = await state.library.lease(snapshot)
@@ -179,8 +185,9 @@ def _query_name(name: str, declared: Any) -> str:
 
 @asynccontextmanager
 async def lifespan(app: Litestar) -> AsyncIterator[None]:
-    """Nothing to start; at the end everything is closed."""
-    yield
+    """The process is looked at while it runs; at the end everything is closed."""
+    async with app.state.meter.looking():
+        yield
     await app.state.jobs.close()
     app.state.library.close()
 
@@ -189,16 +196,19 @@ def create_app(settings: Settings | None = None) -> Litestar:
     """The API over one data root. Nothing is opened before the first request asks for it."""
     settings = settings or read_settings()
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    library = Library(
+        Published(settings.data.absolute()),
+        memory=f"{settings.query_memory_mb}MB",
+        cubes_memory=settings.cubes_memory_mb << 20,
+        pinned=settings.pinned_snapshots,
+        threads=settings.query_threads,
+    )
     state = State(
         {
             "settings": settings,
-            "library": Library(
-                Published(settings.data.absolute()),
-                memory=f"{settings.query_memory_mb}MB",
-                pinned=settings.pinned_snapshots,
-                threads=settings.query_threads,
-            ),
-            "jobs": Jobs(settings.dagster_url, settings.data),
+            "library": library,
+            "meter": Meter(library),
+            "jobs": Jobs(settings.dagster_url, settings.data, on_request=[pass_on] if settings.traces else ()),
             "orchestrator": health.Orchestrator(settings.dagster_url),
         }
     )
@@ -226,10 +236,14 @@ def create_app(settings: Settings | None = None) -> Litestar:
 def create_asgi(settings: Settings | None = None) -> Browsers:
     """What the server runs: the application behind what every request passes, outermost first.
 
-    A cache belongs inside of Access: what it holds is served to those who may read it.
+    The cache is inside of Access: what it holds is given to those who may read it.
     """
     settings = settings or read_settings()
     app = create_app(settings)
     rules = Rules(app)
-    inner = Access(Limits(app, rules, settings), rules, settings)
+    cache = Cache(Limits(app, rules, settings), app.state.library, limit=settings.cache_mb << 20, shared=only_reads(app))
+    app.state.meter.cache = cache
+    inner: ASGIApp = OldPaths(Access(cache, rules, settings))
+    if settings.traces:
+        inner = Traces(inner, provider_for(settings.traces))
     return Browsers(Edge(inner, host_check(settings.hosts)), origins=settings.cors_origins, pages=docs.POLICIES)

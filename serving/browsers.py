@@ -3,7 +3,7 @@
 Credentials are never allowed across origins: a key travels in a header that the page sets, and there are no cookies.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
@@ -26,8 +26,10 @@ class Browsers:
         self._is_any = "*" in origins
         self._origins = {origin.encode() for origin in origins}
         self._pages = pages or {}
-        vary = b"authorization, x-api-key" + (b", origin" if self._origins and not self._is_any else b"")
-        self._common = [(b"referrer-policy", b"no-referrer"), (b"vary", vary)]  # vary: no cache hands an answer to another key
+        self._vary = [b"Authorization", b"X-API-Key"]  # no cache on the way hands an answer to another key
+        if self._origins and not self._is_any:
+            self._vary.append(b"Origin")
+        self._common = [(b"referrer-policy", b"no-referrer")]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -41,7 +43,7 @@ class Browsers:
 
         async def told(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message["headers"], *extra]}
+                message = {**message, "headers": [*_varied(message["headers"], self._vary), *extra]}
             await send(message)
 
         if not (origin and asked and scope["method"] == "OPTIONS"):
@@ -54,6 +56,18 @@ class Browsers:
         else:
             said = "Pages of this origin may not call the API: DEMANDGRAPH_CORS_ORIGINS lists those that may."
             await refuse(told, Forbidden(said), "")
+
+
+def _varied(headers: Iterable[tuple[bytes, bytes]], more: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+    """The headers with one that says all that the answer varies by."""
+    others, named = [], []
+    for name, value in headers:
+        if name.lower() == b"vary":
+            named += [each.strip() for each in value.split(b",")]
+        else:
+            others.append((name, value))
+    known = {each.lower() for each in named}
+    return [*others, (b"vary", b", ".join([*named, *(each for each in more if each.lower() not in known)]))]
 
 
 def _said(scope: Scope) -> tuple[bytes, bool]:

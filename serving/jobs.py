@@ -6,7 +6,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from msgspec import Struct
 from assets_config.contract.jobs import run_config, selection
 from assets_config.contract.names import JobOrigin, JobStatus
 from serving.problems import Conflict, NotFound, OrchestratorUnavailable
+from serving.reads import outside
 
 LOCATION = "demandgraph"
 STATES: dict[str, JobStatus] = {
@@ -52,6 +53,9 @@ CANCEL = """mutation T($id: String!) { terminateRun(runId: $id, terminatePolicy:
 DAEMONS = "{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }"
 
 
+Hook = Callable[[httpx.Request], Awaitable[None]]
+
+
 class Progress(Struct, frozen=True):
     """How far a job is."""
 
@@ -82,8 +86,11 @@ class Job(Struct, frozen=True):
 class Jobs:
     """The jobs of one Dagster instance."""
 
-    def __init__(self, dagster_url: str, data: Path) -> None:
-        self._client = httpx.AsyncClient(base_url=dagster_url.rstrip("/"), timeout=20)
+    def __init__(
+        self, dagster_url: str, data: Path, *, on_request: Sequence[Callable[[httpx.Request], Awaitable[None]]] = ()
+    ) -> None:
+        """`on_request` sees what is sent to Dagster before it goes."""
+        self._client = httpx.AsyncClient(base_url=dagster_url.rstrip("/"), timeout=20, event_hooks={"request": list(on_request)})
         self._keys = data / "landing" / "idempotency"
         self._index: dict[str, Job] = {}
         self._refreshed = -1.0
@@ -241,6 +248,7 @@ class Jobs:
         return None, "the run failed before a step began; see it in the Dagster UI"
 
     async def _ask(self, query: str, variables: Mapping[str, Any]) -> Any:
+        outside()
         try:
             answer = await self._client.post("/graphql", json={"query": query, "variables": variables})
             data = answer.json()["data"]

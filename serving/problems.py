@@ -29,6 +29,7 @@ from msgspec import Meta, Struct
 log = logging.getLogger("serving.problems")
 
 MEDIA_TYPE = "application/problem+json"
+FAULT = "Something went wrong here. The log of the server has the cause under the request id."
 UNKNOWN_FIELD = re.compile(r"unknown field `([^`]*)`")
 
 
@@ -244,7 +245,7 @@ def problem_of(error: Exception, request: Request[Any, Any, Any]) -> Problem:
             return invalid("body", None, "not readable as JSON: it is nested too deep, or not UTF-8")
         case duckdb.Error():
             return Database("The published tables could not be read. Run `demandgraph doctor` on the server.")
-    return Unknown("Something went wrong here. The log of the server has the cause under the request id.")
+    return Unknown(FAULT)
 
 
 _DETAILS = {
@@ -319,5 +320,6 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
     problem = problem_of(error, request)
     request_id = str(request.scope["state"].get("request_id", ""))
     if problem.status >= 500 and not isinstance(problem, NoSnapshot | OrchestratorUnavailable):
-        log.error("request %s failed: %s %s", request_id, request.method, request.url.path, exc_info=error)
+        said = {"request_id": request_id}
+        log.error("request %s failed: %s %s", request_id, request.method, request.url.path, exc_info=error, extra=said)
     return render(problem, request_id)

@@ -7,6 +7,7 @@ from litestar.params import QueryParameter
 from msgspec import Meta, Struct, structs
 
 from serving.problems import BadRequest, invalid
+from serving.reads import note, tell
 from serving.snapshot import Snapshot
 
 T = TypeVar("T")
@@ -46,6 +47,8 @@ def metadata(snapshot: Snapshot, part: str, *, model_version: str | None = None)
     found: Metadata | None = snapshot.said.get((part, snapshot.stale))
     if found is None:
         found = snapshot.said[part, snapshot.stale] = _metadata(snapshot, part)
+    note(part)
+    tell(dataset_id=found.dataset_id, model_version=model_version)
     return found if model_version is None else structs.replace(found, model_version=model_version)
 
 

@@ -56,6 +56,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     rate_burst_seconds: Annotated[
         float, Meta(ge=1, le=3600, description="So many seconds' worth of requests may come at once [s].")
     ] = 10
+    traces: Annotated[
+        str,
+        Meta(
+            pattern=r"^(https?://[^\s/]+.*)?$",
+            description="URL of an OTLP collector that traces are sent to; needs the extra `otel`.",
+        ),
+    ] = ""
     max_days: Annotated[int, Meta(ge=1, le=36500, description="Longest range of a read, end minus start [days].")] = 730
     max_rows: Annotated[int, Meta(ge=1, le=1_000_000, description="Most rows of an answer in JSON.")] = 10_000
     max_upload_mb: Annotated[int, Meta(ge=1, le=1024, description="Largest body of a POST that brings data in [MiB].")] = 20
@@ -68,6 +75,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 30
     query_threads: Annotated[int, Meta(ge=1, le=64, description="Threads that run DuckDB queries, in each worker process.")] = 4
     query_memory_mb: Annotated[int, Meta(ge=64, description="Memory that DuckDB may use for each opened snapshot [MiB].")] = 1024
+    cubes_memory_mb: Annotated[
+        int,
+        Meta(ge=0, description="Memory for the sums of a snapshot; the largest beyond it lie in a temporary file [MiB]."),
+    ] = 1024
+    cache_mb: Annotated[
+        int, Meta(ge=0, le=65536, description="Memory for kept answers, in each worker process; 0 keeps none [MiB].")
+    ] = 64
     pinned_snapshots: Annotated[
         int, Meta(ge=1, le=100, description="Snapshots kept open for `?snapshot=` besides the one that is served.")
     ] = 3
@@ -110,3 +124,17 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
 def override(**values: Any) -> None:
     """Let options of the command line count as this process's environment, and so as that of its workers."""
     os.environ.update({f"{PREFIX}{name.upper()}": str(value) for name, value in values.items() if value is not None})
+
+
+COUNTS = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def share_counts(folder: str) -> None:
+    """Let the processes that are started from here keep what they count in a folder, where each finds that of all."""
+    os.environ[COUNTS] = folder
+
+
+def shared_counts() -> Path | None:
+    """That folder; None in a process that counts for itself."""
+    folder = os.environ.get(COUNTS)
+    return Path(folder) if folder else None

@@ -1,36 +1,37 @@
 """The published snapshot: opened read-only, checked, leased to requests, swapped without stopping anyone.
 
 A Library holds the snapshot that is pointed to and a few that were pinned. Every request leases one for as long as it
-runs; a snapshot that was replaced is closed when its last lease ends. Cubes are read into memory, since a mapped file
-that is truncated would kill the process; DuckDB checks its blocks as it reads them.
+runs; a snapshot that was replaced is closed when its last lease ends. Sums are held as `serving.prefixes` says; DuckDB checks its
+blocks as it reads them.
 """
 
 import asyncio
+import hashlib
 import re
 import time
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from datetime import datetime
 from typing import Any
-from weakref import WeakValueDictionary
+from weakref import WeakSet
 
 import duckdb
 import msgspec
-import numpy as np
 from msgspec import Struct
 
 from assets_config.contract.catalogue import DimProduct, DimStore, IdMap
 from assets_config.contract.integrity import part_damage
 from assets_config.contract.layout import Published
-from assets_config.contract.manifest import Cubes, Manifest, Pointer
+from assets_config.contract.manifest import Manifest, Pointer
 from assets_config.contract.names import UNKNOWN
 from assets_config.contract.tables import FACTS_PREFIX, SCHEMA_VERSION, TABLES
 from serving.figures import Figures
+from serving.prefixes import shared_prefixes
 from serving.problems import Gone, NoSnapshot, NotFound
+from serving.reads import note, outside
 
 SNAPSHOT_ID = re.compile(r"^\d{8}T\d{6}Z-[0-9a-f]{8}$")
-STORE_AXES = ("store", "region")
 RETRY_AFTER = 5.0  # seconds until a damaged snapshot is looked at again
 
 
@@ -41,12 +42,16 @@ class DamagedError(Exception):
 class Snapshot:
     """One snapshot, open."""
 
-    def __init__(self, published: Published, manifest: Manifest, *, memory: str, threads: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, published: Published, manifest: Manifest, *, memory: str, cubes_memory: int, threads: ThreadPoolExecutor
+    ) -> None:
         self.manifest = manifest
         self.stale = False
         self.leases = 0
         self.retired = False
-        self.published = published
+        self.frame = _frame(manifest)  # what every answer depends on beside its parts
+        self.memo: dict[Any, Any] = {}  # what is worked out from the manifest once, by whoever needs it
+        self._published = published
         self._threads = threads
         self._connection = duckdb.connect(":memory:", config={"threads": 2, "memory_limit": memory})
         try:
@@ -57,6 +62,8 @@ class Snapshot:
             years = [name for name in manifest.parts if name.startswith(FACTS_PREFIX)]
             if not years:
                 raise ValueError("no part holds kpi_daily")
+            self.common = {"kpis", *years}  # parts whose content is in memory: every answer counts as made from them
+            self._named = re.compile(rf"\b({'|'.join(manifest.parts)})\b")
             self._connection.execute(f"CREATE VIEW kpi_daily AS {' UNION ALL '.join(f'FROM {name}.kpi_daily' for name in years)}")
             self._connection.execute("SET enable_external_access = false")
             self._connection.execute("SET lock_configuration = true")
@@ -86,9 +93,8 @@ class Snapshot:
                     self.aliases[each.entity].setdefault(each.external_id, set()).add(each.internal_id)
                 if each.entity == "product":
                     self.product_ids.setdefault(each.internal_id, []).append(each)
-            self._shared = _shared_cubes(
-                published.part(manifest.parts["kpis"].key), [published.part(manifest.parts[name].key) for name in years]
-            )
+            folders = [published.part(manifest.parts[name].key) for name in years]
+            self._shared = shared_prefixes(published.part(manifest.parts["kpis"].key), folders, memory=cubes_memory)
             self.cubes, self.arrays = self._shared.cubes, self._shared.arrays
             self.places, self.grains = self._shared.places, self._shared.grains
             self.first_ordinal = self.cubes.first_day.toordinal()
@@ -100,8 +106,15 @@ class Snapshot:
     def id(self) -> str:
         return self.manifest.id
 
+    @property
+    def published(self) -> Published:
+        """The folder that the snapshot lies in; what is read there is not of the snapshot alone."""
+        outside()
+        return self._published
+
     async def query(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query, run in a thread. Raises duckdb.Error, also when a file was altered under us."""
+        note(*self._named.findall(sql))
         self.leases += 1  # of the query's own: a client that hangs up ends the request's lease while this still runs
         asked = _Asked()
         future = asyncio.get_running_loop().run_in_executor(self._threads, self._query, sql, values, asked)
@@ -142,6 +155,7 @@ class Snapshot:
 
     def has(self, part: str, table: str) -> bool:
         """Whether the snapshot came with a table."""
+        note(part)
         return part in self.manifest.parts and table in self.manifest.parts[part].tables
 
     def release(self) -> None:
@@ -168,6 +182,7 @@ class Snapshot:
 
     def _all(self, table: str, shape: type[Any]) -> list[Any]:
         columns = _quoted(shape.__struct_fields__)
+        self.common.add(table.split(".")[0])
         return [shape(*row) for row in self._query(f"SELECT {columns} FROM {table} ORDER BY 1", ())]  # noqa: S608
 
 
@@ -184,6 +199,13 @@ class _Asked:
             self.cursor.interrupt()
 
 
+def _frame(manifest: Manifest) -> str:
+    """A hash of what a manifest says beside its parts, and when and by which run it was published."""
+    said = msgspec.structs.replace(manifest, id="", published_at=datetime.min, dagster_run_id=None, parts={})
+    names = "".join(f"\n{name}" for name in sorted(manifest.parts))
+    return hashlib.sha256(msgspec.json.encode(said) + names.encode()).hexdigest()
+
+
 def _quoted(columns: Sequence[str]) -> str:
     return ", ".join(f'"{name}"' for name in columns)  # DuckDB takes some of them, such as `at`, for keywords
 
@@ -191,10 +213,12 @@ def _quoted(columns: Sequence[str]) -> str:
 class Library:
     """The snapshots of one data root, for one process."""
 
-    def __init__(self, published: Published, *, memory: str = "1GB", pinned: int = 3, threads: int = 4) -> None:
+    def __init__(
+        self, published: Published, *, memory: str = "1GB", cubes_memory: int = 1 << 30, pinned: int = 3, threads: int = 4
+    ) -> None:
         self.published = published
         self.failure: str | None = None  # why the snapshot that is pointed to is not the one that is served
-        self._memory = memory
+        self._memory, self._cubes_memory = memory, cubes_memory
         self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="duckdb")
         self._current: Snapshot | None = None
         self._seen: tuple[int, ...] | None = None
@@ -203,16 +227,22 @@ class Library:
         self._most_pinned = pinned
         self._pinned: OrderedDict[str, Snapshot] = OrderedDict()
         self._lock = asyncio.Lock()
+        self._opened: WeakSet[Snapshot] = WeakSet()
+        self.swaps = 0
+
+    @property
+    def leases(self) -> int:
+        """Reads that are under way, of every snapshot that is open."""
+        return sum(snapshot.leases for snapshot in self._opened)
 
     async def lease(self, pin: str | None = None) -> Snapshot:
         """The snapshot to read from, until `release`. A pinned one where `pin` names it.
 
         Raises NoSnapshot where none can be served; NotFound or Gone for a pin that is unknown or kept no more.
         """
-        if self._stat() != self._seen or (self._current is None and self._is_retry_due()):
+        if self.stat() != self._seen or (self._current is None and self._is_retry_due()):
             await self._refresh_once()
-        elif self._is_retry_due() and (self._retry is None or self._retry.done()):
-            self._retry = asyncio.create_task(self._refresh_once())  # nobody waits: the last good snapshot is served
+        self._retry_if_due()
         snapshot = self._current if pin is None or (self._current and self._current.id == pin) else await self._pin(pin)
         if snapshot is None:
             raise NoSnapshot(
@@ -222,6 +252,15 @@ class Library:
             )
         snapshot.leases += 1
         return snapshot
+
+    def peek(self, pin: str | None = None) -> Snapshot | None:
+        """The snapshot that `lease` would give at once, without a lease; None where one must be opened first, or there is none."""
+        if self.stat() != self._seen or self._current is None:
+            return None
+        self._retry_if_due()
+        if pin is None or pin == self._current.id:
+            return self._current
+        return self._pinned.get(pin) if self._is_kept(pin) else None
 
     def close(self) -> None:
         """Close everything; for the end of the process."""
@@ -233,12 +272,18 @@ class Library:
     def _is_retry_due(self) -> bool:
         return self.failure is not None and time.monotonic() >= self._retry_at
 
+    def _retry_if_due(self) -> None:
+        """Look at a damaged snapshot again. Nobody waits for it: the last good one is served."""
+        if self._is_retry_due() and (self._retry is None or self._retry.done()):
+            self._retry = asyncio.create_task(self._refresh_once())
+
     async def _refresh_once(self) -> None:
         async with self._lock:
-            if self._stat() != self._seen or self._is_retry_due():
+            if self.stat() != self._seen or self._is_retry_due():
                 await self._refresh()
 
-    def _stat(self) -> tuple[int, ...]:
+    def stat(self) -> tuple[int, ...]:
+        """What the pointer looks like now: it differs after every publish. 3 us."""
         try:
             found = self.published.pointer.stat()
         except OSError:
@@ -250,13 +295,14 @@ class Library:
 
         Opening, which hashes files, happens in a thread; the swap happens here on the loop, where leases are counted.
         """
-        seen = self._stat()
+        seen = self.stat()
         opened, failure = await asyncio.to_thread(self._open_pointed)
         if opened is None and failure and self._current is None:
             opened = await asyncio.to_thread(self._open_another)
         if opened is not None:
             old, self._current = self._current, opened
             if old is not None:
+                self.swaps += 1
                 old.retire()
         self.failure = failure
         if self._current is not None:
@@ -291,8 +337,10 @@ class Library:
         if not SNAPSHOT_ID.match(pin):
             raise NotFound(f"No snapshot is called '{pin}'; /api/v1/system/snapshots lists those that are kept.")
         async with self._lock:
-            if pin not in self._pinned:
-                if not self.published.manifest(pin).exists():
+            if pin not in self._pinned or not self._is_kept(pin):
+                if not self._is_kept(pin):
+                    if pin in self._pinned:  # every worker says the same, whether it had it open or not
+                        self._pinned.pop(pin).retire()
                     if (self.published.expired / f"{pin}.json").exists():
                         raise Gone(f"Snapshot {pin} is kept no more; /api/v1/system/snapshots lists those that are.")
                     raise NotFound(f"No snapshot is called '{pin}'; /api/v1/system/snapshots lists those that are kept.")
@@ -305,6 +353,9 @@ class Library:
                 self._pinned.popitem(last=False)[1].retire()
             return self._pinned[pin]
 
+    def _is_kept(self, pin: str) -> bool:
+        return SNAPSHOT_ID.match(pin) is not None and self.published.manifest(pin).exists()
+
     def _open(self, snapshot_id: str) -> Snapshot:
         try:
             manifest = msgspec.json.decode(self.published.manifest(snapshot_id).read_bytes(), type=Manifest)
@@ -312,16 +363,18 @@ class Library:
             raise DamagedError(f"the manifest of {snapshot_id} cannot be read") from error
         if manifest.schema_version != SCHEMA_VERSION:
             raise DamagedError(f"{snapshot_id} has schema {manifest.schema_version}, this server reads {SCHEMA_VERSION}")
-        opened = [self._current, *self._pinned.values()]
-        verified = {part.key for each in opened if each is not None for part in each.manifest.parts.values()}
+        known = [self._current, *self._pinned.values()]
+        verified = {part.key for each in known if each is not None for part in each.manifest.parts.values()}
         for name, part in manifest.parts.items():
             if part.key not in verified:
                 for sentence in part_damage(self.published, name, part):
                     raise DamagedError(sentence)
         try:
-            return Snapshot(self.published, manifest, memory=self._memory, threads=self._threads)
+            opened = Snapshot(self.published, manifest, memory=self._memory, cubes_memory=self._cubes_memory, threads=self._threads)
         except (duckdb.Error, OSError, ValueError, KeyError, msgspec.MsgspecError) as error:
             raise DamagedError(f"snapshot {snapshot_id} cannot be opened") from error
+        self._opened.add(opened)
+        return opened
 
 
 class Kept(Struct, frozen=True):
@@ -340,50 +393,4 @@ def kept(published: Published, current_id: str) -> list[Kept]:
         except (OSError, msgspec.MsgspecError):
             continue
         found.append(Kept(manifest, manifest.id == current_id))
-    return found
-
-
-class _Cubes:
-    """The prefix sums over days, in memory once however many snapshots share the parts they come from.
-
-    Cell [..., d, m] of an array is the sum of measure m over the first d days of all years.
-    """
-
-    def __init__(self, whole: Path, years: Sequence[Path]) -> None:
-        self.cubes = _read_cubes(whole)
-        self.arrays: dict[str, np.ndarray[Any, np.dtype[np.int64]]] = {}
-        known = [(folder, _read_cubes(folder)) for folder in years]
-        places = {axis: {member: n for n, member in enumerate(members)} for axis, members in self.cubes.axes.items()}
-        self.places: dict[str, dict[Any, int]] = places
-        self.grains = {sides: name for name, grain in self.cubes.grains.items() if (sides := _sides(grain.axes))}
-        for name, grain in self.cubes.grains.items():
-            shape = [len(self.cubes.axes[axis]) for axis in grain.axes]
-            sums = np.zeros([*shape, self.cubes.days + 1, len(self.cubes.measures)], dtype=np.int64)
-            for folder, year in known:
-                start = (year.first_day - self.cubes.first_day).days + 1
-                members = [[places[axis][member] for member in year.axes[axis]] for axis in grain.axes]
-                cells = np.ix_(*members, range(start, start + year.days), range(len(self.cubes.measures)))
-                sums[cells] = np.load(folder / year.grains[name].file, allow_pickle=False)
-            self.arrays[name] = np.cumsum(sums, axis=-2, out=sums)
-
-
-def _sides(axes: Sequence[str]) -> tuple[str | None, str | None] | None:
-    """The axis of stores and that of products, None where a grain sums over all of them; nothing for two of one kind."""
-    stores, products = [axis for axis in axes if axis in STORE_AXES], [axis for axis in axes if axis not in STORE_AXES]
-    if len(stores) > 1 or len(products) > 1:
-        return None
-    return next(iter(stores), None), next(iter(products), None)
-
-
-def _read_cubes(folder: Path) -> Cubes:
-    return msgspec.json.decode((folder / "cubes.json").read_bytes(), type=Cubes)
-
-
-_open_cubes: WeakValueDictionary[tuple[Path, ...], _Cubes] = WeakValueDictionary()
-
-
-def _shared_cubes(whole: Path, years: Sequence[Path]) -> _Cubes:
-    found = _open_cubes.get((whole, *years))
-    if found is None:
-        found = _open_cubes[(whole, *years)] = _Cubes(whole, years)
     return found

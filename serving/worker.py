@@ -1,13 +1,7 @@
-"""What a server process imports: logging to standard error, one JSON line a request, and the application."""
-
-import logging
+"""What a server process imports: the log to standard error, and the application."""
 
 from serving.app import create_asgi
+from serving.logs import log_to_stderr
 
-_handler = logging.StreamHandler()
-_handler.setFormatter(logging.Formatter("%(message)s"))
-logging.getLogger("serving").addHandler(_handler)
-logging.getLogger("serving").setLevel(logging.INFO)
-logging.getLogger("serving").propagate = False
-
+log_to_stderr()
 app = create_asgi()

@@ -24,7 +24,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("rich", "statsmodels", "xgboost", "yaml"),
         "pydantic",  # Dagster's config classes are described with its Field
     },
-    "serving": {"assets_config", "serving", "duckdb", "granian", "httpx", "litestar", "nanoarrow", "numpy", "swagger_ui_bundle"},
+    "serving": {
+        *("assets_config", "serving", "duckdb", "granian", "httpx", "litestar", "nanoarrow", "numpy", "swagger_ui_bundle"),
+        *("opentelemetry", "prometheus_client"),
+    },
     "demandgraph": {"assets_config", "demandgraph", "rich", "yaml"},
 }
 """Beside the standard library and msgspec. The first folder that holds a file decides."""

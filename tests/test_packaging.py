@@ -60,7 +60,7 @@ def test_pipelines_take_the_small_build_of_xgboost() -> None:
     assert not {name for name in brought if name.startswith("nvidia-")}
 
 
-@pytest.mark.parametrize("extra", ["pipelines", "serving", "dev"])
+@pytest.mark.parametrize("extra", ["pipelines", "serving", "otel", "dev"])
 def test_every_package_is_pinned(extra: str) -> None:
     missing = closure("demandgraph", extra) - set(pins()) - {"demandgraph"}
 

@@ -17,6 +17,7 @@ from assets_config.contract.landing import Batch, Landing
 from assets_config.contract.names import BatchState
 from serving.formats import table
 from serving.problems import NotFound
+from serving.reads import outside
 from serving.reply import Listed, Metadata, Page, PageSize, metadata
 from serving.snapshot import Snapshot
 
@@ -156,6 +157,7 @@ async def list_external_ids(
 async def _batch(lease: Snapshot | None, state: State, batch_id: str) -> BatchSaid:
     for row in await lease.rows("ingest", "ingest_batch", "batch_id = ?", [batch_id]) if lease else []:
         return _published(row)
+    outside()
     landed = await asyncio.to_thread(Landing(state.settings.data).find, batch_id)
     if landed is None:
         raise NotFound(f"No batch has the id '{batch_id[:60]}'; /api/v1/ingest/batches lists them.")

@@ -98,10 +98,12 @@ def test_a_list_is_given_whole_and_a_page_where_one_is_asked(client: TestClient,
 
 
 def test_an_answer_past_a_chunk_is_streamed(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    at_once = client.get(DAYS, headers={"Accept": CSV})
+    plain = {"Accept": CSV, "Accept-Encoding": "identity"}
     monkeypatch.setattr("serving.formats.CHUNK", 1000)
+    streamed = client.get(DAYS, headers=plain)
+    monkeypatch.undo()
 
-    streamed = client.get(DAYS, headers={"Accept": CSV})
+    at_once = client.get(DAYS, headers=plain)
 
     assert len(streamed.content) > 1000
     assert streamed.content == at_once.content
@@ -140,7 +142,7 @@ def test_the_best_that_is_accepted_is_given(accept: str, given: str | None, clie
         assert (answer.status_code, answer.json()["code"]) == (406, "NOT_ACCEPTABLE")
         assert all(each in answer.json()["detail"] for each in OFFERED)
     else:
-        assert (answer.status_code, answer.headers["vary"]) == (200, "Accept")
+        assert (answer.status_code, answer.headers["vary"].split(", ")[0]) == (200, "Accept")
         assert answer.headers["content-type"].startswith(given)
 
 
@@ -183,7 +185,7 @@ def test_json_is_bounded_and_says_what_is_not(root: Path) -> None:
 def test_a_list_past_the_bound_is_refused(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("serving.formats.MOST_ROWS", 11)
 
-    answer = client.get("/api/v1/dimensions/products", headers={"Accept": CSV})
+    answer = client.get("/api/v1/dimensions/products?sort_order=desc", headers={"Accept": CSV})
 
     assert (answer.status_code, answer.json()["code"]) == (400, "BAD_REQUEST")
 

@@ -6,8 +6,8 @@ import pytest
 from assets_config.declared import Evaluation, Model, load_declarations
 from pipelines.backtests.ensemble import ensemble_folds
 from pipelines.backtests.folds import folds
-from pipelines.backtests.runs import predict_all
-from tests.pipelines.panels import rich_panel
+from pipelines.backtests.runs import predict_all, predict_fold, prediction_frame
+from tests.pipelines.panels import panel_of, rich_panel
 
 FEATURE_SETS = load_declarations().feature_sets
 EVALUATION = Evaluation(horizon=14, n_splits=2, min_train_size=42)
@@ -35,3 +35,28 @@ def test_those_that_are_left_make_the_ensemble() -> None:
     mixed = ensemble_folds(panel, Model("ensemble", params={"shrinkage": 1.0}), members, windows, found)
 
     np.testing.assert_allclose(mixed["ensemble", 0], (found["naive", 0] + found["moving_average", 0]) / 2)
+
+
+@pytest.mark.parametrize("gap", [0, 3, 7])
+def test_predictions_after_a_gap_are_scored_against_their_own_days(gap: int) -> None:
+    evaluation = Evaluation(horizon=14, n_splits=2, min_train_size=28, gap=gap)
+    panel = panel_of(np.tile(np.arange(7.0), 12)[None, :])  # a perfect week, repeated
+    windows = folds(panel.days, evaluation)
+
+    for fold in windows:
+        yhat = predict_fold(panel, Model("seasonal_naive"), fold, evaluation, FEATURE_SETS)
+        frame = prediction_frame(panel, "seasonal_naive", fold, yhat, gap=gap)
+
+        assert frame["yhat"].to_list() == frame["y"].to_list()
+        assert frame["step"].to_list() == list(range(gap + 1, gap + 15))
+    assert len(windows) == 2
+
+
+def test_a_series_of_zeros_is_scored_without_an_infinite_error() -> None:
+    panel = panel_of(np.zeros((1, 84)))
+    windows = folds(panel.days, EVALUATION)
+
+    found, failed = predict_all(panel, [Model("naive"), Model("seasonal_naive")], windows, EVALUATION, FEATURE_SETS)
+
+    assert failed == {}
+    assert all(np.isfinite(yhat).all() for yhat in found.values())

@@ -1,0 +1,141 @@
+"""An answer that is kept: its bytes, plain and compressed, its tag, and the snapshots that it holds for."""
+
+import gzip
+import hashlib
+from datetime import UTC
+from importlib.metadata import version
+
+import msgspec
+from msgspec import Struct
+
+from serving.depends import Dependence
+from serving.snapshot import Snapshot
+
+Headers = list[tuple[bytes, bytes]]
+SMALLEST_COMPRESSED = 1024  # bytes; below it compression saves no packet
+COMPRESSIBLE = (b"application/json", b"text/", b"image/svg+xml", b"application/vnd.apache.arrow.stream")
+MOST_LEFT = 0.9  # what compression must at least bring the size down to
+OVERHEAD = 2048  # bytes that an answer takes beside its bodies, about
+_version = version("demandgraph")
+
+
+class Provenance(Struct, frozen=True):
+    """What an answer's metadata says of the publish, as it stands in the body: three pieces of JSON, each there once."""
+
+    snapshot: bytes
+    run: bytes
+    published: bytes
+
+    def is_in(self, body: bytes) -> bool:
+        """Whether the body says this in its metadata, and nowhere else."""
+        return all(body.count(piece) == 1 for piece in (self.snapshot, self.run, self.published))
+
+
+class Answer(Struct):
+    """One answer of 200, ready to be sent."""
+
+    snapshot_id: str
+    stale: bool
+    depends: Dependence
+    asked: str  # path, query, media type and who asks
+    headers: Headers  # without length, encoding and tag
+    body: bytes
+    said: Provenance | None  # None: the body says nothing of the publish, or more than its metadata does
+    is_silent: bool  # nothing at all: its bytes are a function of what it depends on
+    route: str
+    dataset_id: str | None
+    model_version: str | None
+    tag: str = ""
+    plain: Headers = []
+    packed: Headers = []
+    gzipped: bytes | None = None
+    is_pressed: bool = False
+
+    def __post_init__(self) -> None:
+        said = [_version, self.asked, str(self.stale), self.depends.digest, "" if self.is_silent else self.snapshot_id]
+        self.tag = hashlib.sha256("\n".join(said).encode()).hexdigest()[:32]
+        self.plain = [*self.headers, (b"content-length", b"%d" % len(self.body)), (b"etag", self.etag(packed=False))]
+        self.packed, self.gzipped, self.is_pressed = [], None, False
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes in memory, about."""
+        return len(self.body) + len(self.gzipped or b"") + len(self.asked) + OVERHEAD
+
+    def press(self) -> None:
+        """Make the body in gzip; once, when it is first asked for, and the same bytes whenever and wherever it is made.
+
+        There is none of a small body, of one of a form that is compressed already, and where it would save little.
+        """
+        self.is_pressed = True
+        if len(self.body) < SMALLEST_COMPRESSED or not dict(self.headers).get(b"content-type", b"").startswith(COMPRESSIBLE):
+            return
+        packed = gzip.compress(self.body, 6, mtime=0)
+        if len(packed) < MOST_LEFT * len(self.body):
+            length, encoding = (b"content-length", b"%d" % len(packed)), (b"content-encoding", b"gzip")
+            self.gzipped, self.packed = packed, [*self.headers, length, encoding, (b"etag", self.etag(packed=True))]
+
+    def etag(self, *, packed: bool) -> bytes:
+        """Strong: equal tags are equal bytes, so that each encoding has its own."""
+        return f'"{self.tag}{"-gzip" if packed else ""}"'.encode()
+
+    def is_of(self, snapshot: Snapshot) -> bool:
+        return self.snapshot_id == snapshot.id and self.stale == snapshot.stale
+
+    def of(self, snapshot: Snapshot) -> "Answer | None":
+        """This answer as another snapshot gives it: the same, with that one's metadata. None where it has to be computed."""
+        if self.stale or snapshot.stale or not self.depends.holds_for(snapshot) or not (self.said or self.is_silent):
+            return None
+        body, said = self.body, None
+        if self.said is not None:
+            said = provenance(snapshot)
+            for old, new in ((self.said.snapshot, said.snapshot), (self.said.run, said.run), (self.said.published, said.published)):
+                body = body.replace(old, new)
+        return msgspec.structs.replace(self, snapshot_id=snapshot.id, body=body, said=said)
+
+
+def keep(
+    snapshot: Snapshot,
+    depends: Dependence,
+    headers: Headers,
+    body: bytes,
+    *,
+    asked: str,
+    route: str,
+    dataset_id: str | None,
+    model_version: str | None,
+) -> Answer:
+    """The answer of a handler, made ready."""
+    said: Provenance | None = provenance(snapshot)
+    whole = b"\n".join([body, *(value for _, value in headers)])
+    mentions = whole.count(snapshot.id.encode()) + whole.count(b'"published_at":')
+    if said is not None and not (mentions == 2 and said.is_in(body)):
+        said = None
+    return Answer(
+        snapshot_id=snapshot.id,
+        stale=snapshot.stale,
+        depends=depends,
+        asked=asked,
+        headers=headers,
+        body=body,
+        said=said,
+        is_silent=mentions == 0,
+        route=route,
+        dataset_id=dataset_id,
+        model_version=model_version,
+    )
+
+
+def provenance(snapshot: Snapshot) -> Provenance:
+    """How the metadata of every answer of a snapshot tells where it came from; `serving.reply.Metadata` in JSON."""
+    known: Provenance | None = snapshot.memo.get(snapshot.stale)
+    if known is not None:
+        return known
+    manifest, encode = snapshot.manifest, msgspec.json.encode
+    published = encode(manifest.published_at.astimezone(UTC))
+    made = snapshot.memo[snapshot.stale] = Provenance(
+        b'"metadata":{"snapshot_id":%b,"dataset_id":' % encode(manifest.id),
+        b'"run_id":%b,"as_of":%b,"generated_at":' % (encode(manifest.dagster_run_id), encode(manifest.as_of)),
+        b'"published_at":%b,"stale":%b}' % (published, encode(snapshot.stale)),
+    )
+    return made

@@ -1,0 +1,135 @@
+"""What the server counts, as Prometheus reads it.
+
+Requests, their times and what the cache did are summed over all worker processes, whichever of them answers `/metrics`: each
+keeps its counts in a file that all can read (`PROMETHEUS_MULTIPROC_DIR`, a folder of the server's own, which ends with it).
+What a process has rather than does (memory, leases) is told a process, with its pid, and looked at every five seconds.
+"""
+
+import asyncio
+import resource
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
+
+from serving.cache import Cache
+from serving.settings import shared_counts
+from serving.snapshot import Library
+
+EVERY = 5.0  # seconds between two looks at the process
+BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+ELSEWHERE = "(none)"  # the route of a path that there is not
+PAGE = resource.getpagesize()
+
+disable_created_metrics()  # type: ignore[no-untyped-call]
+registry = CollectorRegistry()
+requests = Counter("demandgraph_requests", "Requests answered.", ["route", "method", "status"], registry=registry)
+seconds = Histogram("demandgraph_request_seconds", "Time to the end of the answer.", ["route"], buckets=BUCKETS, registry=registry)
+cached = Counter("demandgraph_cache_answers", "Reads by how they were answered: hit or miss.", ["result"], registry=registry)
+
+
+def _gauge(name: str, about: str) -> Gauge:
+    return Gauge(f"demandgraph_worker_{name}", f"{about} Of one process.", multiprocess_mode="liveall", registry=registry)
+
+
+memory = _gauge("memory_bytes", "Resident memory.")
+cpu = _gauge("cpu_seconds", "CPU time used.")
+cache_bytes = _gauge("cache_bytes", "Memory of kept answers.")
+cache_answers = _gauge("cache_answers", "Kept answers.")
+cache_evicted = _gauge("cache_evicted", "Answers that made room for others since the start.")
+leases = _gauge("leases", "Reads of a snapshot that are under way.")
+swaps = _gauge("snapshot_swaps", "Snapshots that were opened in place of another since the start.")
+
+_children: dict[tuple[str, str, int], tuple[Any, Any]] = {}
+_cached = {result: cached.labels(result) for result in ("hit", "miss")}
+
+
+def count(route: str, method: str, status: int, took: float, cache: str | None) -> None:
+    """One request has ended. A few microseconds: the counters of a route are looked up once."""
+    key = (route or ELSEWHERE, method if method in METHODS else "OTHER", status)
+    children = _children.get(key)
+    if children is None:
+        children = _children[key] = (requests.labels(*map(str, key)), seconds.labels(key[0]))
+    children[0].inc()
+    children[1].observe(took)
+    if cache is not None:
+        _cached[cache].inc()
+
+
+class Told(Collector):
+    """What is asked when Prometheus asks: the snapshot that is served, and whether jobs can be launched."""
+
+    def __init__(self, library: Library, orchestrator: str) -> None:
+        self._library, self._orchestrator = library, orchestrator
+
+    def collect(self) -> Iterable[Metric]:
+        up = GaugeMetricFamily("demandgraph_orchestrator_up", "Whether Dagster answers.")
+        up.add_metric([], float(self._orchestrator == "ok"))
+        yield up
+        info = GaugeMetricFamily("demandgraph_snapshot_info", "1 for the snapshot that is served.", labels=["snapshot_id"])
+        age = GaugeMetricFamily("demandgraph_snapshot_age_seconds", "Time since the served snapshot was published.")
+        stale = GaugeMetricFamily("demandgraph_snapshot_stale", "1 where a newer one is damaged.")
+        snapshot = self._library.peek()
+        if snapshot is not None:
+            info.add_metric([snapshot.id], 1)
+            age.add_metric([], time.time() - snapshot.manifest.published_at.timestamp())
+            stale.add_metric([], float(snapshot.stale))
+        yield from (info, age, stale)
+
+
+class Meter:
+    """Looks at this process, and tells what all of them counted."""
+
+    def __init__(self, library: Library) -> None:
+        self.cache: Cache | None = None
+        self._library = library
+
+    def text(self, orchestrator: str) -> bytes:
+        """The whole, in Prometheus' text form."""
+        self.look()
+        found = CollectorRegistry()
+        found.register(Told(self._library, orchestrator))
+        folder = shared_counts()
+        if folder is None:
+            return generate_latest(registry) + generate_latest(found)
+        for file in folder.glob("gauge_live*.db"):
+            pid = int(file.stem.rpartition("_")[2])
+            if not Path(f"/proc/{pid}").exists():
+                mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
+        MultiProcessCollector(found, str(folder))  # type: ignore[no-untyped-call]
+        return generate_latest(found)
+
+    def look(self) -> None:
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        memory.set(int(Path("/proc/self/statm").read_text().split()[1]) * PAGE)
+        cpu.set(used.ru_utime + used.ru_stime)
+        leases.set(self._library.leases)
+        swaps.set(self._library.swaps)
+        if self.cache is not None:
+            cache_bytes.set(self.cache.size)
+            cache_answers.set(len(self.cache))
+            cache_evicted.set(self.cache.evicted)
+
+    @asynccontextmanager
+    async def looking(self) -> AsyncIterator[None]:
+        """Look every few seconds, for as long as the application runs."""
+
+        async def look_again() -> None:
+            while True:
+                self.look()
+                await asyncio.sleep(EVERY)
+
+        task = asyncio.create_task(look_again())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task

@@ -1,0 +1,51 @@
+"""What a request has read, noted while it runs: it says for which other snapshots the answer would be the same.
+
+Whoever reads something that is not in the snapshot (Dagster, the landing zone, a folder) calls `outside`; such an answer is
+never kept.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+
+class Reads:
+    """The parts of the snapshot that were read so far, whether anything else was, and what the metadata says for the log."""
+
+    def __init__(self) -> None:
+        self.parts: set[str] = set()
+        self.is_outside = False
+        self.dataset_id: str | None = None
+        self.model_version: str | None = None
+
+
+_now: ContextVar[Reads | None] = ContextVar("reads", default=None)
+
+
+@contextmanager
+def noting() -> Iterator[Reads]:
+    """Note what is read in the block, by this task and those that it starts."""
+    reads = Reads()
+    token = _now.set(reads)
+    try:
+        yield reads
+    finally:
+        _now.reset(token)
+
+
+def note(*parts: str) -> None:
+    """These parts of the snapshot were read, or looked for."""
+    if (reads := _now.get()) is not None:
+        reads.parts.update(parts)
+
+
+def outside() -> None:
+    """Something was read that can change while the snapshot stays."""
+    if (reads := _now.get()) is not None:
+        reads.is_outside = True
+
+
+def tell(*, dataset_id: str, model_version: str | None) -> None:
+    """What the answer's metadata names, so that the log names it too."""
+    if (reads := _now.get()) is not None:
+        reads.dataset_id, reads.model_version = dataset_id, model_version

@@ -1,0 +1,135 @@
+"""What is counted: every request once, whoever answered it, and the state of what is served."""
+
+import json
+import os
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from litestar.testing import TestClient
+
+from assets_config.contract.layout import Published
+from pipelines.publish.snapshot import manifests
+from tests.serving.conftest import client_of, publish_sold
+from tests.serving.served import PATIENCE, Server, server
+from tests.serving.test_snapshot import DOUBLED, KPIS
+
+ROUTE = "/api/v1/analytics/kpis"
+LINE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$")
+
+
+def read(text: str) -> dict[tuple[str, str], float]:
+    """Every sample by name and labels."""
+    lines = (LINE.match(line) for line in text.splitlines() if line and not line.startswith("#"))
+    return {(line[1], line[2] or ""): float(line[3]) for line in lines if line}
+
+
+def total(samples: dict[tuple[str, str], float], name: str, *labels: str) -> float:
+    return sum(value for (each, said), value in samples.items() if each == name and all(label in said for label in labels))
+
+
+def test_requests_are_counted_by_route_method_and_status(root: Path) -> None:
+    with client_of(root) as client:
+        before = read(client.get("/metrics").text)
+        for path in (KPIS, KPIS, f"{KPIS}&nothing=1", "/api/v1/none/such", "/jobs/1"):
+            client.get(path, follow_redirects=False)
+        client.head(KPIS)
+        client.request("BREW", "/livez")
+        after = read(client.get("/metrics").text)
+
+    def grown(name: str, *labels: str) -> float:
+        return total(after, name, *labels) - total(before, name, *labels)
+
+    assert grown("demandgraph_requests_total", f'route="{ROUTE}"', 'method="GET"', 'status="200"') == 2
+    assert grown("demandgraph_requests_total", f'route="{ROUTE}"', 'method="HEAD"', 'status="200"') == 1
+    assert grown("demandgraph_requests_total", f'route="{ROUTE}"', 'status="422"') == 1
+    assert grown("demandgraph_requests_total", 'route="(none)"', 'status="404"') == 1
+    assert grown("demandgraph_requests_total", 'route="/jobs/{job_id}"', 'status="308"') == 1
+    assert grown("demandgraph_requests_total", 'method="OTHER"') == 1
+    assert grown("demandgraph_request_seconds_count", f'route="{ROUTE}"') == 4
+    assert grown("demandgraph_cache_answers_total", 'result="hit"') == 2
+    assert grown("demandgraph_cache_answers_total", 'result="miss"') == 1
+
+
+def test_no_label_is_taken_from_what_a_client_sends(client: TestClient) -> None:
+    for n in range(20):
+        client.get(f"/api/v1/dimensions/stores/odd{n}")
+        client.get(f"/odd{n}")
+        client.request(f"ODD{n}", "/livez")
+
+    assert "odd" not in client.get("/metrics").text.lower()
+
+
+def test_the_state_of_what_is_served_is_told(root: Path) -> None:
+    with client_of(root) as client:
+        client.get(KPIS)
+        manifest = publish_sold(root, DOUBLED)
+        client.get(KPIS)
+        samples = read(client.get("/metrics").text)
+
+        Published(root).pointer.write_bytes(b"{")
+        client.get(KPIS)
+        stale = read(client.get("/metrics").text)
+
+    assert samples["demandgraph_snapshot_info", f'snapshot_id="{manifest.id}"'] == 1
+    assert samples["demandgraph_snapshot_age_seconds", ""] > 0
+    assert samples["demandgraph_snapshot_stale", ""] == 0
+    assert stale["demandgraph_snapshot_stale", ""] == 1
+    assert samples["demandgraph_orchestrator_up", ""] == 0
+    assert samples["demandgraph_worker_snapshot_swaps", ""] == 1
+    assert samples["demandgraph_worker_leases", ""] == 0
+    assert samples["demandgraph_worker_cache_answers", ""] == 1
+    assert samples["demandgraph_worker_cache_bytes", ""] > 0
+    assert samples["demandgraph_worker_memory_bytes", ""] > 10 << 20
+
+
+def test_before_anything_is_published_the_counters_are_told(tmp_path: Path) -> None:
+    with client_of(tmp_path) as client:
+        answer = client.get("/metrics")
+
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert ("demandgraph_snapshot_age_seconds", "") not in read(answer.text)
+
+
+def counted(served: Server) -> float:
+    return total(read(served.get("/metrics").text), "demandgraph_requests_total", f'route="{ROUTE}"', 'status="200"')
+
+
+def test_workers_are_summed_and_told_apart_and_a_dead_one_counts_on(root: Path) -> None:
+    with server(root, workers=3) as served:
+        for _ in range(60):
+            assert served.get(KPIS).status_code == 200
+        assert {counted(served) for _ in range(12)} == {60}
+        samples = read(served.get("/metrics").text)
+        pids = {int(re.findall(r'pid="(\d+)"', labels)[0]) for name, labels in samples if name == "demandgraph_worker_memory_bytes"}
+        assert pids == served.workers()
+
+        os.kill(min(pids), signal.SIGKILL)
+        deadline = time.monotonic() + PATIENCE
+        while len(served.workers() - {min(pids)}) < 3 or not served.is_ready():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+        assert counted(served) == 60
+        assert f'pid="{min(pids)}"' not in served.get("/metrics").text
+
+
+@pytest.mark.parametrize("workers", [2])
+def test_each_request_is_a_line_of_json_that_says_what_was_read(workers: int, root: Path) -> None:
+    with server(root, workers=workers) as served:
+        served.get(KPIS, **{"X-Request-ID": "first"})
+        served.get(KPIS, **{"X-Request-ID": "again"})
+        served.get("/nothing", **{"X-Request-ID": "none"})
+        lines = [json.loads(line) for line in served.log.read_text().splitlines() if line.startswith("{")]
+
+    first, again, none = (next(line for line in lines if line["request_id"] == name) for name in ("first", "again", "none"))
+    manifest = manifests(Published(root))[0]
+    for line in (first, again):
+        assert (line["method"], line["route"], line["status"]) == ("GET", ROUTE, 200)
+        assert (line["snapshot_id"], line["dataset_id"]) == (manifest.id, manifest.parts["kpis"].dataset_id)
+        assert line["ms"] > 0
+    assert first["cache"] == "miss"
+    assert (none["route"], none["status"], none["snapshot_id"]) == (None, 404, None)
