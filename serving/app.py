@@ -38,6 +38,7 @@ from serving.routes import (
     modeltypes,
     registry,
     seeder,
+    sets,
     system,
 )
 from serving.settings import Settings, read_settings
@@ -57,8 +58,14 @@ HANDLERS = [
     items.get_item_timeseries,
     explanations.explain_item,
     forecasts.get_forecast_summary,
+    sets.list_forecast_sets,
+    sets.get_forecast_set,
+    sets.list_forecast_points,
+    sets.explain_forecast_set,
+    sets.list_forecast_levels,
     accuracy.list_forecast_accuracy,
     accuracy.list_forecast_value_added,
+    accuracy.list_interval_coverage,
     inventory.get_supply,
     inventory.list_stock,
     featuresets.list_feature_sets,

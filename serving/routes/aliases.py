@@ -11,8 +11,9 @@ from msgspec import Meta, Struct, structs
 
 from assets_config.contract.state import DeleteAliasParams, ModelAlias, SetAliasParams, why_not_delete, why_not_set
 from serving.jobs import Job
+from serving.paging import Listed, Page, PageSize, page_of
 from serving.problems import Conflict, NotFound
-from serving.reply import Listed, Metadata, Page, PageSize, metadata, page_of
+from serving.reply import Metadata, metadata
 from serving.routes.jobs import IdempotencyKey, start
 from serving.routes.registry import run_of
 from serving.snapshot import Snapshot

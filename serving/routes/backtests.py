@@ -9,8 +9,9 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 from msgspec import Meta, Struct
 
+from serving.paging import Listed, Page, PageSize, page_of
 from serving.problems import NotFound
-from serving.reply import Listed, Metadata, Page, PageSize, metadata, page_of
+from serving.reply import Metadata, metadata
 from serving.snapshot import Snapshot
 
 BASELINES = ("naive", "seasonal_naive")

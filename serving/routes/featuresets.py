@@ -11,8 +11,9 @@ from msgspec import Meta, Struct
 
 from assets_config.contract.names import Leak
 from serving.filters import product_of, store_of
+from serving.paging import Listed, Page, PageSize, page_of
 from serving.problems import NotFound
-from serving.reply import Listed, Metadata, Page, PageSize, metadata, page_of
+from serving.reply import Metadata, metadata
 from serving.snapshot import Snapshot
 
 Rows = Annotated[int, QueryParameter(ge=1, le=100, description="Newest target days of each series.")]

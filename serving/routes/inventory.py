@@ -13,7 +13,8 @@ from assets_config.contract.catalogue import DimProcess
 from assets_config.contract.columns import ProductId
 from assets_config.contract.stock import InventoryDaily
 from serving.filters import product_of, store_of
-from serving.reply import Listed, Metadata, Page, PageSize, check_range, metadata
+from serving.paging import Listed, Page, PageSize, page_from
+from serving.reply import Metadata, check_range, metadata
 from serving.snapshot import Snapshot
 
 
@@ -64,5 +65,4 @@ async def list_stock(
         "date <= ?": min((day for day in (end_date, as_of) if day), default=None),
     }
     order = "date, store_id"
-    rows, total = await lease.page("stock", "inventory_daily", wanted, order=order, page=page, page_size=page_size)
-    return Listed([InventoryDaily(**row) for row in rows], page, page_size, total, metadata(lease, "stock"))
+    return await page_from(lease, "inventory_daily", InventoryDaily, wanted, order=order, page=page, page_size=page_size)

@@ -13,7 +13,8 @@ from msgspec import Meta, Struct
 from serving.cubes import day_bounds, sums
 from serving.figures import said
 from serving.filters import product_of, resolve, store_of
-from serving.reply import End, Listed, Metadata, Page, PageSize, Search, Start, check_range, metadata, page_of
+from serving.paging import Listed, Page, PageSize, Search, matches, page_of
+from serving.reply import End, Metadata, Start, check_range, metadata
 from serving.snapshot import Snapshot
 
 
@@ -66,8 +67,7 @@ async def list_items(
     found = [
         Item(each.product_id, each.name, each.category, each.sku)
         for each in sorted(lease.products, key=lambda each: each.sku)
-        if (category is None or each.category == category)
-        and (search is None or search.lower() in each.sku.lower() or search.lower() in each.name.lower())
+        if (category is None or each.category == category) and matches(search, each.sku, each.name)
     ]
     return page_of(found, page, page_size, metadata(lease, "catalogue"))
 

@@ -13,8 +13,8 @@ from assets_config.contract.jobs import JOB_TYPES, SeedParams, UnknownAssets, se
 from assets_config.contract.names import JobOrigin, JobStatus, Role
 from assets_config.contract.seeds import PRESETS, Seed
 from serving.jobs import Job, Jobs, filtered
+from serving.paging import Listed, Order, Page, PageSize, ordered, page_of
 from serving.problems import FieldError, Validation, invalid, said_of
-from serving.reply import Listed, Page, PageSize, page_of
 
 T = TypeVar("T", bound=Struct)
 IdempotencyKey = Annotated[
@@ -67,13 +67,12 @@ async def list_jobs(
     sort_by: Annotated[
         Literal["created_at", "completed_at", "job_type", "status"], QueryParameter(description="Field to sort by.")
     ] = "created_at",
-    sort_order: FromQuery[Literal["asc", "desc"]] = "desc",
+    sort_order: Order = "desc",
 ) -> Listed[Job]:
     """Jobs, newest first, whoever started them: the API, the UI, the command line, a schedule or a sensor."""
     jobs: Jobs = state.jobs
     found = filtered(await jobs.newest(), job_type=job_type, status=status, origin=origin)
-    found.sort(key=lambda job: (getattr(job, sort_by) is not None, getattr(job, sort_by)), reverse=sort_order == "desc")
-    return page_of(found, page, page_size, None)
+    return page_of(ordered(found, sort_by, sort_order, tie="job_id"), page, page_size, None)
 
 
 @get("/jobs/{job_id:str}", operation_id="get_job", tags=["jobs"])

@@ -12,8 +12,9 @@ from msgspec import Meta, Struct
 from assets_config.contract.integrity import sha256
 from assets_config.contract.names import ModelRunStatus, Segment
 from serving.filters import product_of, store_of
+from serving.paging import Listed, Order, Page, PageSize, ordered, page_of
 from serving.problems import BadRequest, NotFound
-from serving.reply import Listed, Metadata, Page, PageSize, metadata, page_of
+from serving.reply import Metadata, metadata
 from serving.routes.backtests import OF_SEGMENT
 from serving.snapshot import Snapshot
 
@@ -115,7 +116,7 @@ async def list_model_runs(
     sort_by: Annotated[
         Literal["created_at", "model_type", "status", "store_id", "product_id"], QueryParameter(description="Field.")
     ] = "created_at",
-    sort_order: FromQuery[Literal["asc", "desc"]] = "desc",
+    sort_order: Order = "desc",
 ) -> Listed[ModelRunSaid]:
     """Model runs, newest first. A run without store_id and product_id is for all series."""
     store = store_of(lease, store_id) if store_id else None
@@ -128,9 +129,7 @@ async def list_model_runs(
         and (store is None or each.store_id == store)
         and (product is None or each.product_id == product)
     ]
-    found.sort(key=lambda each: each.run_id)
-    found.sort(key=lambda each: (getattr(each, sort_by) is not None, getattr(each, sort_by)), reverse=sort_order == "desc")
-    return page_of(found, page, page_size, metadata(lease, "registry"))
+    return page_of(ordered(found, sort_by, sort_order, tie="run_id"), page, page_size, metadata(lease, "registry"))
 
 
 @get("/registry/runs/{run_id:str}", operation_id="get_model_run", tags=["registry"])

@@ -9,8 +9,9 @@ from litestar.params import FromPath
 from msgspec import Struct
 
 from assets_config.contract.tables import SCHEMA_VERSION
+from serving.paging import Listed, Page, PageSize, page_of
 from serving.problems import NotFound
-from serving.reply import Listed, Metadata, Page, PageSize, metadata, page_of
+from serving.reply import Metadata, metadata
 from serving.snapshot import Kept, Snapshot, kept
 
 
