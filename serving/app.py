@@ -14,6 +14,7 @@ from litestar.params import QueryParameter
 from litestar.static_files import create_static_files_router
 
 from assets_config.contract.layout import Published
+from serving.assets import Assets
 from serving.edge import Edge
 from serving.jobs import Jobs
 from serving.problems import FieldError, NoSnapshot, Validation, answer
@@ -21,6 +22,7 @@ from serving.routes import (
     accuracy,
     aliases,
     annotations,
+    assets,
     backtests,
     batches,
     calendar,
@@ -37,6 +39,7 @@ from serving.routes import (
     jobs,
     kpis,
     modeltypes,
+    providers,
     registry,
     seeder,
     sets,
@@ -114,6 +117,13 @@ HANDLERS = [
     jobs.list_jobs,
     jobs.get_job,
     jobs.cancel_job,
+    jobs.retry_job,
+    jobs.list_job_events,
+    jobs.explain_job,
+    assets.list_assets,
+    assets.get_asset,
+    assets.list_check_results,
+    providers.check_providers,
     system.get_info,
     system.list_snapshots,
     system.get_snapshot,
@@ -181,6 +191,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     """The API over one data root. Nothing is opened before the first request asks for it."""
     settings = settings or read_settings()
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    jobs_of_dagster = Jobs(settings.dagster_url, settings.data)
     state = State(
         {
             "settings": settings,
@@ -190,7 +201,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
                 pinned=settings.pinned_snapshots,
                 threads=settings.query_threads,
             ),
-            "jobs": Jobs(settings.dagster_url, settings.data),
+            "jobs": jobs_of_dagster,
+            "assets": Assets(jobs_of_dagster.dagster),
             "orchestrator": health.Orchestrator(settings.dagster_url),
         }
     )

@@ -51,10 +51,10 @@ def checks_so_far(context: AssetExecutionContext) -> list[Check]:
     storage, found = context.instance.event_log_storage, []
     for key in sorted(context.job_def.asset_layer.asset_graph.asset_check_keys):
         for record in storage.get_asset_check_execution_history(key, limit=1, status=COMPLETED):
-            event = record.event.dagster_event if record.event else None
-            if event is None:
+            if record.event is None or record.event.dagster_event is None:
                 continue
-            said, at = event.asset_check_evaluation_data, datetime.fromtimestamp(record.create_timestamp, UTC)
+            said = record.event.dagster_event.asset_check_evaluation_data
+            at = datetime.fromtimestamp(record.event.timestamp, UTC)
             asset_key = key.asset_key.to_user_string()
             found.append(Check(asset_key, key.name, said.passed, said.severity.value.lower(), at, record.run_id))
     return found
