@@ -1,11 +1,16 @@
 """Parameters that many routes have, each described once."""
 
+from collections.abc import Mapping
 from datetime import date
-from typing import Annotated
+from types import UnionType
+from typing import Annotated, get_args, get_origin
 
+from litestar.datastructures import MultiDict
 from litestar.params import PathParameter, QueryParameter
+from litestar.typing import FieldDefinition
 
 from assets_config.contract.names import Segment
+from serving.problems import FieldError, Validation
 
 OfStore = Annotated[str | None, QueryParameter(description="Only this store: code, id or external id; see /dimensions/stores.")]
 OfProduct = Annotated[
@@ -26,3 +31,20 @@ ProductPath = Annotated[
 RunPath = Annotated[str, PathParameter(description="run_id of a model run; see /registry/runs. Forecasts call it model_version.")]
 SetPath = Annotated[str, PathParameter(description="set_id of a set of forecasts; see /forecasts.")]
 JobPath = Annotated[str, PathParameter(description="job_id of a job; see /jobs. Every write answers with one.")]
+
+
+def refuse_odd_values(given: MultiDict[str], known: Mapping[str, FieldDefinition]) -> None:
+    """Raises Validation for a parameter that is given twice and has one value, and for the word null where no text is asked for.
+
+    The last of several would count, and null would be read as if the parameter were left out: neither is what was meant.
+    """
+    errors = []
+    for name, values in given.dict().items():
+        annotation = known[name].annotation if name in known else str
+        kinds = {get_origin(each) or each for each in (get_args(annotation) if isinstance(annotation, UnionType) else [annotation])}
+        if len(values) > 1 and list not in kinds:
+            errors.append(FieldError(name, values[1], "repeated", "give it once"))
+        elif values[0] == "null" and not kinds & {str, list}:
+            errors.append(FieldError(name, "null", "invalid", "leave it out, or give a value"))
+    if errors:
+        raise Validation("; ".join(f"{each.field}: {each.message}" for each in errors), errors=errors)

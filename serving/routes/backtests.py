@@ -71,7 +71,7 @@ class FoldSaid(Struct, frozen=True):
 async def list_backtests(
     lease: NamedDependency[Snapshot], page: Page = 1, page_size: PageSize = 20, model_type: FromQuery[str | None] = None
 ) -> Listed[BacktestSaid]:
-    """Backtests, by model type."""
+    """How wrong each model type would have been over rolling origins, by model type. /backtests/{backtest_id} has it by horizon."""
     metrics = await _metrics(lease)
     found = [BacktestSaid(**row, aggregated_metrics=metrics[row["backtest_id"], ALL_FOLDS, "all"]) for row in await _rows(lease)]
     found = [each for each in found if model_type is None or each.model_type == model_type]

@@ -5,6 +5,8 @@ from typing import Any
 import swagger_ui_bundle
 from litestar import MediaType, Request, get
 
+from serving.openapi import described
+
 ASSETS = str(swagger_ui_bundle.swagger_ui_path)
 PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -32,4 +34,7 @@ async def show_docs() -> str:
 @get("/openapi.json", include_in_schema=False)
 async def get_openapi(request: Request[Any, Any, Any]) -> dict[str, Any]:
     """The OpenAPI 3.1 description."""
-    return request.app.openapi_schema.to_schema()
+    if "openapi" not in request.app.state:
+        request.app.state.openapi = described(request.app)
+    document: dict[str, Any] = request.app.state.openapi
+    return document

@@ -134,7 +134,7 @@ async def list_model_runs(
 
 @get("/registry/runs/{run_id:str}", operation_id="get_model_run", tags=["registry"])
 async def get_model_run(lease: NamedDependency[Snapshot], run_id: FromPath[str]) -> ModelRunAnswer:
-    """One model run."""
+    """One model run: its parameters, backtest errors, artifact, tags and notes. /registry/runs/{run_id}/card tells it in prose."""
     found = await run_of(lease, run_id)
     said = metadata(lease, "registry", model_version=run_id)
     return ModelRunAnswer(**msgspec.structs.asdict(found), metadata=said)

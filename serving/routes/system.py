@@ -33,7 +33,7 @@ class SnapshotSaid(Struct, frozen=True):
     omitted: Annotated[dict[str, str], Meta(description="Parts that could not be published, with the reason.")]
 
 
-class PartSaid(Struct, frozen=True):
+class SnapshotPart(Struct, frozen=True):
     """What is published together and replaced together."""
 
     name: Annotated[str, Meta(description="Name of the part.")]
@@ -61,7 +61,7 @@ class SnapshotAnswer(SnapshotSaid, frozen=True):
     first_day: Annotated[date, Meta(description="First day of sales.")]
     parts: Annotated[dict[str, str], Meta(description="Key of each part by name.")]
     checksums: Annotated[dict[str, str], Meta(description="SHA-256 of each file, by part key and path.")]
-    part_details: Annotated[list[PartSaid], Meta(description="The parts, by name.")]
+    part_details: Annotated[list[SnapshotPart], Meta(description="The parts, by name.")]
     checks: Annotated[list[CheckSaid], Meta(description="The newest result of each asset check, up to the publishing.")]
     metadata: Annotated[Metadata, Meta(description="Where this was read from.")]
 
@@ -109,9 +109,9 @@ async def get_snapshot(lease: NamedDependency[Snapshot], snapshot_id: FromPath[s
     raise NotFound(f"No snapshot is called '{snapshot_id}'; /api/v1/system/snapshots lists those that are kept.")
 
 
-def _part(name: str, part: Part) -> PartSaid:
+def _part(name: str, part: Part) -> SnapshotPart:
     size = sum(file.bytes for file in part.files.values())
-    return PartSaid(name, part.key, part.tables, part.dataset_id, part.made_at.astimezone(UTC), size)
+    return SnapshotPart(name, part.key, part.tables, part.dataset_id, part.made_at.astimezone(UTC), size)
 
 
 def _check(check: Check) -> CheckSaid:
