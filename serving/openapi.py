@@ -193,9 +193,12 @@ def _show(operation: dict[str, Any], example: Example) -> None:
 def _optional(schema: dict[str, Any]) -> dict[str, Any]:
     """The schema of a parameter: one that is left out is not sent as null."""
     choices = [each for each in schema.get("oneOf", ()) if each.get("type") != "null"]
-    if len(choices) != 1 or "oneOf" not in schema:
-        return schema
-    return {**choices[0], **{key: value for key, value in schema.items() if key != "oneOf"}}
+    if len(choices) == 1:
+        schema = {**choices[0], **{key: value for key, value in schema.items() if key != "oneOf"}}
+    if "enum" in schema:
+        schema = {**schema, "type": "string", "enum": [value for value in schema["enum"] if value is not None]}
+        schema |= {"type": "boolean"} if schema["enum"] == [True] else {}
+    return schema
 
 
 def _problems(path: str, method: str, name: str) -> dict[int, list[str]]:

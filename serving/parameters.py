@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import date
 from types import UnionType
-from typing import Annotated, get_args, get_origin
+from typing import Annotated, Union, get_args, get_origin
 
 from litestar.datastructures import MultiDict
 from litestar.params import PathParameter, QueryParameter
@@ -41,7 +41,8 @@ def refuse_odd_values(given: MultiDict[str], known: Mapping[str, FieldDefinition
     errors = []
     for name, values in given.dict().items():
         annotation = known[name].annotation if name in known else str
-        kinds = {get_origin(each) or each for each in (get_args(annotation) if isinstance(annotation, UnionType) else [annotation])}
+        choices = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+        kinds = {get_origin(each) or each for each in choices}
         if len(values) > 1 and list not in kinds:
             errors.append(FieldError(name, values[1], "repeated", "give it once"))
         elif values[0] == "null" and not kinds & {str, list}:

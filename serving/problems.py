@@ -254,10 +254,13 @@ def _field_error(entry: Mapping[str, Any], request: Request[Any, Any, Any]) -> F
     if UNKNOWN_FIELD.search(message):
         data = request.route_handler.parsed_fn_signature.parameters["data"]
         return FieldError(*said_of(message, key.removeprefix("data"), data.annotation))
+    parameters = request.route_handler.parsed_fn_signature.parameters
+    if key in parameters:  # what it is called in the query
+        key = getattr(parameters[key].kwarg_definition, "name", None) or key
     value: Any = request.query_params.get(key)
     if value is None:
         value = request.path_params.get(key)
-    allowed = _allowed(request.route_handler.parsed_fn_signature.parameters, key)
+    allowed = _allowed(parameters, key)
     if allowed and value is not None:
         message = f"use one of {', '.join(allowed)}"
     return FieldError("body" if key == "data" else key, value, "invalid", message)
