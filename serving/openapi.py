@@ -71,6 +71,7 @@ def described(app: Litestar) -> dict[str, Any]:
     for name, schema in schemas.items():
         for field, said in schema.get("properties", {}).items():
             _describe(said, FIELDS.get(f"{name}.{field}") or FIELDS.get(field))
+    _close_bodies(document)
     operations = {operation["operationId"]: operation for _, _, operation in operations_of(document)}
     known: dict[str, Any] = {}
     document["components"]["responses"] = known
@@ -108,6 +109,21 @@ def _renamed(document: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = walk(document)
     found["components"]["schemas"] = {names[name]: schema for name, schema in found["components"]["schemas"].items()}
     return found
+
+
+def _close_bodies(document: dict[str, Any]) -> None:
+    """Say of every body that members which it does not have are refused."""
+    schemas = document["components"]["schemas"]
+    waiting = [content.get("schema", {}) for _, _, each in operations_of(document)
+               for content in each.get("requestBody", {}).get("content", {}).values()]  # fmt: skip
+    while waiting:
+        schema = waiting.pop()
+        name = schema.get("$ref", "").rpartition("/")[2]
+        if name and "additionalProperties" not in schemas[name]:
+            if "properties" in schemas[name]:
+                schemas[name]["additionalProperties"] = False
+            waiting += [schemas[name], *schemas[name].get("properties", {}).values()]
+        waiting += [each for each in schema.get("oneOf", ()) if isinstance(each, dict)]
 
 
 def _tell_jobs_apart(document: dict[str, Any]) -> None:

@@ -38,7 +38,11 @@ async def list_forecast_accuracy(
     model_type: OfModelType = None,
     segment: OfSegment = None,
 ) -> Explained[ForecastAccuracy]:
-    """Realised errors of frozen forecasts by level, days between cutoff and target, model type and demand pattern."""
+    """Realised errors of frozen forecasts by level, days between cutoff and target, model type and demand pattern.
+
+    These are errors of what was really said before the days came. Before any day has come the list is empty, with a reason: then
+    /backtests and /registry/leaderboard say what to expect.
+    """
     wanted = {"level = ?": level, "bucket = ?": bucket, "model_type = ?": model_type, "segment = ?": segment}
     order = "level, bucket, model_type, segment"
     found = await page_from(lease, "forecast_accuracy", ForecastAccuracy, wanted, order=order, page=page, page_size=page_size)
@@ -70,7 +74,10 @@ async def list_interval_coverage(
     segment: OfSegment = None,
     demand: Annotated[DemandClass | None, QueryParameter(description="Only series that sell so much a day.")] = None,
 ) -> Explained[IntervalCoverage]:
-    """How often demand fell within q05 and q95 in backtests, which is to be 90 %, by level, days ahead and demand pattern."""
+    """How often demand fell within q05 and q95 in backtests, which is to be 90 %, by level, days ahead and demand pattern.
+
+    Look here before stock is planned by quantiles: where `inside` is false, ranges are too narrow or too wide.
+    """
     wanted = {"level = ?": level, "bucket = ?": bucket, "segment = ?": segment, "demand = ?": demand}
     order = "level, bucket, segment, demand"
     found = await page_from(lease, "interval_coverage", IntervalCoverage, wanted, order=order, page=page, page_size=page_size)

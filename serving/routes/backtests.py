@@ -80,7 +80,10 @@ async def list_backtests(
 
 @get("/backtests/{backtest_id:str}", operation_id="get_backtest", tags=["backtests"])
 async def get_backtest(lease: NamedDependency[Snapshot], backtest_id: FromPath[str]) -> BacktestAnswer:
-    """One backtest: errors pooled and by horizon, baselines on the same folds beside them."""
+    """One backtest: errors pooled and by horizon, baselines on the same folds beside them.
+
+    Levels, demand patterns, value added over both baselines and stability over folds too; /folds has the single folds.
+    """
     row = await _one(lease, backtest_id)
     metrics = await _metrics(lease)
     mine = metrics[backtest_id, ALL_FOLDS, "all"]

@@ -91,7 +91,10 @@ async def list_batches(
     batch_state: Annotated[BatchState | None, QueryParameter(name="state", description="Only batches in this state.")] = None,
     source: FromQuery[str | None] = None,
 ) -> Listed[BatchSaid]:
-    """Batches that were read, newest first: how many of their rows were loaded, and how many rejected."""
+    """Batches that were read, newest first: how many of their rows were loaded, and how many rejected.
+
+    /ingest/batches/{batch_id}/rejects has the rows that could not be used.
+    """
     wanted = {"kind = ?": kind, "state = ?": batch_state, "source = ?": source}
     order = "received_at DESC, batch_id DESC"
     return await page_from(lease, "ingest_batch", _published, wanted, order=order, page=page, page_size=page_size)
@@ -143,7 +146,10 @@ async def list_external_ids(
     entity: FromQuery[Entity | None] = None,
     external_id: FromQuery[str | None] = None,
 ) -> Listed[ExternalId]:
-    """Which of our stores and products the ids of other systems stand for."""
+    """Which of our stores and products the ids of other systems stand for.
+
+    Such an id is taken wherever store_id or product_id is asked; batches of kind external-ids add some.
+    """
     wanted = {"source = ?": source, "entity = ?": entity, "external_id = ?": external_id}
     order = "source, entity, external_id"
     return await page_from(lease, "id_map", ExternalId, wanted, order=order, page=page, page_size=page_size)

@@ -98,7 +98,10 @@ async def list_stores(
     sort_order: Order = "asc",
     as_of: AsOf = None,
 ) -> Listed[Store]:
-    """Stores, filtered and sorted. Use an id or code of it as store_id in /analytics and /items."""
+    """Stores, filtered and sorted. Use an id or code of it as store_id in /analytics and /items.
+
+    With as_of the attributes are those that held on that day, as its region was then.
+    """
     found = [
         each
         for each in await _stores(lease, as_of)
@@ -112,7 +115,10 @@ async def list_stores(
 
 @get("/dimensions/stores/{store:str}", operation_id="get_store", tags=["dimensions"])
 async def get_store(lease: NamedDependency[Snapshot], store: FromPath[str], as_of: AsOf = None) -> StoreAnswer:
-    """One store, by code, id or external id."""
+    """One store with all its attributes, by code, id or external id; with as_of those of that day.
+
+    404 with as_of where it had no attributes yet on that day.
+    """
     wanted = store_of(lease, store)
     found = _only((each for each in await _stores(lease, as_of) if each.store_id == wanted), f"Store {store}", as_of)
     return StoreAnswer(**asdict(_store(found)), metadata=metadata(lease, "catalogue"))
@@ -146,7 +152,10 @@ async def list_products(
 
 @get("/dimensions/products/{product:str}", operation_id="get_product", tags=["dimensions"])
 async def get_product(lease: NamedDependency[Snapshot], product: FromPath[str], as_of: AsOf = None) -> ProductAnswer:
-    """One product, by SKU, id or external id, with what other systems call it."""
+    """One product, by SKU, id or external id, with what other systems call it.
+
+    /inventory/{product} has its stock, /items/{item}/timeseries its sales and forecast, /dimensions/prices its prices.
+    """
     wanted = product_of(lease, product)
     found = _only((each for each in await _products(lease, as_of) if each.product_id == wanted), f"Product {product}", as_of)
     return ProductAnswer(**asdict(_product(lease, found)), metadata=metadata(lease, "catalogue"))
@@ -167,7 +176,10 @@ async def list_segments(
     product_id: FromQuery[str | None] = None,
     pattern: FromQuery[Pattern | None] = None,
 ) -> Listed[SeriesSegment]:
-    """The demand pattern of each store and product that ever sold: smooth, intermittent, erratic, lumpy or no_demand."""
+    """The demand pattern of each store and product that ever sold: smooth, intermittent, erratic, lumpy or no_demand.
+
+    Use it to see which series can be forecast well; /forecasts/accuracy and /registry/leaderboard can be asked by pattern.
+    """
     wanted = {
         "store_id = ?": store_of(lease, store_id) if store_id else None,
         "product_id = ?": product_of(lease, product_id) if product_id else None,

@@ -61,7 +61,10 @@ async def explain_item(
     page: Page = 1,
     page_size: PageSize = 20,
 ) -> Listed[ExplanationSaid]:
-    """Why a product is forecast to sell what it is, by store: parts that add up to the forecast, confidence and caveats."""
+    """Why a product is forecast to sell what it is, by store: parts that add up to the forecast, confidence and caveats.
+
+    span=next_day is the first day ahead, span=horizon the sum of all days. A part says what goes with it, never what causes it.
+    """
     return await explanations_of(lease, store_id=store_id, product_id=item, span=span, page=page, page_size=page_size)
 
 
@@ -75,7 +78,10 @@ async def explain_model_run(
     page: Page = 1,
     page_size: PageSize = 20,
 ) -> Listed[ExplanationSaid]:
-    """The explained forecasts of a model run: of the series that it is champion of. 409 where the run forecasts nothing."""
+    """The explained forecasts of a model run: of the series that it is champion of. 409 where the run forecasts nothing.
+
+    Take a run with is_current true and metrics.champion_of above 0 from /registry/runs.
+    """
     await _check_current(lease, run_id)
     return await explanations_of(
         lease, store_id=store_id, product_id=product_id, span=span, run_id=run_id, page=page, page_size=page_size

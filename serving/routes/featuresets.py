@@ -60,7 +60,10 @@ class PreviewRow(Struct, frozen=True):
 
 @get("/featuresets", operation_id="list_feature_sets", tags=["featuresets"])
 async def list_feature_sets(lease: NamedDependency[Snapshot], page: Page = 1, page_size: PageSize = 20) -> Listed[FeatureSetSaid]:
-    """The feature sets that models may learn from, by name."""
+    """The feature sets that models may learn from, by name.
+
+    /featuresets/{name}/preview has sample rows.
+    """
     rows = await lease.rows("features", "feature_catalog", "true ORDER BY feature_set, position")
     counts: dict[tuple[str, str, str], int] = {}
     for row in rows:

@@ -63,7 +63,10 @@ async def list_items(
     category: FromQuery[str | None] = None,
     search: Search = None,
 ) -> Listed[Item]:
-    """Products in the short form {id, name, category, sku}. Use the id or SKU in /items/{id}/timeseries."""
+    """Products in the short form {id, name, category, sku}. Use the id or SKU in /items/{id}/timeseries.
+
+    /dimensions/products has all attributes, and more to filter and sort by.
+    """
     found = [
         Item(each.product_id, each.name, each.category, each.sku)
         for each in sorted(lease.products, key=lambda each: each.sku)
@@ -82,7 +85,10 @@ async def get_item_timeseries(
     end: End,
     store_id: FromQuery[str | None] = None,
 ) -> ItemAnswer:
-    """Units sold and forecast of a product a day, of one store or summed over all. Days without either are left out."""
+    """Units sold and forecast of a product a day, of one store or summed over all. Days without either are left out.
+
+    Past days have the sales, and what a backtest had forecast; days ahead have the forecast. /items/{item}/explanation says why.
+    """
     check_range(start, end, state.settings.max_days)
     product = product_of(lease, item)
     sku = next(each.sku for each in lease.products if each.product_id == product)

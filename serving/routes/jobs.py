@@ -53,7 +53,10 @@ class JobEvents(Struct, frozen=True):
 
 @get("/jobs/types", operation_id="list_job_types", tags=["jobs"])
 async def list_job_types() -> Listed[JobTypeSaid]:
-    """What may be started, with the JSON Schema of each type's parameters."""
+    """What may be started, with the JSON Schema of each type's parameters.
+
+    Start one with POST /jobs.
+    """
     found = [JobTypeSaid(each.name, each.role, each.summary, msgspec.json.schema(each.params)) for each in JOB_TYPES.values()]
     return page_of(found, 1, 100, None)
 
@@ -82,7 +85,10 @@ async def list_jobs(
     ] = "created_at",
     sort_order: Order = "desc",
 ) -> Listed[Job]:
-    """Jobs, newest first, whoever started them: the API, the UI, the command line, a schedule or a sensor."""
+    """Jobs, newest first, whoever started them: the API, the UI, the command line, a schedule or a sensor.
+
+    The newest 5,000. Errors and progress are told by /jobs/{job_id}.
+    """
     jobs: Jobs = state.jobs
     found = filtered(await jobs.newest(), job_type=job_type, status=status, origin=origin)
     return page_of(ordered(found, sort_by, sort_order, tie="job_id"), page, page_size, None)
@@ -90,14 +96,20 @@ async def list_jobs(
 
 @get("/jobs/{job_id:str}", operation_id="get_job", tags=["jobs"])
 async def get_job(state: State, job_id: JobPath) -> Job:
-    """One job: its state, progress and, where it failed, the reason."""
+    """One job: its state, progress and, where it failed, the reason.
+
+    Ask again every second or so until it is completed, failed or cancelled; /events tells what it does meanwhile.
+    """
     jobs: Jobs = state.jobs
     return await jobs.get(job_id)
 
 
 @delete("/jobs/{job_id:str}", operation_id="cancel_job", tags=["jobs"], status_code=200)
 async def cancel_job(state: State, job_id: JobPath) -> Job:
-    """Cancel a job that waits or runs; 409 where it has ended."""
+    """Cancel a job that waits or runs; 409 where it has ended.
+
+    What it published already stays published.
+    """
     jobs: Jobs = state.jobs
     return await jobs.cancel(job_id)
 

@@ -118,7 +118,10 @@ async def list_model_runs(
     ] = "created_at",
     sort_order: Order = "desc",
 ) -> Listed[ModelRunSaid]:
-    """Model runs, newest first. A run without store_id and product_id is for all series."""
+    """Model runs, newest first. A run without store_id and product_id is for all series.
+
+    Forecasts name their run as model_version. /registry/leaderboard ranks types; /registry/compare shows how two runs differ.
+    """
     store = store_of(lease, store_id) if store_id else None
     product = product_of(lease, product_id) if product_id else None
     found = [
@@ -162,7 +165,10 @@ async def verify_model_run(lease: NamedDependency[Snapshot], run_id: FromPath[st
 
 @get("/registry/compare/{run_id_a:str}/{run_id_b:str}", operation_id="compare_model_runs", tags=["registry"])
 async def compare_model_runs(lease: NamedDependency[Snapshot], run_id_a: FromPath[str], run_id_b: FromPath[str]) -> Comparison:
-    """Two runs side by side: parameters that differ, and each metric with its difference."""
+    """Two runs side by side: parameters that differ, and each metric with its difference.
+
+    Take the ids from /registry/runs; b minus a, so that a negative difference of an error is an improvement.
+    """
     a, b = await run_of(lease, run_id_a), await run_of(lease, run_id_b)
     changes = {
         name: Change(a.config.get(name), b.config.get(name))

@@ -78,13 +78,19 @@ class Info(Struct, frozen=True):
 
 @get("/system/info", operation_id="get_info", tags=["system"])
 async def get_info(lease: NamedDependency[Snapshot]) -> Info:
-    """Name and versions of the server, and the snapshot that it serves."""
+    """Name and versions of the server, and the snapshot that it serves.
+
+    Ask this first: metadata.as_of is the last day of sales, and metadata.snapshot_id pins further reads to what it is now.
+    """
     return Info("demandgraph", "v1", SCHEMA_VERSION, version("demandgraph"), metadata(lease, "catalogue"))
 
 
 @get("/system/snapshots", operation_id="list_snapshots", tags=["system"])
 async def list_snapshots(lease: NamedDependency[Snapshot], page: Page = 1, page_size: PageSize = 20) -> Listed[SnapshotSaid]:
-    """The kept snapshots, newest first. Pin any read to one with ?snapshot=."""
+    """The kept snapshots, newest first. Pin any read to one with ?snapshot=.
+
+    Those of 24 hours are kept, and at least five.
+    """
     found = [SnapshotSaid(*_said(each)) for each in kept(lease.published, lease.id)]
     return page_of(found, page, page_size, metadata(lease, "catalogue"))
 
