@@ -123,7 +123,7 @@ def _close_bodies(document: dict[str, Any]) -> None:
             if "properties" in schemas[name]:
                 schemas[name]["additionalProperties"] = False
             waiting += [schemas[name], *schemas[name].get("properties", {}).values()]
-        waiting += [each for each in schema.get("oneOf", ()) if isinstance(each, dict)]
+        waiting += [*schema.get("oneOf", ()), *schema.get("allOf", ())]
 
 
 def _tell_jobs_apart(document: dict[str, Any]) -> None:
