@@ -4,7 +4,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 EXTRAS := pipelines,serving,otel,dev
 
-.PHONY: help setup run test check format bench soak constraints clean
+.PHONY: help setup run test check format openapi fuzz bench soak constraints clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 20
@@ -26,6 +26,12 @@ check: setup  ## lint, format, types and the house rules
 format: setup  ## put every file into its format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+openapi: setup  ## write the reviewed API document, tests/serving/openapi.json, as it is served now
+	$(BIN)/python -m tests.serving.reviewed
+
+fuzz: setup  ## ask a real server thousands of odd questions, by its own document
+	$(BIN)/python -m tests.serving.fuzz
 
 bench: setup  ## run every script of benchmarks/, one JSON line each
 	@for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script || exit 1; done

@@ -1,7 +1,7 @@
 """The application: what there is, readable as a table of contents."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Annotated, Any
@@ -18,6 +18,7 @@ from litestar.types import ASGIApp
 
 from assets_config.contract.layout import Published
 from serving.access import Access
+from serving.assets import Assets
 from serving.browsers import Browsers
 from serving.cache import Cache, only_reads
 from serving.edge import Edge, host_check
@@ -25,13 +26,16 @@ from serving.jobs import Jobs
 from serving.limits import Limits
 from serving.metrics import Meter
 from serving.moved import OldPaths
+from serving.parameters import kinds_of, refuse_odd_values
 from serving.problems import FieldError, NoSnapshot, Validation, answer
 from serving.routes import (
     accuracy,
     aliases,
     annotations,
+    assets,
     backtests,
     batches,
+    calendar,
     config,
     dimensions,
     docs,
@@ -49,8 +53,10 @@ from serving.routes import (
     metrics,
     modeltypes,
     overview,
+    providers,
     registry,
     seeder,
+    sets,
     system,
 )
 from serving.rules import OPEN, Rules
@@ -65,6 +71,9 @@ HANDLERS = [
     dimensions.get_product,
     dimensions.list_categories,
     dimensions.list_segments,
+    calendar.list_calendar_days,
+    calendar.list_prices,
+    calendar.list_promotions,
     kpis.get_kpis,
     kpis.get_kpi_timeseries,
     kpis.list_definitions,
@@ -74,10 +83,18 @@ HANDLERS = [
     items.get_item_timeseries,
     explanations.explain_item,
     forecasts.get_forecast_summary,
+    sets.list_forecast_sets,
+    sets.get_forecast_set,
+    sets.list_forecast_points,
+    sets.explain_forecast_set,
+    sets.list_forecast_levels,
     accuracy.list_forecast_accuracy,
     accuracy.list_forecast_value_added,
+    accuracy.list_interval_coverage,
     inventory.get_supply,
     inventory.list_stock,
+    inventory.get_stock,
+    inventory.list_stock_status,
     featuresets.list_feature_sets,
     featuresets.get_feature_set,
     featuresets.preview_feature_set,
@@ -118,6 +135,13 @@ HANDLERS = [
     jobs.list_jobs,
     jobs.get_job,
     jobs.cancel_job,
+    jobs.retry_job,
+    jobs.list_job_events,
+    jobs.explain_job,
+    assets.list_assets,
+    assets.get_asset,
+    assets.list_check_results,
+    providers.check_providers,
     system.get_info,
     system.list_snapshots,
     system.get_snapshot,
@@ -160,21 +184,21 @@ async def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
     Async, though it waits for nothing: Litestar would run it in a thread on every request.
     """
     known = _known_parameters(request.route_handler, tuple(request.path_params))
-    unknown = sorted(request.query_params.keys() - known)
+    unknown = sorted(request.query_params.keys() - known.keys())
     if unknown:
         allowed = ", ".join(sorted(known)) or "none"
         errors_said = [FieldError(name, None, "unknown_parameter", f"known parameters: {allowed}") for name in unknown]
         raise Validation(f"Unknown query parameter: {', '.join(unknown)}. Known: {allowed}.", errors=errors_said)
+    refuse_odd_values(request.query_params, known)
 
 
 @lru_cache(maxsize=1024)
-def _known_parameters(handler: BaseRouteHandler, in_path: tuple[str, ...]) -> frozenset[str]:
-    """The names that a route takes in the query; kept, since finding them costs more than the sums of a KPI."""
+def _known_parameters(handler: BaseRouteHandler, in_path: tuple[str, ...]) -> Mapping[str, frozenset[Any]]:
+    """What a route takes in the query, and of which types; kept, since finding it costs more than the sums of a KPI."""
     parameters = handler.parsed_fn_signature.parameters
-    known = {_query_name(name, field.kwarg_definition) for name, field in parameters.items() if name not in INJECTED}
-    if LEASES & set(parameters):
-        known.add("snapshot")
-    return frozenset(known - {*in_path, ""})
+    fields = {_query_name(name, field.kwarg_definition): field for name, field in parameters.items() if name not in INJECTED}
+    known = {name: kinds_of(field) for name, field in fields.items() if name and name not in in_path}
+    return {**known, "snapshot": frozenset({str})} if LEASES & set(parameters) else known
 
 
 def _query_name(name: str, declared: Any) -> str:
@@ -203,12 +227,14 @@ def create_app(settings: Settings | None = None) -> Litestar:
         pinned=settings.pinned_snapshots,
         threads=settings.query_threads,
     )
+    jobs_of_dagster = Jobs(settings.dagster_url, settings.data, on_request=[pass_on] if settings.traces else ())
     state = State(
         {
             "settings": settings,
             "library": library,
             "meter": Meter(library),
-            "jobs": Jobs(settings.dagster_url, settings.data, on_request=[pass_on] if settings.traces else ()),
+            "jobs": jobs_of_dagster,
+            "assets": Assets(jobs_of_dagster.dagster),
             "orchestrator": health.Orchestrator(settings.dagster_url),
         }
     )

@@ -272,7 +272,9 @@ def _canonical(query: bytes) -> tuple[tuple[bytes, bytes], ...]:
     >>> _canonical(b"b=2&a=%31&b=1")
     ((b'a', b'1'), (b'b', b'2'), (b'b', b'1'))
     """
-    return tuple(sorted(parse_qsl(query, keep_blank_values=True), key=lambda each: each[0]))
+    text = query.decode("latin-1")  # which every byte has a character of, and back; given bytes, parse_qsl takes ASCII alone
+    parsed = parse_qsl(text, keep_blank_values=True, encoding="latin-1")
+    return tuple(sorted(((name.encode("latin-1"), value.encode("latin-1")) for name, value in parsed), key=lambda each: each[0]))
 
 
 @lru_cache(maxsize=256)

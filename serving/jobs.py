@@ -9,18 +9,16 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import httpx
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from assets_config.contract.jobs import run_config, selection
 from assets_config.contract.names import JobOrigin, JobStatus
+from serving.dagster import LOCATION, Dagster, Hook, time_of
 from serving.problems import Conflict, NotFound, OrchestratorUnavailable
-from serving.reads import outside
 
-LOCATION = "demandgraph"
 STATES: dict[str, JobStatus] = {
     "QUEUED": "pending",
     "NOT_STARTED": "pending",
@@ -49,59 +47,57 @@ RUN = f"""query Run($id: ID!) {{ runOrError(runId: $id) {{ __typename ... on Run
 FAILURES = """query Logs($id: ID!) { logsForRun(runId: $id) { ... on EventConnection { events { __typename
   ... on ExecutionStepFailureEvent { stepKey error { message className cause { message className } } }
   ... on RunFailureEvent { error { message className } } } } } }"""
+RETRY = """mutation Retry($p: ReexecutionParams!) { launchRunReexecution(reexecutionParams: $p) { __typename
+  ... on LaunchRunSuccess { run { runId } } } }"""
 CANCEL = """mutation T($id: String!) { terminateRun(runId: $id, terminatePolicy: SAFE_TERMINATE) { __typename } }"""
 DAEMONS = "{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }"
-
-
-Hook = Callable[[httpx.Request], Awaitable[None]]
 
 
 class Progress(Struct, frozen=True):
     """How far a job is."""
 
-    steps_done: int
-    steps_planned: int
+    steps_done: Annotated[int, Meta(description="Steps that ended, well or not. [steps]")]
+    steps_planned: Annotated[int, Meta(description="Steps of the whole job. [steps]")]
 
 
 class Job(Struct, frozen=True):
     """One Dagster run as the API tells it."""
 
-    job_id: str
-    job_type: str
-    status: JobStatus
-    origin: JobOrigin
-    params: dict[str, Any]
-    result: dict[str, Any] | None
-    error_message: str | None
-    error_type: str | None
-    created_at: datetime
-    started_at: datetime | None
-    completed_at: datetime | None
-    updated_at: datetime | None
-    run_id: str | None
-    dagster_run_id: str
-    progress: Progress | None
+    job_id: Annotated[str, Meta(description="Use it in /jobs/{job_id} and its events; 32 hex digits.")]
+    job_type: Annotated[str, Meta(description="One of /jobs/types; `materialize` for runs that were started in the Dagster UI.")]
+    status: Annotated[JobStatus, Meta(description="pending, running, cancelling; at its end completed, failed or cancelled.")]
+    origin: Annotated[JobOrigin, Meta(description="Who started it.")]
+    params: Annotated[dict[str, Any], Meta(description="Its parameters, as the job type has them.")]
+    result: Annotated[dict[str, Any] | None, Meta(description="What it made, as `assets`; null before it is completed.")]
+    error_message: Annotated[str | None, Meta(description="Why it failed; null unless it did, and in lists.")]
+    error_type: Annotated[str | None, Meta(description="Kind of the error; null unless it failed, and in lists.")]
+    created_at: Annotated[datetime, Meta(description="When it was asked for, UTC.")]
+    started_at: Annotated[datetime | None, Meta(description="When it began to run, UTC.")]
+    completed_at: Annotated[datetime | None, Meta(description="When it ended, well or not, UTC.")]
+    updated_at: Annotated[datetime | None, Meta(description="When something last happened to it, UTC.")]
+    run_id: Annotated[str | None, Meta(description="Model run that came of it, for /registry/runs/{run_id}; null where none did.")]
+    dagster_run_id: Annotated[str, Meta(description="The Dagster run that carries it out.")]
+    progress: Annotated[Progress | None, Meta(description="How far it is; null in lists.")]
+    retry_of: Annotated[str | None, Meta(description="Job that it runs again; null where it is no retry.")] = None
 
 
 class Jobs:
     """The jobs of one Dagster instance."""
 
-    def __init__(
-        self, dagster_url: str, data: Path, *, on_request: Sequence[Callable[[httpx.Request], Awaitable[None]]] = ()
-    ) -> None:
+    def __init__(self, dagster_url: str, data: Path, *, on_request: Sequence[Hook] = ()) -> None:
         """`on_request` sees what is sent to Dagster before it goes."""
-        self._client = httpx.AsyncClient(base_url=dagster_url.rstrip("/"), timeout=20, event_hooks={"request": list(on_request)})
+        self.dagster = Dagster(dagster_url, on_request=on_request)
         self._keys = data / "landing" / "idempotency"
         self._index: dict[str, Job] = {}
         self._refreshed = -1.0
         self._lock = asyncio.Lock()
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self.dagster.close()
 
     async def check(self) -> None:
         """Raises OrchestratorUnavailable, unless Dagster answers and its daemon takes runs from the queue."""
-        answer = await self._ask(DAEMONS, {})
+        answer = await self.dagster.ask(DAEMONS)
         statuses = answer["instance"]["daemonHealth"]["allDaemonStatuses"]
         queue = [each for each in statuses if each["daemonType"] == "QUEUED_RUN_COORDINATOR"]
         if not any(each["healthy"] for each in queue):
@@ -129,16 +125,29 @@ class Jobs:
         With a key, the same key and body within 24 hours give the same job. Raises Conflict for the same key with
         another body, OrchestratorUnavailable where Dagster cannot take it; nothing is half-done then.
         """
-        body = _body(job_type, params)
-        if idempotency_key is None:
-            return await self._launch(job_type, params, request_id, None)
+        return await self._once(
+            _body(job_type, params), idempotency_key, lambda: self._launch(job_type, params, request_id, idempotency_key)
+        )
+
+    async def retry(self, job_id: str, *, request_id: str, idempotency_key: str | None) -> Job:
+        """Run a failed or cancelled job again, from the step that failed on. Raises NotFound, Conflict as `create`."""
+        job = await self.get(job_id)
+        if job.status not in ("failed", "cancelled"):
+            raise Conflict(f"Job {job.job_id} is {job.status}; only failed and cancelled jobs can be run again.")
+        body = json.dumps(["retry", job.job_id])
+        return await self._once(body, idempotency_key, lambda: self._relaunch(job, request_id))
+
+    async def _once(self, body: str, key: str | None, launch: Callable[[], Awaitable[Job]]) -> Job:
+        """Launch; the job that the same key and body launched before, where they did. Raises Conflict for another body."""
+        if key is None:
+            return await launch()
         async with self._lock:
-            path = self._path(idempotency_key)
+            path = self._path(key)
             known = _claim(path, body)
             if known is not None:
-                return await self._earlier(known, body, idempotency_key)
+                return await self._earlier(known, body, key)
             try:
-                job = await self._launch(job_type, params, request_id, idempotency_key)
+                job = await launch()
             except BaseException:
                 path.unlink(missing_ok=True)
                 raise
@@ -148,7 +157,7 @@ class Jobs:
     async def get(self, job_id: str) -> Job:
         """A job with its progress and, where it failed, the reason. Raises NotFound."""
         run_id = _dashed(job_id)
-        answer = (await self._ask(RUN, {"id": run_id}))["runOrError"]
+        answer = (await self.dagster.ask(RUN, {"id": run_id}))["runOrError"]
         if answer["__typename"] != "Run":
             raise NotFound(f"No job has the id '{job_id}'; /api/v1/jobs lists them.")
         job = _job(answer)
@@ -163,7 +172,7 @@ class Jobs:
         if job.status in FINAL:
             raise Conflict(f"Job {job.job_id} is {job.status} already; only pending and running jobs can be cancelled.")
         for _ in range(CANCEL_TRIES):  # a process that is just starting may lose the signal
-            await self._ask(CANCEL, {"id": job.dagster_run_id})
+            await self.dagster.ask(CANCEL, {"id": job.dagster_run_id})
             for _ in range(10):
                 job = await self.get(job_id)
                 if job.status in FINAL:
@@ -183,7 +192,7 @@ class Jobs:
         cursor: str | None = None
         seen: set[str] = set()
         while len(seen) < NEWEST:
-            answer = (await self._ask(RUNS, {"cursor": cursor, "limit": PAGE}))["runsOrError"]
+            answer = (await self.dagster.ask(RUNS, {"cursor": cursor, "limit": PAGE}))["runsOrError"]
             runs = answer.get("results", [])
             jobs = [_job(run) for run in runs]
             news = [job for job in jobs if self._index.get(job.job_id) != job]
@@ -215,7 +224,19 @@ class Jobs:
             "runConfigData": run_config(job_type, params),
             "executionMetadata": {"tags": [{"key": name, "value": value} for name, value in tags.items()]},
         }
-        answer = (await self._ask(LAUNCH, {"p": execution}))["launchRun"]
+        return await self._launched((await self.dagster.ask(LAUNCH, {"p": execution}))["launchRun"])
+
+    async def _relaunch(self, job: Job, request_id: str) -> Job:
+        await self.check()
+        has_begun = job.status == "failed" and job.progress is not None and job.progress.steps_done > 0
+        again = {
+            "parentRunId": job.dagster_run_id,
+            "strategy": "FROM_FAILURE" if has_begun else "ALL_STEPS",
+            "extraTags": [{"key": "demandgraph/origin", "value": "api"}, {"key": "demandgraph/request_id", "value": request_id}],
+        }
+        return await self._launched((await self.dagster.ask(RETRY, {"p": again}))["launchRunReexecution"])
+
+    async def _launched(self, answer: Mapping[str, Any]) -> Job:
         if answer["__typename"] != "LaunchRunSuccess":
             # Parameters were validated before, so that this is a code location that is away or has another graph.
             raise OrchestratorUnavailable(
@@ -238,27 +259,21 @@ class Jobs:
         raise OrchestratorUnavailable("A request with this key is being launched; try again.", headers={"Retry-After": "5"})
 
     async def _reason(self, run_id: str) -> tuple[str | None, str | None]:
-        answer = (await self._ask(FAILURES, {"id": run_id}))["logsForRun"]
+        answer = (await self.dagster.ask(FAILURES, {"id": run_id}))["logsForRun"]
         events = answer.get("events", [])
         for kind in ("ExecutionStepFailureEvent", "RunFailureEvent"):
             for event in events:
                 if event["__typename"] == kind and event.get("error"):
-                    error = event["error"].get("cause") or event["error"]
-                    return error.get("className"), NAMES_OF_ERRORS.sub("", str(error["message"]).strip())[:2000]
+                    return error_of(event["error"])
         return None, "the run failed before a step began; see it in the Dagster UI"
 
-    async def _ask(self, query: str, variables: Mapping[str, Any]) -> Any:
-        outside()
-        try:
-            answer = await self._client.post("/graphql", json={"query": query, "variables": variables})
-            data = answer.json()["data"]
-        except (httpx.HTTPError, ValueError, KeyError) as error:
-            raise OrchestratorUnavailable(
-                "Dagster does not answer. `demandgraph up` starts it; nothing was done.", headers={"Retry-After": "5"}
-            ) from error
-        if data is None:
-            raise OrchestratorUnavailable("Dagster refused the question; nothing was done.", headers={"Retry-After": "5"})
-        return data
+
+def error_of(said: Mapping[str, Any] | None) -> tuple[str | None, str | None]:
+    """Type and message of an error as Dagster tells it; of its cause where it has one."""
+    if not said:
+        return None, None
+    error = said.get("cause") or said
+    return error.get("className"), NAMES_OF_ERRORS.sub("", str(error["message"]).strip())[:2000]
 
 
 def filtered(jobs: Sequence[Job], *, job_type: str | None, status: JobStatus | None, origin: JobOrigin | None) -> list[Job]:
@@ -289,13 +304,14 @@ def _job(run: Mapping[str, Any]) -> Job:
         result={"assets": assets} if status == "completed" else None,
         error_message=None,
         error_type=None,
-        created_at=_time(run["creationTime"]) or datetime.now(UTC),
-        started_at=_time(run["startTime"]),
-        completed_at=_time(run["endTime"]) if status in FINAL else None,
-        updated_at=_time(run["updateTime"]),
+        created_at=time_of(run["creationTime"]) or datetime.now(UTC),
+        started_at=time_of(run["startTime"]),
+        completed_at=time_of(run["endTime"]) if status in FINAL else None,
+        updated_at=time_of(run["updateTime"]),
         run_id=None,
         dagster_run_id=run["runId"],
         progress=progress,
+        retry_of=tags["dagster/parent_run_id"].replace("-", "") if "dagster/parent_run_id" in tags else None,
     )
 
 
@@ -305,10 +321,6 @@ def _origin(tags: Mapping[str, str]) -> JobOrigin:
     if "dagster/schedule_name" in tags:
         return "schedule"
     return "sensor" if "dagster/sensor_name" in tags else "ui"
-
-
-def _time(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 def _dashed(job_id: str) -> str:

@@ -17,7 +17,7 @@
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
 import duckdb
 import msgspec
@@ -275,13 +275,25 @@ def _field_error(entry: Mapping[str, Any], request: Request[Any, Any, Any]) -> F
     if UNKNOWN_FIELD.search(message):
         data = request.route_handler.parsed_fn_signature.parameters["data"]
         return FieldError(*said_of(message, key.removeprefix("data"), data.annotation))
+    parameters = request.route_handler.parsed_fn_signature.parameters
+    if key in parameters:  # what it is called in the query
+        key = getattr(parameters[key].kwarg_definition, "name", None) or key
     value: Any = request.query_params.get(key)
     if value is None:
         value = request.path_params.get(key)
-    allowed = request.app.state.get("allowed_values", {}).get((request.route_handler.operation_id, key))
-    if allowed:
-        message = f"use one of {', '.join(map(str, allowed))}"
+    allowed = _allowed(parameters, key)
+    if allowed and value is not None:
+        message = f"use one of {', '.join(allowed)}"
     return FieldError("body" if key == "data" else key, value, "invalid", message)
+
+
+def _allowed(parameters: Mapping[str, Any], key: str) -> list[str]:
+    """The values that a parameter may have, where they are listed."""
+    for name, field in parameters.items():
+        if key in (name, getattr(field.kwarg_definition, "name", None)):
+            kinds = [field.annotation, *get_args(field.annotation)]
+            return [str(value) for kind in kinds if get_origin(kind) is Literal for value in get_args(kind)]
+    return []
 
 
 def said_of(message: str, path: str, shape: Any) -> tuple[str, None, str, str]:

@@ -1,7 +1,7 @@
-"""What every answer says of where it came from, and the shape of lists."""
+"""What every answer says of where it came from, and the range of days that it is of."""
 
 from datetime import UTC, date, datetime
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated
 
 from litestar.params import QueryParameter
 from msgspec import Meta, Struct, structs
@@ -10,11 +10,6 @@ from serving.problems import BadRequest, invalid
 from serving.reads import note, tell
 from serving.snapshot import Snapshot
 
-T = TypeVar("T")
-MAX_PAGE = 100
-Page = Annotated[int, QueryParameter(ge=1, le=1_000_000, description="Page to read, from 1.")]
-PageSize = Annotated[int, QueryParameter(ge=1, le=MAX_PAGE, description="Entries a page, 1 to 100.")]
-Search = Annotated[str | None, QueryParameter(min_length=2, max_length=100, description="Part of the code or name, any case.")]
 Start = Annotated[date, QueryParameter(description="First day, inclusive, ISO 8601.")]
 End = Annotated[date, QueryParameter(description="Last day, inclusive, ISO 8601; at most 730 days after the first.")]
 
@@ -30,16 +25,6 @@ class Metadata(Struct, frozen=True):
     generated_at: Annotated[datetime, Meta(description="When the part that was read was made, UTC.")]
     published_at: Annotated[datetime, Meta(description="When the snapshot was published, UTC.")]
     stale: Annotated[bool, Meta(description="True where a newer snapshot is damaged and this is the last good one.")]
-
-
-class Listed(Struct, Generic[T], frozen=True):
-    """One page of a list."""
-
-    items: list[T]
-    page: int
-    page_size: int
-    total: Annotated[int, Meta(description="Entries on all pages.")]
-    metadata: Metadata | None = None
 
 
 def metadata(snapshot: Snapshot, part: str, *, model_version: str | None = None) -> Metadata:
@@ -67,10 +52,10 @@ def _metadata(snapshot: Snapshot, part: str) -> Metadata:
     )
 
 
-def page_of(items: list[T], page: int, page_size: int, said: Metadata | None) -> Listed[T]:
-    """The page of a list that is in memory; past the end it is empty."""
-    first = (page - 1) * page_size
-    return Listed(items[first : first + page_size], page, page_size, len(items), said)
+def check_span(start: date | None, end: date | None, max_days: int) -> None:
+    """`check_range` of a range that may be open; an open one is bounded by what there is."""
+    if start is not None and end is not None:
+        check_range(start, end, max_days)
 
 
 def check_range(start: date, end: date, max_days: int) -> None:

@@ -10,9 +10,10 @@ import hashlib
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
@@ -386,11 +387,17 @@ class Kept(Struct, frozen=True):
 
 def kept(published: Published, current_id: str) -> list[Kept]:
     """The kept snapshots, newest first."""
-    found = []
-    for path in sorted(published.snapshots.glob("*.json"), reverse=True):
+    return [Kept(manifest, manifest.id == current_id) for manifest in _manifests(published.snapshots)]
+
+
+def expired_runs(published: Published) -> set[str | None]:
+    """The Dagster runs that published the snapshots of the last 30 days that are kept no more."""
+    return {manifest.dagster_run_id for manifest in _manifests(published.expired)}
+
+
+def _manifests(folder: Path) -> Iterator[Manifest]:
+    for path in sorted(folder.glob("*.json"), reverse=True):
         try:
-            manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+            yield msgspec.json.decode(path.read_bytes(), type=Manifest)
         except (OSError, msgspec.MsgspecError):
             continue
-        found.append(Kept(manifest, manifest.id == current_id))
-    return found

@@ -59,6 +59,8 @@ ASSETS = (
     "forecasts/model_card",
     "forecasts/forecast_level",
     "forecasts/frozen",
+    "forecasts/forecast_set",
+    "forecasts/forecast_set_level",
     "forecasts/forecast_accuracy",
     "forecasts/forecast_value_added",
     "forecasts/interval_coverage",

@@ -48,6 +48,17 @@ class Kpi(Struct, frozen=True):
     meaning: str
 
 
+class Check(Struct, frozen=True):
+    """What an asset check last found before the snapshot was published."""
+
+    asset: str
+    name: str
+    passed: bool
+    severity: str  # error or warn
+    at: datetime
+    dagster_run_id: str
+
+
 class Manifest(Struct, frozen=True):
     """A snapshot: what it is made of, from which data, by which run."""
 
@@ -64,6 +75,7 @@ class Manifest(Struct, frozen=True):
     measures: list[Measure]
     kpis: list[Kpi]
     omitted: dict[str, str]  # part that could not be published -> why
+    checks: list[Check] = []  # the newest result of each asset check, up to the moment of publishing
 
 
 class Pointer(Struct, frozen=True):

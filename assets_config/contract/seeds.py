@@ -12,7 +12,6 @@ from msgspec import Meta, Struct
 from assets_config.contract.kinds import FIRST_DAY, LAST_DAY
 
 MOST_DAYS = 3660
-Share = Annotated[float, Meta(ge=0, le=0.9)]
 SEED_KIND = "seed"
 """The folder of the landing zone that generated batches lie in: their content is a Seed in JSON."""
 BASE: tuple[str, ...] = ("stores", "products", "holidays", "prices", "promotions", "inventory", "sales-daily")
@@ -22,36 +21,41 @@ ENRICHMENT: tuple[str, ...] = ("lifecycle", "receipts", "exogenous", "returns")
 class Seed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the generator is asked for. Shares are shares of days, 0 to 1; factors multiply demand."""
 
-    preset: str = "retail_standard"
-    seed: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 42
-    stores: Annotated[int, Meta(ge=1, le=1000)] = 10
-    products: Annotated[int, Meta(ge=1, le=100_000)] = 50
-    start: date = date(2024, 1, 1)
-    end: date = date(2024, 12, 31)
-    since: date | None = None  # rows are given from this day on; days before have been given by an earlier batch
-    noise_seed: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None  # of the random numbers of days; `seed` where it is None
-    launch_within: Annotated[int, Meta(ge=1, le=3650)] = 250  # launches lie in that many days from the start on
-    base_demand: Annotated[float, Meta(gt=0, le=100_000)] = 20.0
-    trend: Literal["none", "linear", "exponential"] = "none"
-    trend_per_day: Annotated[float, Meta(ge=-0.05, le=0.05)] = 0.0
-    months: dict[int, float] = {}  # factor of a month of the year, 1 to 12
-    special_days: dict[str, float] = {}  # ISO day -> factor, beside the fixed holidays
-    noise_sigma: Share = 0.1
-    anomaly_share: Share = 0.01
-    anomaly_factor: Annotated[float, Meta(ge=1, le=10)] = 2.0
-    promotion_share: Share = 0.1
-    promotion_lift: Annotated[float, Meta(ge=1, le=5)] = 1.3
-    elasticity: Annotated[float, Meta(ge=-5, le=0)] = -0.5
-    price_change_share: Share = 0.01  # of days on which a product's list price moves
-    holiday_lift: Annotated[float, Meta(ge=0.1, le=10)] = 1.5
-    stockout_share: Share = 0.02
-    sparsity: Share = 0.0  # of store/product pairs that never sell
-    gaps: Annotated[int, Meta(ge=0, le=50)] = 0  # stretches of missing days in each series
-    gap_days: tuple[int, int] = (2, 10)
-    launch_share: Share = 0.0  # of products that are launched within the range
-    ramp_days: Annotated[int, Meta(ge=1, le=365)] = 30
-    seasons: Annotated[int, Meta(ge=0, le=12)] = 0  # fashion: products live for one season each
-    tables: tuple[str, ...] = BASE
+    preset: Annotated[str, Meta(description="Scenario that the knobs began as.")] = "retail_standard"
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="Other seeds give other random numbers.")] = 42
+    stores: Annotated[int, Meta(ge=1, le=1000, description="Number of stores.")] = 10
+    products: Annotated[int, Meta(ge=1, le=100_000, description="Number of products.")] = 50
+    start: Annotated[date, Meta(description="First day of sales.")] = date(2024, 1, 1)
+    end: Annotated[date, Meta(description="Last day of sales.")] = date(2024, 12, 31)
+    since: Annotated[
+        date | None, Meta(description="Rows are given from this day on; an earlier batch gave the days before. Null: all days.")
+    ] = None
+    noise_seed: Annotated[
+        Annotated[int, Meta(ge=0, le=2**31 - 1)] | None,
+        Meta(description="Seed of the random numbers of days; that of `seed` where it is null."),
+    ] = None
+    launch_within: Annotated[int, Meta(ge=1, le=3650, description="Launches lie in that many days from the start on. [days]")] = 250
+    base_demand: Annotated[float, Meta(gt=0, le=100_000, description="Mean demand of a store and product. [units/day]")] = 20.0
+    trend: Annotated[Literal["none", "linear", "exponential"], Meta(description="How demand grows.")] = "none"
+    trend_per_day: Annotated[float, Meta(ge=-0.05, le=0.05, description="Growth of demand a day. [ratio]")] = 0.0
+    months: Annotated[dict[int, float], Meta(description="Factor on demand by month of the year, 1 to 12; others have 1.")] = {}
+    special_days: Annotated[dict[str, float], Meta(description="Factor on demand by day, beside that of the fixed holidays.")] = {}
+    noise_sigma: Annotated[float, Meta(ge=0, le=0.9, description="Spread of the noise, sigma of its logarithm.")] = 0.1
+    anomaly_share: Annotated[float, Meta(ge=0, le=0.9, description="Days with an anomaly. [ratio]")] = 0.01
+    anomaly_factor: Annotated[float, Meta(ge=1, le=10, description="Factor on demand of an anomaly, or its inverse.")] = 2.0
+    promotion_share: Annotated[float, Meta(ge=0, le=0.9, description="Days on promotion. [ratio]")] = 0.1
+    promotion_lift: Annotated[float, Meta(ge=1, le=5, description="Factor on demand of a promotion.")] = 1.3
+    elasticity: Annotated[float, Meta(ge=-5, le=0, description="Percent that demand moves with a percent of the price.")] = -0.5
+    price_change_share: Annotated[float, Meta(ge=0, le=0.9, description="Days on which a list price moves. [ratio]")] = 0.01
+    holiday_lift: Annotated[float, Meta(ge=0.1, le=10, description="Factor on demand of a holiday.")] = 1.5
+    stockout_share: Annotated[float, Meta(ge=0, le=0.9, description="Days without stock. [ratio]")] = 0.02
+    sparsity: Annotated[float, Meta(ge=0, le=0.9, description="Pairs of store and product that never sell. [ratio]")] = 0.0
+    gaps: Annotated[int, Meta(ge=0, le=50, description="Stretches of missing days in each series.")] = 0
+    gap_days: Annotated[tuple[int, int], Meta(description="Shortest and longest stretch of missing days. [days]")] = (2, 10)
+    launch_share: Annotated[float, Meta(ge=0, le=0.9, description="Products that are launched within the range. [ratio]")] = 0.0
+    ramp_days: Annotated[int, Meta(ge=1, le=365, description="Days from the launch until demand is full. [days]")] = 30
+    seasons: Annotated[int, Meta(ge=0, le=12, description="Fashion seasons; products live for one each. 0: none.")] = 0
+    tables: Annotated[tuple[str, ...], Meta(description="Kinds of data that are generated.")] = BASE
 
 
 class Overrides(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

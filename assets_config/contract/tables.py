@@ -28,6 +28,7 @@ from assets_config.contract.levels import ForecastLevel
 from assets_config.contract.model_types import ModelType
 from assets_config.contract.registry import Backtest, BacktestFold, BacktestMetric, ModelRun
 from assets_config.contract.sales import FeatureCatalog, FeaturePreview, KpiDaily, SeriesSegment
+from assets_config.contract.sets import ForecastSet, ForecastSetLevel
 from assets_config.contract.state import ModelAlias, ModelRunNote
 from assets_config.contract.stock import DemandUnconstrained, InventoryDaily, WeeklyActual
 
@@ -59,6 +60,8 @@ TABLES: dict[str, type[Struct]] = {
     "forecast_explanation": ForecastExplanation,
     "model_type": ModelType,
     "forecast_level": ForecastLevel,
+    "forecast_set": ForecastSet,
+    "forecast_set_level": ForecastSetLevel,
     "forecast_accuracy": ForecastAccuracy,
     "forecast_value_added": ForecastValueAdded,
     "interval_coverage": IntervalCoverage,
@@ -89,6 +92,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "cards": ("model_card",),
     "state": ("model_alias", "model_run_note"),
     "levels": ("forecast_level",),
+    "sets": ("forecast_set", "forecast_set_level"),
     "accuracy": ("forecast_accuracy", "forecast_value_added", "interval_coverage"),
 }
 """Tables that are published together: each part is one immutable folder with one `tables.duckdb`.
@@ -125,6 +129,8 @@ ORDER: dict[str, tuple[str, ...]] = {
     "forecast_explanation": ("product_id", "store_id", "span"),
     "model_type": ("position",),
     "forecast_level": ("level", "member", "date"),
+    "forecast_set": ("made_at", "set_id"),
+    "forecast_set_level": ("set_id", "level", "member", "date"),
     "forecast_accuracy": ("level", "bucket", "model_type", "segment"),
     "forecast_value_added": ("segment", "position"),
     "interval_coverage": ("level", "bucket", "segment", "demand"),

@@ -292,6 +292,29 @@ def frozen(context: AssetExecutionContext, storage: Storage) -> MaterializeResul
     return table_made(warehouse, "forecasts/frozen", cutoff=cutoff.isoformat(), damage=damage)
 
 
+@asset(**GROUP, kinds={"polars"}, deps=[*upstream("features/series_segment"), forecast, forecast_level, frozen])
+def forecast_set(storage: Storage) -> MaterializeResult:
+    """The frozen sets, one row each: as of which cutoff, how many series and units, and whether it is what is served."""
+    from pipelines.forecasts.frozen import frozen_frame
+    from pipelines.forecasts.sets import set_frame
+
+    warehouse = storage.warehouse()
+    made, levels = warehouse.read("forecasts/forecast"), warehouse.read("forecasts/forecast_level")
+    table = set_frame(warehouse, frozen_frame(made, levels, warehouse.read("features/series_segment")))
+    warehouse.write("forecasts/forecast_set", table)
+    return table_made(warehouse, "forecasts/forecast_set", current=table.filter(is_current=True)["set_id"].to_list())
+
+
+@asset(**GROUP, kinds={"polars"}, deps=[frozen])
+def forecast_set_level(storage: Storage) -> MaterializeResult:
+    """What the frozen sets forecast of the total and of each region, store, category and department."""
+    from pipelines.forecasts.sets import level_frame
+
+    warehouse = storage.warehouse()
+    warehouse.write("forecasts/forecast_set_level", level_frame(warehouse))
+    return table_made(warehouse, "forecasts/forecast_set_level")
+
+
 @asset(**GROUP, kinds={"polars"}, deps=[*upstream("core/dim_store", "core/dim_product", "features/panel"), frozen])
 def forecast_accuracy(context: AssetExecutionContext, storage: Storage) -> MaterializeResult:
     """Realised accuracy: the errors of frozen forecasts on the days that are known by now, by days since the cutoff."""
@@ -369,6 +392,6 @@ def coverage_is_nominal(storage: Storage) -> AssetCheckResult:
 ASSETS = [
     *(champion, ensemble, model_type, model_run, model_alias, model_run_note),
     *(forecast, forecast_explanation, model_card, forecast_level),
-    *(frozen, forecast_accuracy, forecast_value_added, interval_coverage),
+    *(frozen, forecast_set, forecast_set_level, forecast_accuracy, forecast_value_added, interval_coverage),
 ]
 CHECKS = [artifacts_are_whole, aliases_name_runs, explanations_add_up, coverage_is_nominal]

@@ -113,6 +113,14 @@ def read_sets(warehouse: Warehouse) -> Iterator[tuple[date, pl.DataFrame]]:
             yield row["cutoff"], pl.read_parquet(_path(warehouse, row["file"]))
 
 
+def listed_sets(warehouse: Warehouse) -> Iterator[tuple[dict[str, Any], pl.DataFrame]]:
+    """The row in the list and the rows of every set of the source that is loaded now, those that do not count too."""
+    lineage = warehouse.new_stamp(KEY).lineage
+    for row in earlier_sets(warehouse).filter(lineage=lineage).sort("made_at").iter_rows(named=True):
+        if not _fault(warehouse, row["file"], row["sha256"]):
+            yield row, pl.read_parquet(_path(warehouse, row["file"]))
+
+
 def _counting(warehouse: Warehouse) -> list[dict[str, Any]]:
     lineage = warehouse.new_stamp(KEY).lineage
     return earlier_sets(warehouse).filter(pl.col("counts") & (pl.col("lineage") == lineage)).sort("cutoff").to_dicts()

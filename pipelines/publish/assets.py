@@ -1,8 +1,12 @@
 """Assets of the stage publish."""
 
+from datetime import UTC, datetime
+
 from dagster import AssetCheckResult, AssetExecutionContext, MaterializeResult, MetadataValue, asset, asset_check
+from dagster._core.storage.asset_check_execution_record import COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES as COMPLETED
 
 from assets_config.contract.integrity import damage
+from assets_config.contract.manifest import Check
 from pipelines.publish.parts import TABLE_KEYS
 from pipelines.publish.snapshot import current, manifests, publish
 from pipelines.report import upstream
@@ -25,6 +29,7 @@ def snapshot(context: AssetExecutionContext, storage: Storage) -> MaterializeRes
         measures=declared.published_measures(),
         kpis=declared.kpis,
         dagster_run_id=context.run_id,
+        checks=checks_so_far(context),
     )
     for part, reason in manifest.omitted.items():
         context.log.warning(f"published without {part}: {reason}")
@@ -39,6 +44,20 @@ def snapshot(context: AssetExecutionContext, storage: Storage) -> MaterializeRes
             "parts": MetadataValue.json({name: part.key for name, part in manifest.parts.items()}),
         }
     )
+
+
+def checks_so_far(context: AssetExecutionContext) -> list[Check]:
+    """The newest result of each asset check of the graph, by asset and name; those that never ran are left out."""
+    storage, found = context.instance.event_log_storage, []
+    for key in sorted(context.job_def.asset_layer.asset_graph.asset_check_keys):
+        for record in storage.get_asset_check_execution_history(key, limit=1, status=COMPLETED):
+            if record.event is None or record.event.dagster_event is None:
+                continue
+            said = record.event.dagster_event.asset_check_evaluation_data
+            at = datetime.fromtimestamp(record.event.timestamp, UTC)
+            asset_key = key.asset_key.to_user_string()
+            found.append(Check(asset_key, key.name, said.passed, said.severity.value.lower(), at, record.run_id))
+    return found
 
 
 @asset_check(asset=snapshot, description="Every file of the kept snapshots still has the bytes that were published.")

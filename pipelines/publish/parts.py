@@ -52,6 +52,8 @@ TABLE_KEYS = {
     "forecast_explanation": "forecasts/forecast_explanation",
     "model_card": "forecasts/model_card",
     "forecast_level": "forecasts/forecast_level",
+    "forecast_set": "forecasts/forecast_set",
+    "forecast_set_level": "forecasts/forecast_set_level",
     "forecast_accuracy": "forecasts/forecast_accuracy",
     "forecast_value_added": "forecasts/forecast_value_added",
     "interval_coverage": "forecasts/interval_coverage",

@@ -12,7 +12,7 @@ import msgspec
 from assets_config.contract.durable import locked, remove_leftovers, write_bytes
 from assets_config.contract.integrity import damage
 from assets_config.contract.layout import Published
-from assets_config.contract.manifest import Kpi, Manifest, Measure, Part, Pointer
+from assets_config.contract.manifest import Check, Kpi, Manifest, Measure, Part, Pointer
 from assets_config.contract.tables import PARTS, SCHEMA_VERSION, STATE
 from pipelines.errors import PipelineError, PublishError
 from pipelines.publish.parts import TABLE_KEYS, inputs, make_part
@@ -30,6 +30,7 @@ def publish(
     measures: Sequence[Measure],
     kpis: Sequence[Kpi],
     dagster_run_id: str | None = None,
+    checks: Sequence[Check] = (),
 ) -> Manifest:
     """Make a snapshot of what the warehouse holds and point to it.
 
@@ -61,6 +62,7 @@ def publish(
             measures=list(measures),
             kpis=list(kpis),
             omitted=omitted,
+            checks=list(checks),
         )
         write_bytes(published.manifest(manifest.id), msgspec.json.format(msgspec.json.encode(manifest)))
         _point(published, manifest)

@@ -12,8 +12,9 @@ from msgspec import Meta, Struct, structs
 from assets_config.contract.state import DeleteAliasParams, ModelAlias, SetAliasParams, why_not_delete, why_not_set
 from serving.formats import table
 from serving.jobs import Job
+from serving.paging import Listed, Page, PageSize, page_of
 from serving.problems import Conflict, NotFound
-from serving.reply import Listed, Metadata, Page, PageSize, metadata, page_of
+from serving.reply import Metadata, metadata
 from serving.routes.jobs import IdempotencyKey, start
 from serving.routes.registry import run_of
 from serving.rules import OPERATOR
@@ -40,14 +41,20 @@ class AliasAnswer(AliasSaid, frozen=True):
 
 @table("/registry/aliases", operation_id="list_aliases", tags=["registry"])
 async def list_aliases(lease: NamedDependency[Snapshot], page: Page = 1, page_size: PageSize = 20) -> Listed[AliasSaid]:
-    """The names that model runs have, by name."""
+    """The names that model runs have, by name.
+
+    An alias is a name and nothing more: forecasts come from the champions, whatever is called `production`.
+    """
     found = [_said(each) for each in await aliases_of(lease)]
     return page_of(found, page, page_size, metadata(lease, "state"))
 
 
 @get("/registry/aliases/{name:str}", operation_id="get_alias", tags=["registry"])
 async def get_alias(lease: NamedDependency[Snapshot], name: FromPath[str]) -> AliasAnswer:
-    """Which model run has a name, since when and why."""
+    """Which model run has a name, since when and why.
+
+    /registry/runs/{run_id} has the run itself.
+    """
     alias = await _alias(lease, name)
     said = metadata(lease, "state", model_version=alias.run_id)
     return AliasAnswer(**structs.asdict(_said(alias)), metadata=said)

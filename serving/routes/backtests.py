@@ -10,8 +10,9 @@ from litestar.params import FromPath, FromQuery
 from msgspec import Meta, Struct
 
 from serving.formats import table
+from serving.paging import Listed, Page, PageSize, page_of
 from serving.problems import NotFound
-from serving.reply import Listed, Metadata, Page, PageSize, metadata, page_of
+from serving.reply import Metadata, metadata
 from serving.snapshot import Snapshot
 
 BASELINES = ("naive", "seasonal_naive")
@@ -71,7 +72,7 @@ class FoldSaid(Struct, frozen=True):
 async def list_backtests(
     lease: NamedDependency[Snapshot], page: Page = 1, page_size: PageSize = 20, model_type: FromQuery[str | None] = None
 ) -> Listed[BacktestSaid]:
-    """Backtests, by model type."""
+    """How wrong each model type would have been over rolling origins, by model type. /backtests/{backtest_id} has it by horizon."""
     metrics = await _metrics(lease)
     found = [BacktestSaid(**row, aggregated_metrics=metrics[row["backtest_id"], ALL_FOLDS, "all"]) for row in await _rows(lease)]
     found = [each for each in found if model_type is None or each.model_type == model_type]
@@ -80,7 +81,10 @@ async def list_backtests(
 
 @get("/backtests/{backtest_id:str}", operation_id="get_backtest", tags=["backtests"])
 async def get_backtest(lease: NamedDependency[Snapshot], backtest_id: FromPath[str]) -> BacktestAnswer:
-    """One backtest: errors pooled and by horizon, baselines on the same folds beside them."""
+    """One backtest: errors pooled and by horizon, baselines on the same folds beside them.
+
+    Levels, demand patterns, value added over both baselines and stability over folds too; /folds has the single folds.
+    """
     row = await _one(lease, backtest_id)
     metrics = await _metrics(lease)
     mine = metrics[backtest_id, ALL_FOLDS, "all"]

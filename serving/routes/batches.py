@@ -16,9 +16,10 @@ from assets_config.contract.ingest import IngestAudit
 from assets_config.contract.landing import Batch, Landing
 from assets_config.contract.names import BatchState
 from serving.formats import table
+from serving.paging import After, Limit, Listed, Page, PageSize, page_from
 from serving.problems import NotFound
 from serving.reads import outside
-from serving.reply import Listed, Metadata, Page, PageSize, metadata
+from serving.reply import Metadata, metadata
 from serving.snapshot import Snapshot
 
 
@@ -92,11 +93,13 @@ async def list_batches(
     batch_state: Annotated[BatchState | None, QueryParameter(name="state", description="Only batches in this state.")] = None,
     source: FromQuery[str | None] = None,
 ) -> Listed[BatchSaid]:
-    """Batches that were read, newest first: how many of their rows were loaded, and how many rejected."""
+    """Batches that were read, newest first: how many of their rows were loaded, and how many rejected.
+
+    /ingest/batches/{batch_id}/rejects has the rows that could not be used.
+    """
     wanted = {"kind = ?": kind, "state = ?": batch_state, "source = ?": source}
     order = "received_at DESC, batch_id DESC"
-    rows, total = await lease.page("ingest", "ingest_batch", wanted, order=order, page=page, page_size=page_size)
-    return Listed([_published(row) for row in rows], page, page_size, total, metadata(lease, "ingest"))
+    return await page_from(lease, "ingest_batch", _published, wanted, order=order, page=page, page_size=page_size)
 
 
 @get("/ingest/batches/{batch_id:str}", operation_id="get_batch", tags=["data"])
@@ -119,16 +122,14 @@ async def list_rejects(
     await _batch(lease, state, batch_id)
     wanted = {"batch_id = ?": batch_id, "code = ?": code}
     order = "file, row_index, code"
-    rows, total = await lease.page("ingest", "ingest_reject", wanted, order=order, page=page, page_size=page_size)
-    found = [RejectSaid(**{**_without(row, "batch_id"), "record": _decoded(row["record"])}) for row in rows]
-    return Listed(found, page, page_size, total, metadata(lease, "ingest"))
+    return await page_from(lease, "ingest_reject", _rejected, wanted, order=order, page=page, page_size=page_size)
 
 
 @get("/ingest/audit", operation_id="list_ingest_events", tags=["data"])
 async def list_ingest_events(
     lease: NamedDependency[Snapshot],
-    after: Annotated[int, QueryParameter(ge=0, le=2**53, description="Events after this seq; 0: from the first on.")] = 0,
-    limit: Annotated[int, QueryParameter(ge=1, le=500, description="Most events to give, 1 to 500.")] = 100,
+    after: After = 0,
+    limit: Limit = 100,
     batch_id: FromQuery[str | None] = None,
 ) -> Trail:
     """What happened to the batches, in order; nothing is ever taken out. Each event holds the hash of the one before."""
@@ -147,16 +148,18 @@ async def list_external_ids(
     entity: FromQuery[Entity | None] = None,
     external_id: FromQuery[str | None] = None,
 ) -> Listed[ExternalId]:
-    """Which of our stores and products the ids of other systems stand for."""
+    """Which of our stores and products the ids of other systems stand for.
+
+    Such an id is taken wherever store_id or product_id is asked; batches of kind external-ids add some.
+    """
     wanted = {"source = ?": source, "entity = ?": entity, "external_id = ?": external_id}
     order = "source, entity, external_id"
-    rows, total = await lease.page("catalogue", "id_map", wanted, order=order, page=page, page_size=page_size)
-    return Listed([ExternalId(**row) for row in rows], page, page_size, total, metadata(lease, "catalogue"))
+    return await page_from(lease, "id_map", ExternalId, wanted, order=order, page=page, page_size=page_size)
 
 
 async def _batch(lease: Snapshot | None, state: State, batch_id: str) -> BatchSaid:
     for row in await lease.rows("ingest", "ingest_batch", "batch_id = ?", [batch_id]) if lease else []:
-        return _published(row)
+        return _published(**row)
     outside()
     landed = await asyncio.to_thread(Landing(state.settings.data).find, batch_id)
     if landed is None:
@@ -164,17 +167,20 @@ async def _batch(lease: Snapshot | None, state: State, batch_id: str) -> BatchSa
     return _landed(landed)
 
 
-def _published(row: dict[str, Any]) -> BatchSaid:
-    reasons, run = _decoded(row["reasons"]), row["dagster_run_id"]
-    said = {
-        **_without(row, "dagster_run_id"),
-        "parameters": _decoded(row["parameters"]) or {},
-        "received_at": _utc(row["received_at"]),
-        "reasons": reasons if isinstance(reasons, dict) else {},
-        "error": str(reasons) if reasons and not isinstance(reasons, dict) else None,
-        "job_id": run.replace("-", "") if run else None,
-    }
-    return BatchSaid(**said)
+def _published(*, reasons: str, dagster_run_id: str | None, parameters: str, received_at: datetime, **others: Any) -> BatchSaid:
+    why = _decoded(reasons)
+    return BatchSaid(
+        **others,
+        parameters=_decoded(parameters) or {},
+        received_at=_utc(received_at),
+        reasons=why if isinstance(why, dict) else {},
+        error=str(why) if why and not isinstance(why, dict) else None,
+        job_id=dagster_run_id.replace("-", "") if dagster_run_id else None,
+    )
+
+
+def _rejected(*, batch_id: str, record: str, **others: Any) -> RejectSaid:  # noqa: ARG001 - the path says which batch
+    return RejectSaid(**others, record=_decoded(record))
 
 
 def _landed(batch: Batch) -> BatchSaid:
@@ -201,10 +207,6 @@ def _landed(batch: Batch) -> BatchSaid:
         duration_ms=0,
         job_id=None,
     )
-
-
-def _without(row: dict[str, Any], name: str) -> dict[str, Any]:
-    return {key: value for key, value in row.items() if key != name}
 
 
 def _decoded(text: str) -> Any:

@@ -17,11 +17,11 @@ from assets_config.contract.names import Pattern
 from assets_config.contract.sales import SeriesSegment
 from serving.filters import product_of, store_of
 from serving.formats import table
+from serving.paging import Listed, Order, Page, PageSize, Search, matches, ordered, page_from, page_of
 from serving.problems import NotFound
-from serving.reply import Listed, Metadata, Page, PageSize, Search, metadata, page_of
+from serving.reply import Metadata, metadata
 from serving.snapshot import Snapshot
 
-Order = Literal["asc", "desc"]
 AsOf = Annotated[date | None, QueryParameter(description="Attributes as they were on this day; today's where it is not given.")]
 T = TypeVar("T")
 
@@ -96,26 +96,30 @@ async def list_stores(
     store_type: FromQuery[str | None] = None,
     search: Search = None,
     sort_by: Annotated[Literal["code", "name", "region"], QueryParameter(description="Field to sort by.")] = "code",
-    sort_order: FromQuery[Order] = "asc",
+    sort_order: Order = "asc",
     as_of: AsOf = None,
 ) -> Listed[Store]:
-    """Stores, filtered and sorted. Use an id or code of it as store_id in /analytics and /items."""
+    """Stores, filtered and sorted. Use an id or code of it as store_id in /analytics and /items.
+
+    With as_of the attributes are those that held on that day, as its region was then.
+    """
     found = [
         each
         for each in await _stores(lease, as_of)
         if (region is None or each.region == region)
         and (store_type is None or each.store_type == store_type)
-        and _matches(search, each.code, each.name)
+        and matches(search, each.code, each.name)
     ]
-    found.sort(key=lambda each: each.code)
-    found.sort(key=lambda each: getattr(each, sort_by) or "", reverse=sort_order == "desc")
-    shown = page_of(found, page, page_size, None)
-    return Listed([_store(each) for each in shown.items], page, page_size, shown.total, metadata(lease, "catalogue"))
+    shown = page_of(ordered(found, sort_by, sort_order, tie="code"), page, page_size, metadata(lease, "catalogue"))
+    return Listed([_store(each) for each in shown.items], page, page_size, shown.total, shown.metadata)
 
 
 @get("/dimensions/stores/{store:str}", operation_id="get_store", tags=["dimensions"])
 async def get_store(lease: NamedDependency[Snapshot], store: FromPath[str], as_of: AsOf = None) -> StoreAnswer:
-    """One store, by code, id or external id."""
+    """One store with all its attributes, by code, id or external id; with as_of those of that day.
+
+    404 with as_of where it had no attributes yet on that day.
+    """
     wanted = store_of(lease, store)
     found = _only((each for each in await _stores(lease, as_of) if each.store_id == wanted), f"Store {store}", as_of)
     return StoreAnswer(**asdict(_store(found)), metadata=metadata(lease, "catalogue"))
@@ -131,7 +135,7 @@ async def list_products(
     brand: FromQuery[str | None] = None,
     search: Search = None,
     sort_by: Annotated[Literal["sku", "name", "category", "base_price"], QueryParameter(description="Field to sort by.")] = "sku",
-    sort_order: FromQuery[Order] = "asc",
+    sort_order: Order = "asc",
     as_of: AsOf = None,
 ) -> Listed[Product]:
     """Products, filtered and sorted. Use an id or SKU of it as product_id in /analytics, or in /items/{id}."""
@@ -141,18 +145,18 @@ async def list_products(
         if (category is None or each.category == category)
         and (department is None or each.department == department)
         and (brand is None or each.brand == brand)
-        and _matches(search, each.sku, each.name)
+        and matches(search, each.sku, each.name)
     ]
-    found.sort(key=lambda each: each.sku)
-    smallest = Decimal(0) if sort_by == "base_price" else ""
-    found.sort(key=lambda each: getattr(each, sort_by) or smallest, reverse=sort_order == "desc")
-    shown = page_of(found, page, page_size, None)
-    return Listed([_product(lease, each) for each in shown.items], page, page_size, shown.total, metadata(lease, "catalogue"))
+    shown = page_of(ordered(found, sort_by, sort_order, tie="sku"), page, page_size, metadata(lease, "catalogue"))
+    return Listed([_product(lease, each) for each in shown.items], page, page_size, shown.total, shown.metadata)
 
 
 @get("/dimensions/products/{product:str}", operation_id="get_product", tags=["dimensions"])
 async def get_product(lease: NamedDependency[Snapshot], product: FromPath[str], as_of: AsOf = None) -> ProductAnswer:
-    """One product, by SKU, id or external id, with what other systems call it."""
+    """One product, by SKU, id or external id, with what other systems call it.
+
+    /inventory/{product} has its stock, /items/{item}/timeseries its sales and forecast, /dimensions/prices its prices.
+    """
     wanted = product_of(lease, product)
     found = _only((each for each in await _products(lease, as_of) if each.product_id == wanted), f"Product {product}", as_of)
     return ProductAnswer(**asdict(_product(lease, found)), metadata=metadata(lease, "catalogue"))
@@ -161,9 +165,7 @@ async def get_product(lease: NamedDependency[Snapshot], product: FromPath[str], 
 @table("/dimensions/categories", operation_id="list_categories", tags=["dimensions"])
 async def list_categories(lease: NamedDependency[Snapshot], page: Page = 1, page_size: PageSize = 20) -> Listed[Category]:
     """The categories that occur in the data, by name, with their products and since when they sell."""
-    rows, total = await lease.page("catalogue", "dim_category", {}, order="category", page=page, page_size=page_size)
-    found = [Category(row["category_id"], row["category"], row["row_count"], row["products"], row["first_seen"]) for row in rows]
-    return Listed(found, page, page_size, total, metadata(lease, "catalogue"))
+    return await page_from(lease, "dim_category", _category, {}, order="category", page=page, page_size=page_size)
 
 
 @table("/dimensions/segments", operation_id="list_segments", tags=["dimensions"])
@@ -175,15 +177,17 @@ async def list_segments(
     product_id: FromQuery[str | None] = None,
     pattern: FromQuery[Pattern | None] = None,
 ) -> Listed[SeriesSegment]:
-    """The demand pattern of each store and product that ever sold: smooth, intermittent, erratic, lumpy or no_demand."""
+    """The demand pattern of each store and product that ever sold: smooth, intermittent, erratic, lumpy or no_demand.
+
+    Use it to see which series can be forecast well; /forecasts/accuracy and /registry/leaderboard can be asked by pattern.
+    """
     wanted = {
         "store_id = ?": store_of(lease, store_id) if store_id else None,
         "product_id = ?": product_of(lease, product_id) if product_id else None,
         "pattern = ?": pattern,
     }
     order = "store_id, product_id"
-    rows, total = await lease.page("segments", "series_segment", wanted, order=order, page=page, page_size=page_size)
-    return Listed([SeriesSegment(**row) for row in rows], page, page_size, total, metadata(lease, "segments"))
+    return await page_from(lease, "series_segment", SeriesSegment, wanted, order=order, page=page, page_size=page_size)
 
 
 async def _stores(lease: Snapshot, as_of: date | None) -> list[DimStore]:
@@ -192,6 +196,10 @@ async def _stores(lease: Snapshot, as_of: date | None) -> list[DimStore]:
 
 async def _products(lease: Snapshot, as_of: date | None) -> list[DimProduct]:
     return lease.products if as_of is None else await _versions(lease, "hist_product", as_of, DimProduct)
+
+
+def _category(*, category: str, **others: Any) -> Category:
+    return Category(category_name=category, **others)
 
 
 def _store(row: DimStore) -> Store:
@@ -218,7 +226,3 @@ def _only(found: Iterable[T], what: str, as_of: date | None) -> T:
 
 def _values(row: Struct) -> list[Any]:
     return [float(value) if isinstance(value, Decimal) else value for value in astuple(row)]
-
-
-def _matches(search: str | None, *texts: str) -> bool:
-    return search is None or any(search.lower() in text.lower() for text in texts)

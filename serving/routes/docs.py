@@ -8,6 +8,7 @@ from typing import Any
 import swagger_ui_bundle
 from litestar import Litestar, MediaType, Request, get
 
+from serving.openapi import described
 from serving.rules import OPEN, rule
 from serving.schemes import with_security
 
@@ -49,12 +50,15 @@ async def show_docs() -> str:
 @get("/openapi.json", include_in_schema=False, opt=OPEN)
 async def get_openapi(request: Request[Any, Any, Any]) -> dict[str, Any]:
     """The OpenAPI 3.1 description."""
-    return described(request.app)
+    if "openapi" not in request.app.state:
+        request.app.state.openapi = with_rules(request.app)
+    document: dict[str, Any] = request.app.state.openapi
+    return document
 
 
-def described(app: Litestar) -> dict[str, Any]:
+def with_rules(app: Litestar) -> dict[str, Any]:
     """The description, with what the rules of each operation ask for."""
     handlers = [handler for route in app.routes for handler in getattr(route, "route_handlers", ())]
     rules = {each.operation_id: rule(each.opt, min(each.http_methods)) for each in handlers if isinstance(each.operation_id, str)}
     reader_open = app.state.settings.reader_open != "never"
-    return with_security(app.openapi_schema.to_schema(), rules, reader_open=reader_open)
+    return with_security(described(app), rules, reader_open=reader_open)

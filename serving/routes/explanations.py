@@ -13,8 +13,8 @@ from assets_config.contract.explanations import CAVEATS, DRIVERS, Part
 from assets_config.contract.names import Confidence, Driver, Span
 from serving.filters import product_of, store_of
 from serving.formats import table
+from serving.paging import Listed, Page, PageSize, page_from
 from serving.problems import Conflict, NotFound
-from serving.reply import Listed, Page, PageSize, metadata
 from serving.snapshot import Snapshot
 
 
@@ -62,9 +62,11 @@ async def explain_item(
     page: Page = 1,
     page_size: PageSize = 20,
 ) -> Listed[ExplanationSaid]:
-    """Why a product is forecast to sell what it is, by store: parts that add up to the forecast, confidence and caveats."""
-    wanted = {"product_id = ?": product_of(lease, item), "store_id = ?": store_of(lease, store_id) if store_id else None}
-    return await _explanations(lease, {**wanted, "span = ?": span}, page, page_size)
+    """Why a product is forecast to sell what it is, by store: parts that add up to the forecast, confidence and caveats.
+
+    span=next_day is the first day ahead, span=horizon the sum of all days. A part says what goes with it, never what causes it.
+    """
+    return await explanations_of(lease, store_id=store_id, product_id=item, span=span, page=page, page_size=page_size)
 
 
 @table("/registry/runs/{run_id:str}/explanation", operation_id="explain_model_run", tags=["registry"])
@@ -77,15 +79,14 @@ async def explain_model_run(
     page: Page = 1,
     page_size: PageSize = 20,
 ) -> Listed[ExplanationSaid]:
-    """The explained forecasts of a model run: of the series that it is champion of. 409 where the run forecasts nothing."""
+    """The explained forecasts of a model run: of the series that it is champion of. 409 where the run forecasts nothing.
+
+    Take a run with is_current true and metrics.champion_of above 0 from /registry/runs.
+    """
     await _check_current(lease, run_id)
-    wanted = {
-        "model_version = ?": run_id,
-        "store_id = ?": store_of(lease, store_id) if store_id else None,
-        "product_id = ?": product_of(lease, product_id) if product_id else None,
-        "span = ?": span,
-    }
-    return await _explanations(lease, wanted, page, page_size, run_id)
+    return await explanations_of(
+        lease, store_id=store_id, product_id=product_id, span=span, run_id=run_id, page=page, page_size=page_size
+    )
 
 
 @get("/registry/runs/{run_id:str}/card", operation_id="get_model_card", tags=["registry"], media_type="text/markdown")
@@ -105,24 +106,37 @@ async def get_model_card_plot(lease: NamedDependency[Snapshot], run_id: FromPath
     return Response(card["plot"], media_type="image/svg+xml")
 
 
-async def _explanations(
-    lease: Snapshot, wanted: dict[str, Any], page: int, page_size: int, run_id: str | None = None
+async def explanations_of(
+    lease: Snapshot,
+    *,
+    store_id: str | None,
+    product_id: str | None,
+    span: Span | None,
+    run_id: str | None = None,
+    page: int,
+    page_size: int,
 ) -> Listed[ExplanationSaid]:
+    """The explained forecasts of the snapshot; of one store, product, span or model run where these are given."""
+    wanted = {
+        "model_version = ?": run_id,
+        "store_id = ?": store_of(lease, store_id) if store_id else None,
+        "product_id = ?": product_of(lease, product_id) if product_id else None,
+        "span = ?": span,
+    }
     order = "product_id, store_id, span DESC"  # the next day first
-    found, total = await lease.page("explanations", "forecast_explanation", wanted, order=order, page=page, page_size=page_size)
-    return Listed([_said(row) for row in found], page, page_size, total, metadata(lease, "explanations", model_version=run_id))
+    return await page_from(
+        lease, "forecast_explanation", _said, wanted, order=order, page=page, page_size=page_size, model_version=run_id
+    )
 
 
-def _said(row: dict[str, Any]) -> ExplanationSaid:
-    parts = msgspec.json.decode(row.pop("parts"), type=list[Part])
-    codes = msgspec.json.decode(row.pop("caveats"), type=list[str])
-    band, yhat = row.pop("band"), row.pop("yhat")
+def _said(*, parts: str, caveats: str, band: float | None, yhat: float, **others: Any) -> ExplanationSaid:
+    found = msgspec.json.decode(parts, type=list[Part])
     return ExplanationSaid(
-        **row,
+        **others,
         forecast=round(yhat, 6),
-        parts=[PartSaid(each.name, each.units, each.reason_code, DRIVERS[each.name]) for each in parts],
+        parts=[PartSaid(each.name, each.units, each.reason_code, DRIVERS[each.name]) for each in found],
         band=None if band is None else round(band, 6),
-        caveats=[CaveatSaid(code, CAVEATS[code]) for code in codes],
+        caveats=[CaveatSaid(code, CAVEATS[code]) for code in msgspec.json.decode(caveats, type=list[str])],
     )
 
 

@@ -12,8 +12,9 @@ from msgspec import Meta, Struct
 from assets_config.contract.names import Leak
 from serving.filters import product_of, store_of
 from serving.formats import table
+from serving.paging import Listed, Page, PageSize, page_of
 from serving.problems import NotFound
-from serving.reply import Listed, Metadata, Page, PageSize, metadata, page_of
+from serving.reply import Metadata, metadata
 from serving.snapshot import Snapshot
 
 Rows = Annotated[int, QueryParameter(ge=1, le=100, description="Newest target days of each series.")]
@@ -60,7 +61,10 @@ class PreviewRow(Struct, frozen=True):
 
 @table("/featuresets", operation_id="list_feature_sets", tags=["featuresets"])
 async def list_feature_sets(lease: NamedDependency[Snapshot], page: Page = 1, page_size: PageSize = 20) -> Listed[FeatureSetSaid]:
-    """The feature sets that models may learn from, by name."""
+    """The feature sets that models may learn from, by name.
+
+    /featuresets/{name}/preview has sample rows.
+    """
     rows = await lease.rows("features", "feature_catalog", "true ORDER BY feature_set, position")
     counts: dict[tuple[str, str, str], int] = {}
     for row in rows:

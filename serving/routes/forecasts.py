@@ -52,7 +52,10 @@ async def get_forecast_summary(
     end: End,
     item_ids: Annotated[str | None, QueryParameter(description="Product ids or SKUs, separated by commas.")] = None,
 ) -> SummaryAnswer:
-    """Total forecast of a range, and its errors on the days whose sales are known."""
+    """Total forecast of a range, and its errors on the days whose sales are known.
+
+    For more than one sum: /forecasts/levels by region, store or category; /forecasts/accuracy for errors by days ahead.
+    """
     check_range(start, end, state.settings.max_days)
     products = [product_of(lease, text.strip()) for text in item_ids.split(",")] if item_ids else None
     rows: list[tuple[float | int | None, ...]] = [(0.0, None, None, None, None, None, 0)]

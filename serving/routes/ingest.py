@@ -19,6 +19,7 @@ from assets_config.contract.landing import POSTED, Batch, Landing, identity
 from assets_config.contract.names import BatchState
 from serving.bounds import check_upload
 from serving.jobs import Job, Jobs
+from serving.paging import Listed, page_of
 from serving.problems import (
     MEDIA_TYPE,
     Conflict,
@@ -32,7 +33,6 @@ from serving.problems import (
     Validation,
     invalid,
 )
-from serving.reply import Listed, page_of
 from serving.routes.jobs import IdempotencyKey, start
 from serving.rules import OPERATOR
 from serving.snapshot import Snapshot

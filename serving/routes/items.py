@@ -14,8 +14,9 @@ from serving.cubes import sums
 from serving.figures import said
 from serving.filters import FiltersSaid, product_of, resolve, store_of
 from serving.formats import table
+from serving.paging import Listed, Page, PageSize, Search, matches, page_of
 from serving.periods import day_bounds
-from serving.reply import End, Listed, Metadata, Page, PageSize, Search, Start, check_range, metadata, page_of
+from serving.reply import End, Metadata, Start, check_range, metadata
 from serving.snapshot import Snapshot
 
 
@@ -64,12 +65,14 @@ async def list_items(
     category: FromQuery[str | None] = None,
     search: Search = None,
 ) -> Listed[Item]:
-    """Products in the short form {id, name, category, sku}. Use the id or SKU in /items/{id}/timeseries."""
+    """Products in the short form {id, name, category, sku}. Use the id or SKU in /items/{id}/timeseries.
+
+    /dimensions/products has all attributes, and more to filter and sort by.
+    """
     found = [
         Item(each.product_id, each.name, each.category, each.sku)
         for each in sorted(lease.products, key=lambda each: each.sku)
-        if (category is None or each.category == category)
-        and (search is None or search.lower() in each.sku.lower() or search.lower() in each.name.lower())
+        if (category is None or each.category == category) and matches(search, each.sku, each.name)
     ]
     return page_of(found, page, page_size, metadata(lease, "catalogue"))
 
@@ -84,7 +87,10 @@ async def get_item_timeseries(
     end: End,
     store_id: FromQuery[str | None] = None,
 ) -> ItemAnswer:
-    """Units sold and forecast of a product a day, of one store or summed over all. Days without either are left out."""
+    """Units sold and forecast of a product a day, of one store or summed over all. Days without either are left out.
+
+    Past days have the sales, and what a backtest had forecast; days ahead have the forecast. /items/{item}/explanation says why.
+    """
     check_range(start, end, state.settings.max_days)
     product = product_of(lease, item)
     sku = next(each.sku for each in lease.products if each.product_id == product)

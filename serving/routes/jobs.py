@@ -6,17 +6,21 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from litestar import Request, Response, delete, get, post
 from litestar.datastructures import State
-from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
+from litestar.params import FromQuery, HeaderParameter, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
 from assets_config.contract.jobs import JOB_TYPES, SeedParams, UnknownAssets, role_of, selection
-from assets_config.contract.names import JobOrigin, JobStatus, Role
+from assets_config.contract.names import JobOrigin, JobStatus, Role, Span
 from assets_config.contract.seeds import PRESETS, Seed
 from serving.access import require
+from serving.events import JobEvent, events_of
 from serving.jobs import Job, Jobs, filtered
-from serving.problems import FieldError, Validation, invalid, said_of
-from serving.reply import Listed, Page, PageSize, page_of
+from serving.paging import After, Limit, Listed, Order, Page, PageSize, ordered, page_of
+from serving.parameters import JobPath, OfProduct, OfStore
+from serving.problems import Conflict, FieldError, Gone, Validation, invalid, said_of
+from serving.routes.explanations import ExplanationSaid, explanations_of
 from serving.rules import OPERATOR
+from serving.snapshot import expired_runs, kept
 
 T = TypeVar("T", bound=Struct)
 IdempotencyKey = Annotated[
@@ -40,9 +44,21 @@ class JobTypeSaid(Struct, frozen=True):
     params_schema: dict[str, Any]
 
 
+class JobEvents(Struct, frozen=True):
+    """Some events of a job, in the order in which they happened."""
+
+    items: Annotated[list[JobEvent], Meta(description="The events; empty where nothing follows yet.")]
+    next_after: Annotated[int, Meta(description="Send it as `after` for the events that follow, those yet to come too.")]
+    has_more: Annotated[bool, Meta(description="Whether events that happened already follow.")]
+    status: Annotated[JobStatus, Meta(description="State of the job; ended, and has_more false: these were the last.")]
+
+
 @get("/jobs/types", operation_id="list_job_types", tags=["jobs"])
 async def list_job_types() -> Listed[JobTypeSaid]:
-    """What may be started, with the JSON Schema of each type's parameters."""
+    """What may be started, with the JSON Schema of each type's parameters.
+
+    Start one with POST /jobs.
+    """
     found = [JobTypeSaid(each.name, each.role, each.summary, msgspec.json.schema(each.params)) for each in JOB_TYPES.values()]
     return page_of(found, 1, 100, None)
 
@@ -69,27 +85,96 @@ async def list_jobs(
     sort_by: Annotated[
         Literal["created_at", "completed_at", "job_type", "status"], QueryParameter(description="Field to sort by.")
     ] = "created_at",
-    sort_order: FromQuery[Literal["asc", "desc"]] = "desc",
+    sort_order: Order = "desc",
 ) -> Listed[Job]:
-    """Jobs, newest first, whoever started them: the API, the UI, the command line, a schedule or a sensor."""
+    """Jobs, newest first, whoever started them: the API, the UI, the command line, a schedule or a sensor.
+
+    The newest 5,000. Errors and progress are told by /jobs/{job_id}.
+    """
     jobs: Jobs = state.jobs
     found = filtered(await jobs.newest(), job_type=job_type, status=status, origin=origin)
-    found.sort(key=lambda job: (getattr(job, sort_by) is not None, getattr(job, sort_by)), reverse=sort_order == "desc")
-    return page_of(found, page, page_size, None)
+    return page_of(ordered(found, sort_by, sort_order, tie="job_id"), page, page_size, None)
 
 
 @get("/jobs/{job_id:str}", operation_id="get_job", tags=["jobs"])
-async def get_job(state: State, job_id: FromPath[str]) -> Job:
-    """One job: its state, progress and, where it failed, the reason."""
+async def get_job(state: State, job_id: JobPath) -> Job:
+    """One job: its state, progress and, where it failed, the reason.
+
+    Ask again every second or so until it is completed, failed or cancelled; /events tells what it does meanwhile.
+    """
     jobs: Jobs = state.jobs
     return await jobs.get(job_id)
 
 
 @delete("/jobs/{job_id:str}", operation_id="cancel_job", tags=["jobs"], status_code=200, opt=OPERATOR)
-async def cancel_job(state: State, job_id: FromPath[str]) -> Job:
-    """Cancel a job that waits or runs; 409 where it has ended."""
+async def cancel_job(state: State, job_id: JobPath) -> Job:
+    """Cancel a job that waits or runs; 409 where it has ended.
+
+    What it published already stays published.
+    """
     jobs: Jobs = state.jobs
     return await jobs.cancel(job_id)
+
+
+@post("/jobs/{job_id:str}/retry", operation_id="retry_job", tags=["jobs"], status_code=202, opt=OPERATOR)
+async def retry_job(
+    request: Request[Any, Any, Any], state: State, job_id: JobPath, idempotency_key: IdempotencyKey = None
+) -> Response[Job]:
+    """Run a failed or cancelled job again with its parameters, as a new job; from the step that failed on. 409 for others."""
+    jobs: Jobs = state.jobs
+    job = await jobs.get(job_id)
+    known = JOB_TYPES.get(job.job_type)
+    role: Role = "admin" if job.params.get("force") else known.role if known else "operator"
+    require(request, role, f"Job {job.job_type}")
+    request_id = request.scope["state"]["request_id"]
+    return accepted(await jobs.retry(job_id, request_id=request_id, idempotency_key=idempotency_key))
+
+
+@get("/jobs/{job_id:str}/events", operation_id="list_job_events", tags=["jobs"])
+async def list_job_events(state: State, job_id: JobPath, after: After = 0, limit: Limit = 100) -> JobEvents:
+    """What a job did, in order: its states, steps, tables made, checks. Ask again with `after` to follow one that runs."""
+    jobs: Jobs = state.jobs
+    job = await jobs.get(job_id)
+    items, next_after, has_more = await events_of(jobs.dagster, job.dagster_run_id, after=after, limit=limit)
+    return JobEvents(items, next_after, has_more, job.status)
+
+
+@get("/jobs/{job_id:str}/explanation", operation_id="explain_job", tags=["jobs"])
+async def explain_job(
+    state: State,
+    job_id: JobPath,
+    page: Page = 1,
+    page_size: PageSize = 20,
+    store_id: OfStore = None,
+    product_id: OfProduct = None,
+    span: Annotated[Span | None, QueryParameter(description="Only the next day, or only the sum of all days ahead.")] = None,
+) -> Listed[ExplanationSaid]:
+    """Why the series are forecast to sell what they are, in the snapshot that a job published.
+
+    409 for a job that published none, 410 where its snapshot is kept no more.
+    """
+    jobs: Jobs = state.jobs
+    job = await jobs.get(job_id)
+    lease = await state.library.lease(await _published_by(state, job))
+    try:
+        return await explanations_of(lease, store_id=store_id, product_id=product_id, span=span, page=page, page_size=page_size)
+    finally:
+        lease.release()
+
+
+async def _published_by(state: State, job: Job) -> str:
+    """The id of the snapshot that a job published. Raises Conflict where it published none, Gone where that is collected."""
+    current = await state.library.lease()
+    try:
+        published = current.published
+        for each in kept(published, current.id):
+            if each.manifest.dagster_run_id == job.dagster_run_id:
+                return each.manifest.id
+    finally:
+        current.release()
+    if job.dagster_run_id in expired_runs(published):
+        raise Gone(f"The snapshot of job {job.job_id} is kept no more; /api/v1/system/snapshots lists those that are.")
+    raise Conflict(f"Job {job.job_id} published no snapshot: its status is {job.status}. Take a completed one that publishes.")
 
 
 async def start(request: Request[Any, Any, Any], state: State, job_type: str, params: Struct, key: str | None) -> Response[Job]:
@@ -97,6 +182,11 @@ async def start(request: Request[Any, Any, Any], state: State, job_type: str, pa
     require(request, role_of(job_type, params), f"Job {job_type}")
     jobs: Jobs = state.jobs
     job = await jobs.create(job_type, params, request_id=request.scope["state"]["request_id"], idempotency_key=key)
+    return accepted(job)
+
+
+def accepted(job: Job) -> Response[Job]:
+    """The answer of every write: 202 with the job and its place."""
     return Response(job, status_code=202, headers={"Location": f"/api/v1/jobs/{job.job_id}"})
 
 

@@ -15,8 +15,9 @@ from serving.comparison import Comparison, Metrics, compared
 from serving.cubes import sums
 from serving.filters import FiltersSaid, Names, Products, Segments, Stores, resolve
 from serving.formats import RATIO, Table, kpi_columns, table
+from serving.paging import Listed, Page, PageSize, page_of
 from serving.periods import DAY, Compare, Granularity, period_bounds, whole
-from serving.reply import End, Listed, Metadata, Page, PageSize, Start, check_range, metadata, page_of
+from serving.reply import End, Metadata, Start, check_range, metadata
 from serving.snapshot import Snapshot
 
 ComparedWith = Annotated[

@@ -8,7 +8,8 @@ from msgspec import Meta, Struct
 
 from assets_config.contract.names import Pattern
 from serving.formats import table
-from serving.reply import Listed, Page, PageSize, metadata, page_of
+from serving.paging import Listed, Page, PageSize, page_of
+from serving.reply import metadata
 from serving.snapshot import Snapshot
 
 

@@ -39,7 +39,7 @@ class Accuracy(Struct, frozen=True):
     reason: Annotated[str | None, Meta(description="Why one of them is null, where it is.")]
 
 
-class PartSaid(Struct, frozen=True):
+class PartAge(Struct, frozen=True):
     """One part of the snapshot."""
 
     name: str
@@ -54,7 +54,7 @@ class Freshness(Struct, frozen=True):
     as_of: Annotated[date, Meta(description="Last day of sales.")]
     published_at: Annotated[datetime, Meta(description="When the snapshot was published, UTC.")]
     days_behind: Annotated[int, Meta(description="Days from the last day of sales to the day of publishing. [days]")]
-    parts: list[PartSaid]
+    parts: list[PartAge]
     omitted: Annotated[dict[str, str], Meta(description="Parts that could not be published, and why.")]
 
 
@@ -111,7 +111,7 @@ def _freshness(lease: Snapshot) -> Freshness:
         published_at=published_at,
         days_behind=(published_at.date() - manifest.as_of).days,
         parts=[
-            PartSaid(name, part.made_at.astimezone(UTC), sum(part.tables.values())) for name, part in sorted(manifest.parts.items())
+            PartAge(name, part.made_at.astimezone(UTC), sum(part.tables.values())) for name, part in sorted(manifest.parts.items())
         ],
         omitted=manifest.omitted,
     )

@@ -13,8 +13,9 @@ from assets_config.contract.integrity import sha256
 from assets_config.contract.names import ModelRunStatus, Segment
 from serving.filters import product_of, store_of
 from serving.formats import table
+from serving.paging import Listed, Order, Page, PageSize, ordered, page_of
 from serving.problems import BadRequest, NotFound
-from serving.reply import Listed, Metadata, Page, PageSize, metadata, page_of
+from serving.reply import Metadata, metadata
 from serving.routes.backtests import OF_SEGMENT
 from serving.snapshot import Snapshot
 
@@ -116,9 +117,12 @@ async def list_model_runs(
     sort_by: Annotated[
         Literal["created_at", "model_type", "status", "store_id", "product_id"], QueryParameter(description="Field.")
     ] = "created_at",
-    sort_order: FromQuery[Literal["asc", "desc"]] = "desc",
+    sort_order: Order = "desc",
 ) -> Listed[ModelRunSaid]:
-    """Model runs, newest first. A run without store_id and product_id is for all series."""
+    """Model runs, newest first. A run without store_id and product_id is for all series.
+
+    Forecasts name their run as model_version. /registry/leaderboard ranks types; /registry/compare shows how two runs differ.
+    """
     store = store_of(lease, store_id) if store_id else None
     product = product_of(lease, product_id) if product_id else None
     found = [
@@ -129,14 +133,12 @@ async def list_model_runs(
         and (store is None or each.store_id == store)
         and (product is None or each.product_id == product)
     ]
-    found.sort(key=lambda each: each.run_id)
-    found.sort(key=lambda each: (getattr(each, sort_by) is not None, getattr(each, sort_by)), reverse=sort_order == "desc")
-    return page_of(found, page, page_size, metadata(lease, "registry"))
+    return page_of(ordered(found, sort_by, sort_order, tie="run_id"), page, page_size, metadata(lease, "registry"))
 
 
 @get("/registry/runs/{run_id:str}", operation_id="get_model_run", tags=["registry"])
 async def get_model_run(lease: NamedDependency[Snapshot], run_id: FromPath[str]) -> ModelRunAnswer:
-    """One model run."""
+    """One model run: its parameters, backtest errors, artifact, tags and notes. /registry/runs/{run_id}/card tells it in prose."""
     found = await run_of(lease, run_id)
     said = metadata(lease, "registry", model_version=run_id)
     return ModelRunAnswer(**msgspec.structs.asdict(found), metadata=said)
@@ -164,7 +166,10 @@ async def verify_model_run(lease: NamedDependency[Snapshot], run_id: FromPath[st
 
 @get("/registry/compare/{run_id_a:str}/{run_id_b:str}", operation_id="compare_model_runs", tags=["registry"])
 async def compare_model_runs(lease: NamedDependency[Snapshot], run_id_a: FromPath[str], run_id_b: FromPath[str]) -> Comparison:
-    """Two runs side by side: parameters that differ, and each metric with its difference."""
+    """Two runs side by side: parameters that differ, and each metric with its difference.
+
+    Take the ids from /registry/runs; b minus a, so that a negative difference of an error is an improvement.
+    """
     a, b = await run_of(lease, run_id_a), await run_of(lease, run_id_b)
     changes = {
         name: Change(a.config.get(name), b.config.get(name))

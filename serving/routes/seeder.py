@@ -7,14 +7,16 @@ import msgspec
 from litestar import Request, Response, delete, get, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
 from assets_config.contract.jobs import SeedAppendParams, SeedDeleteParams, SeedEnrichParams, SeedParams, VerifyParams
 from assets_config.contract.seeds import PRESETS, Overrides, Seed
 from serving.jobs import Job
+from serving.paging import Listed
 from serving.problems import NoSnapshot, invalid
-from serving.reply import Listed, Metadata, check_range, metadata
+from serving.reply import Metadata, check_range, metadata
 from serving.routes.jobs import IdempotencyKey, check_seed, start
 from serving.rules import ADMIN, OPERATOR
 from serving.snapshot import Library, Snapshot
@@ -85,7 +87,14 @@ async def get_seed_status(lease_if_any: NamedDependency[Snapshot | None]) -> See
     return SeedStatus(manifest.source, rows, manifest.first_day, manifest.as_of, said.published_at, said)
 
 
-@post("/seeder/generate", operation_id="generate_seed", tags=["data"], status_code=202, opt=OPERATOR)
+@post(
+    "/seeder/generate",
+    operation_id="generate_seed",
+    tags=["data"],
+    status_code=202,
+    opt=OPERATOR,
+    responses={200: ResponseSpec(SeedPlan, False, "With dry_run: what would be generated.")},
+)
 async def generate(
     request: Request[Any, Any, Any], state: State, data: JSONBody[GenerateRequest], idempotency_key: IdempotencyKey = None
 ) -> Response[Job | SeedPlan]:
@@ -125,7 +134,7 @@ async def verify(request: Request[Any, Any, Any], state: State, idempotency_key:
 async def delete_generated(
     request: Request[Any, Any, Any],
     state: State,
-    confirm: Annotated[bool | None, QueryParameter(description="Must be true.")] = None,
+    confirm: Annotated[bool, QueryParameter(description="Must be true.", schema_extra={"enum": [True]})],
     what: Annotated[
         Literal["all", "facts", "dimensions"],
         QueryParameter(
@@ -136,8 +145,8 @@ async def delete_generated(
     idempotency_key: IdempotencyKey = None,
 ) -> Response[Job]:
     """Take generated data out of the tables; data that was brought in stays. Kept snapshots can still be rolled back to."""
-    if confirm is not True:
-        raise invalid("confirm", confirm, "send confirm=true to take the generated data out", code="missing")
+    if not confirm:
+        raise invalid("confirm", confirm, "send confirm=true to take the generated data out")
     return await start(request, state, "seed_delete", SeedDeleteParams(confirm=True, scope=what), idempotency_key)
 
 

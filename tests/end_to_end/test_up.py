@@ -11,11 +11,13 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
 
+from assets_config.contract.jobs import ASSETS
+from assets_config.contract.tables import TABLES
 from demandgraph.ports import any_free_port, is_free
 from tests.demandgraph.conftest import ends
 
@@ -230,6 +232,79 @@ def test_generated_days_are_appended_and_taken_out_again(up: Running) -> None:
     assert new_year(up)["total_units"] == 12
 
 
+def test_a_failed_job_is_followed_and_run_again(up: Running) -> None:
+    wrong = {"start_date": "2026-01-01", "end_date": "2026-01-07"}
+    location = httpx.post(f"{up.api}/api/v1/seeder/append", json=wrong, timeout=30).headers["Location"]
+    failed = finished(up, location)
+
+    again = httpx.post(f"{up.api}{location}/retry", headers={"Idempotency-Key": "again"}, timeout=30)
+    same = httpx.post(f"{up.api}{location}/retry", headers={"Idempotency-Key": "again"}, timeout=30)
+    running = httpx.post(f"{up.api}{again.headers['Location']}/retry", timeout=30)
+
+    assert (again.status_code, again.json()["retry_of"]) == (202, failed["job_id"])
+    assert same.json()["job_id"] == again.json()["job_id"] != failed["job_id"]
+    assert running.status_code == 409
+    retried = finished(up, again.headers["Location"])
+    assert [retried[name] for name in ("status", "params", "error_type")] == ["failed", wrong | {"seed": 43}, "SourceError"]
+    told = events(up, again.headers["Location"], limit=2)
+    assert [each["data"]["status"] for each in told if each["type"] == "job_state"] == ["pending", "running", "running", "failed"]
+    [ended] = [each for each in told if each["type"] == "step_complete"]
+    assert (ended["data"]["step"], ended["data"]["error_type"]) == ("sources/batches", "SourceError")
+    assert get(f"{up.api}{location}/explanation").status_code == 409
+
+
+def test_a_completed_job_tells_its_tables_checks_and_explanations(up: Running) -> None:
+    location = f"/api/v1/jobs/{get(f'{up.api}/api/v1/jobs?origin=cli').json()['items'][0]['job_id']}"
+
+    told = events(up, location, limit=500)
+
+    seqs = [each["seq"] for each in told]
+    assert seqs == sorted(set(seqs))
+    assert told == events(up, location, limit=7), "pages of any size are the same events"
+    made = {each["data"]["asset"] for each in told if each["type"] == "asset_materialized"}
+    checked = [each["data"] for each in told if each["type"] == "asset_check"]
+    assert {"core/sales_daily", "publish/snapshot"} <= made
+    assert checked
+    assert all(each["passed"] or each["severity"] == "warn" for each in checked)
+    assert told[-1]["data"]["status"] == "completed"
+    assert get(f"{up.api}{location}/explanation?product_id=SKU-0001").json()["total"] > 0
+    assert httpx.post(f"{up.api}{location}/retry", timeout=30).status_code == 409
+
+
+def test_assets_tell_when_they_were_made_and_what_checks_found(up: Running) -> None:
+    listed = get(f"{up.api}/api/v1/assets?page_size=100&sort_by=rows&sort_order=desc").json()
+    asset = get(f"{up.api}/api/v1/assets/forecasts/forecast").json()
+    results = get(f"{up.api}/api/v1/assets/core/sales_daily/checks?check=grain_unique").json()["items"]
+
+    assert {each["key"] for each in listed["items"]} == set(ASSETS)
+    assert all(each["last_job_id"] and each["freshness"] != "missing" for each in listed["items"])
+    rows = [each["rows"] for each in listed["items"] if each["rows"] is not None]
+    assert rows == sorted(rows, reverse=True)
+    assert [each["name"] for each in asset["columns"]] == list(TABLES["forecast"].__struct_fields__)
+    assert "models/fit" in asset["upstream"]
+    assert "publish/snapshot" in asset["downstream"]
+    assert [each["name"] for each in asset["checks"]] == ["coverage_is_nominal"]
+    assert [each["at"] for each in results] == sorted((each["at"] for each in results), reverse=True)
+    assert {"passed"} <= {each["status"] for each in results} <= {"passed", "unknown"}  # of the job that was cancelled
+    assert get(f"{up.api}/api/v1/assets/core/nothing").status_code == 404
+    assert get(f"{up.api}/api/v1/assets?stage=kpis&search=KPI_DAILY").json()["total"] == 1
+
+
+def test_what_the_api_leans_on_is_well(up: Running) -> None:
+    said = get(f"{up.api}/api/v1/config/providers/health").json()
+
+    assert said["status"] == "ok", said
+    assert {"dagster", "dagster/code", "dagster/queued_run_coordinator"} <= {each["name"] for each in said["providers"]}
+
+
+def test_a_snapshot_tells_what_checks_had_found(up: Running) -> None:
+    said = get(f"{up.api}/api/v1/system/snapshots/{served(up)}").json()
+
+    assert {"core/sales_daily", "forecasts/forecast"} <= {each["asset"] for each in said["checks"]}
+    assert {each["name"]: each["tables"] for each in said["part_details"]}["kpis"] == {}
+    assert set(said["parts"]) == {each["name"] for each in said["part_details"]}
+
+
 def test_runs_of_the_command_line_are_jobs_too(up: Running) -> None:
     body = get(f"{up.api}/api/v1/jobs", params={"origin": "cli"}).json()
 
@@ -306,6 +381,17 @@ def finished(up: Running, location: str) -> dict[str, object]:
             return job
         assert time.monotonic() < deadline, job
         time.sleep(0.5)
+
+
+def events(up: Running, location: str, *, limit: int) -> list[dict[str, Any]]:
+    """All events of a job that has ended, read page by page."""
+    found: list[dict[str, Any]] = []
+    after, has_more = 0, True
+    while has_more:
+        page = get(f"{up.api}{location}/events?after={after}&limit={limit}").json()
+        found += page["items"]
+        after, has_more = page["next_after"], page["has_more"]
+    return found
 
 
 def answers(url: str) -> bool:

@@ -44,7 +44,7 @@ TABLES = [
 ]
 
 
-FROM_DAGSTER = {"list_jobs"}
+FROM_DAGSTER = {"list_jobs", "explain_job", "list_assets", "list_check_results"}
 
 
 def read(client: TestClient, url: str, media_type: str) -> list[dict[str, Any]]:

@@ -39,6 +39,18 @@ def test_the_whole_graph_publishes_every_part(demo_root: Path) -> None:
     assert msgspec.json.decode(warehouse.published.manifest(manifest.id).read_bytes(), type=Manifest) == manifest
 
 
+def test_a_snapshot_keeps_the_newest_result_of_each_check(demo_root: Path) -> None:
+    [manifest] = manifests(Warehouse(demo_root).published)
+
+    found = {(check.asset, check.name): check for check in manifest.checks}
+    assert len(found) == len(manifest.checks)
+    assert found["core/sales_daily", "grain_unique"].passed
+    assert found["forecasts/forecast", "coverage_is_nominal"].severity == "warn"
+    assert ("publish/snapshot", "published_files_are_whole") not in found  # it runs after
+    assert {check.dagster_run_id for check in manifest.checks} == {manifest.dagster_run_id}
+    assert all(check.at <= manifest.published_at for check in manifest.checks)
+
+
 @pytest.mark.parametrize("table", sorted(TABLE_KEYS))
 def test_a_published_table_has_the_rows_of_its_asset(table: str, demo_root: Path) -> None:
     warehouse = Warehouse(demo_root)
@@ -94,7 +106,7 @@ def test_parts_of_another_source_are_left_out_with_the_reason(own_root: Path) ->
     assert set(manifest.parts) == {"catalogue", "stock", "planning", "ingest", "kpis", "facts_2024", "state"}
     assert "forecasts/forecast was made from another source than other" in manifest.omitted["forecasts"]
     assert set(manifest.omitted) == {
-        *("features", "segments", "forecasts", "explanations", "cards", "levels", "accuracy", "registry")
+        *("features", "segments", "forecasts", "explanations", "cards", "levels", "sets", "accuracy", "registry")
     }
     assert {key: warehouse.path(key).read_bytes() for key in kept} == kept
 

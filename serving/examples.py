@@ -1,0 +1,99 @@
+"""One request an operation that works on any data root that was generated, and where the ids come from that it needs.
+
+Tests send each of them. A path parameter and `{name}` in a query are filled from the answer of the operation in COMES_FROM, whose
+links in the document say the same.
+"""
+
+from typing import Any
+
+from msgspec import Struct
+
+RANGE = "start_date=2024-12-01&end_date=2024-12-31"
+DAYS = "start=2024-12-01&end=2025-01-07"
+
+
+class Example(Struct, frozen=True):
+    """What is sent beside the path."""
+
+    query: str = ""
+    body: Any = None
+    text: str | None = None  # a body that is CSV
+
+
+COMES_FROM: dict[str, tuple[str, str]] = {
+    "backtest_id": ("list_backtests", "items/0/backtest_id"),
+    "batch_id": ("list_batches", "items/0/batch_id"),
+    "item": ("list_items", "items/0/sku"),
+    "job_id": ("list_jobs", "items/0/job_id"),
+    "kind": ("list_ingest_kinds", "items/0/kind"),
+    "name": ("list_feature_sets", "items/0/name"),
+    "get_alias{name}": ("list_aliases", "items/0/name"),
+    "delete_alias{name}": ("list_aliases", "items/0/name"),
+    "get_asset{name}": ("list_assets", "items/0/name"),
+    "problem": ("get_problem_type", ""),
+    "product": ("list_products", "items/0/sku"),
+    "run_id": ("list_model_runs", "items/0/run_id"),
+    "run_id_a": ("list_model_runs", "items/0/run_id"),
+    "run_id_b": ("list_model_runs", "items/1/run_id"),
+    "set_id": ("list_forecast_sets", "items/0/set_id"),
+    "snapshot_id": ("list_snapshots", "items/0/id"),
+    "stage": ("list_assets", "items/0/stage"),
+    "store": ("list_stores", "items/0/code"),
+}
+"""Which operation gives a value of a path parameter, and where in its answer that stands. Most have one place for all routes."""
+
+EXAMPLES: dict[str, Example] = {
+    "append_seed": Example(body={"start_date": "2025-01-01", "end_date": "2025-01-31"}),
+    "annotate_model_run": Example(body={"tags": ["checked"], "notes": "as good as the last one"}),
+    "create_job": Example(body={"job_type": "materialize", "params": {"assets": ["forecasts", "publish"]}}),
+    "delete_alias": Example("force=true"),
+    "delete_seed": Example("confirm=true&scope=facts"),
+    "explain_forecast_set": Example("store_id={store}&product_id={product}"),
+    "explain_item": Example("store_id={store}&span=horizon"),
+    "explain_job": Example("product_id={product}"),
+    "explain_model_run": Example("span=next_day"),
+    "generate_seed": Example(body={"scenario": "holiday_rush", "dry_run": True}),
+    "get_drilldown": Example(f"dimension=category&{RANGE}&order_by=total_units&max_items=5"),
+    "get_forecast_summary": Example(f"{DAYS}&item_ids={{item}}"),
+    "get_item_timeseries": Example(f"{DAYS}&store_id={{store}}"),
+    "get_kpi_timeseries": Example(f"granularity=week&{RANGE}&store_id={{store}}"),
+    "get_kpis": Example(f"{RANGE}&category=Dairy&category=Bakery"),
+    "get_stock": Example("store_id={store}"),
+    "get_store": Example("as_of=2024-12-01"),
+    "ingest_batch": Example(text="date,store_code,sku,quantity,unit_price\n2025-01-01,S001,SKU-0001,3,4.50\n"),
+    "list_assets": Example("check_status=failed"),
+    "list_backtests": Example("model_type=naive"),
+    "list_batches": Example("kind=sales-daily&state=loaded"),
+    "list_calendar_days": Example(f"is_holiday=true&{RANGE}"),
+    "list_check_results": Example("status=failed"),
+    "list_external_ids": Example("entity=product"),
+    "list_forecast_accuracy": Example("level=store&bucket=h_1_7"),
+    "list_forecast_levels": Example("level=category&source=forecast"),
+    "list_forecast_points": Example("level=series&store_id={store}&product_id={product}"),
+    "list_forecast_sets": Example("sort_by=cutoff"),
+    "list_forecast_value_added": Example("segment=all"),
+    "list_ingest_events": Example("after=1&limit=50"),
+    "list_interval_coverage": Example("level=series&demand=over_1"),
+    "list_items": Example("search=sku&page_size=5"),
+    "list_job_events": Example("after=0&limit=200"),
+    "list_jobs": Example("status=failed&sort_by=completed_at"),
+    "list_model_runs": Example("status=success&sort_by=model_type&sort_order=asc"),
+    "list_prices": Example("product_id={product}&as_of=2024-12-01"),
+    "list_products": Example("category=Dairy&sort_by=base_price&sort_order=desc"),
+    "list_promotions": Example(f"store_id={{store}}&{RANGE}"),
+    "list_rejects": Example("page_size=50"),
+    "list_segments": Example("pattern=intermittent&store_id={store}"),
+    "list_snapshots": Example("page_size=5"),
+    "list_standings": Example("segment=all"),
+    "list_stock": Example("store_id={store}&start_date=2024-12-01"),
+    "list_stock_status": Example("sort_by=days_of_cover&page_size=10"),
+    "list_stores": Example("search=s00&sort_by=name"),
+    "preview_feature_set": Example("store={store}&rows=2"),
+    "set_alias": Example(body={"name": "production", "run_id": "{run_id}", "note": "best of the last backtest"}),
+}
+"""Those that send more than a path."""
+
+
+def source_of(operation: str, parameter: str) -> tuple[str, str]:
+    """The operation that gives a value of an operation's path parameter, and where in its answer it stands. Raises KeyError."""
+    return COMES_FROM.get(f"{operation}{{{parameter}}}") or COMES_FROM[parameter]
