@@ -19,7 +19,7 @@ Metrics = Annotated[
 ]
 
 
-class Change(Struct, frozen=True):
+class KpiChange(Struct, frozen=True):
     """How one KPI changed."""
 
     absolute: Annotated[int | float | None, Meta(description="Value minus that of the base, in the unit of the KPI.")]
@@ -27,18 +27,18 @@ class Change(Struct, frozen=True):
     reason: Annotated[str | None, Meta(description="Why one of them is null, where it is.")]
 
 
-class Comparison(Struct, frozen=True):
+class KpiComparison(Struct, frozen=True):
     """The same KPIs of an earlier range, the base, and what changed since."""
 
     start_date: Annotated[date | None, Meta(description="First day of the base; null where no day is.")]
     end_date: Annotated[date | None, Meta(description="Last day of the base; null where no day is.")]
     metrics: Metrics
-    changes: Annotated[dict[str, Change], Meta(description="The change of each KPI by name.")]
+    changes: Annotated[dict[str, KpiChange], Meta(description="The change of each KPI by name.")]
 
 
 async def compared(
     lease: Snapshot, filters: Filters, bounds: list[date], compare: Compare, found: Sums, *, daily: bool = False
-) -> list[Comparison]:
+) -> list[KpiComparison]:
     """The comparison of each period; `daily` where each is to be one day, which has no two days for its base."""
     base = base_bounds(bounds, compare)
     before = (await sums(lease, filters, base)).values[0].tolist()
@@ -52,7 +52,7 @@ async def compared(
 
 def _compared(
     figures: Figures, values: Sequence[int], earlier: Sequence[int], base: tuple[date, date], fault: str | None
-) -> Comparison:
+) -> KpiComparison:
     changes = {}
     for name in figures.kpis:
         absolute, ratio = (None, None) if fault else figures.change(name, values, earlier)
@@ -61,11 +61,11 @@ def _compared(
             reason = reason or "it divides by zero in the range or in its base"
         elif ratio is None:
             reason = "its base is 0"
-        changes[name] = Change(absolute, ratio, reason)
+        changes[name] = KpiChange(absolute, ratio, reason)
     first, after = base
     is_empty = first == after
     start, end = (None, None) if is_empty else (first, after - DAY)
-    return Comparison(start, end, figures.metrics(earlier), changes)
+    return KpiComparison(start, end, figures.metrics(earlier), changes)
 
 
 def _fault(lease: Snapshot, ours: tuple[date, date], base: tuple[date, date], earlier: Sequence[int], *, daily: bool) -> str | None:

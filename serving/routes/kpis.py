@@ -11,7 +11,7 @@ from litestar.params import FromQuery, QueryParameter
 from msgspec import Meta, Struct
 
 from assets_config.contract.expressions import is_additive, names
-from serving.comparison import Comparison, Metrics, compared
+from serving.comparison import KpiComparison, Metrics, compared
 from serving.cubes import sums
 from serving.filters import FiltersSaid, Names, Products, Segments, Stores, resolve
 from serving.formats import RATIO, Table, kpi_columns, table
@@ -34,7 +34,7 @@ class KpiAnswer(Struct, frozen=True):
     end_date: date
     filters: FiltersSaid
     metadata: Metadata
-    comparison: Annotated[Comparison | None, Meta(description="What changed; null where `compare` is not given.")] = None
+    comparison: Annotated[KpiComparison | None, Meta(description="What changed; null where `compare` is not given.")] = None
 
 
 class Point(Struct, frozen=True):
@@ -43,7 +43,7 @@ class Point(Struct, frozen=True):
     period_start: date
     period_end: date
     metrics: Metrics
-    comparison: Annotated[Comparison | None, Meta(description="What changed; null where `compare` is not given.")] = None
+    comparison: Annotated[KpiComparison | None, Meta(description="What changed; null where `compare` is not given.")] = None
 
 
 class TimeseriesAnswer(Struct, frozen=True):
@@ -78,7 +78,7 @@ class Definition(Struct, frozen=True):
     source_table: Annotated[str, Meta(description="The published table that is summed.")]
 
 
-def _rows(lease: Snapshot, periods: Iterable[tuple[date, date, Metrics, Comparison | None]]) -> Table:
+def _rows(lease: Snapshot, periods: Iterable[tuple[date, date, Metrics, KpiComparison | None]]) -> Table:
     """A row a period; with a comparison the base's dates and figures and each change beside it."""
     periods, kpis = list(periods), lease.manifest.kpis
     columns = {"period_start": "DATE", "period_end": "DATE", **kpi_columns(kpis)}
@@ -148,7 +148,7 @@ async def get_kpi_timeseries(
     asked = FiltersSaid.of(store_id, product_id, category, department, region, cluster, segment)
     filters, bounds = resolve(lease, asked), period_bounds(start_date, end_date, granularity)
     found = await sums(lease, filters, bounds)
-    comparisons: list[Comparison | None] = [None] * (len(bounds) - 1)
+    comparisons: list[KpiComparison | None] = [None] * (len(bounds) - 1)
     if compare:
         comparisons = [*await compared(lease, filters, bounds, compare, found, daily=granularity == "day")]
     points = [

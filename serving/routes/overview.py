@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 from msgspec import Meta, Struct
 
-from serving.comparison import Comparison, Metrics, compared
+from serving.comparison import KpiComparison, Metrics, compared
 from serving.cubes import sums
 from serving.filters import Filters
 from serving.periods import Compare, whole
@@ -54,7 +54,7 @@ class Freshness(Struct, frozen=True):
     as_of: Annotated[date, Meta(description="Last day of sales.")]
     published_at: Annotated[datetime, Meta(description="When the snapshot was published, UTC.")]
     days_behind: Annotated[int, Meta(description="Days from the last day of sales to the day of publishing. [days]")]
-    parts: list[PartAge]
+    parts: Annotated[list[PartAge], Meta(description="How new each part of the snapshot is.")]
     omitted: Annotated[dict[str, str], Meta(description="Parts that could not be published, and why.")]
 
 
@@ -64,9 +64,9 @@ class OverviewAnswer(Struct, frozen=True):
     start_date: date
     end_date: date
     metrics: Metrics
-    comparison: Comparison
-    accuracy: Accuracy
-    freshness: Freshness
+    comparison: Annotated[KpiComparison, Meta(description="What changed since as many days right before.")]
+    accuracy: Annotated[Accuracy, Meta(description="How good forecasts are.")]
+    freshness: Annotated[Freshness, Meta(description="How new the numbers are.")]
     metadata: Metadata
 
 

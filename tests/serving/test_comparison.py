@@ -8,7 +8,7 @@ import pytest
 from litestar.testing import TestClient
 
 from assets_config.contract.manifest import Kpi, Measure
-from serving.comparison import Change, _compared
+from serving.comparison import KpiChange, _compared
 from serving.figures import Figures
 from serving.periods import base_bounds, period_bounds, whole
 
@@ -49,20 +49,20 @@ def test_a_change_is_of_exact_values_and_rounded_once() -> None:
     # 20.00 / 3 = 6.6667 and 20.00 / 6 = 3.3333: the change is 3.3333, not 6.67 - 3.33 = 3.34
     changes = _compared(FIGURES, [2000, 3], [2000, 6], BASE, None).changes
 
-    assert changes["price"] == Change(3.33, 1.0, None)
-    assert changes["total"] == Change(0.0, 0.0, None)
+    assert changes["price"] == KpiChange(3.33, 1.0, None)
+    assert changes["total"] == KpiChange(0.0, 0.0, None)
 
 
 @pytest.mark.parametrize(
     ("now", "base", "total", "price"),
     [
-        ([500, 5], [0, 5], Change(5.0, None, "its base is 0"), Change(1.0, None, "its base is 0")),
-        ([500, 5], [-250, 5], Change(7.5, 3.0, None), Change(1.5, 3.0, None)),
-        ([500, 0], [250, 5], Change(2.5, 1.0, None), Change(None, None, "it divides by zero in the range or in its base")),
-        ([500, 5], [250, 0], Change(2.5, 1.0, None), Change(None, None, "it divides by zero in the range or in its base")),
+        ([500, 5], [0, 5], KpiChange(5.0, None, "its base is 0"), KpiChange(1.0, None, "its base is 0")),
+        ([500, 5], [-250, 5], KpiChange(7.5, 3.0, None), KpiChange(1.5, 3.0, None)),
+        ([500, 0], [250, 5], KpiChange(2.5, 1.0, None), KpiChange(None, None, "it divides by zero in the range or in its base")),
+        ([500, 5], [250, 0], KpiChange(2.5, 1.0, None), KpiChange(None, None, "it divides by zero in the range or in its base")),
     ],
 )
-def test_a_change_that_cannot_be_said_has_its_reason(now: list[int], base: list[int], total: Change, price: Change) -> None:
+def test_a_change_that_cannot_be_said_has_its_reason(now: list[int], base: list[int], total: KpiChange, price: KpiChange) -> None:
     changes = _compared(FIGURES, now, base, BASE, None).changes
 
     assert changes == {"total": total, "price": price}
