@@ -31,6 +31,7 @@ from assets_config.contract.integrity import damage, sha256
 from assets_config.contract.layout import Published
 from assets_config.contract.manifest import Cubes, File, Grain, Manifest, Measure, Part, Pointer
 from assets_config.contract.tables import PARTS, SCHEMA_VERSION, TABLES
+from assets_config.declared import load_declarations
 from pipelines.kpis.cubes import LARGEST
 from pipelines.publish.frames import fields
 from serving.snapshot import Library
@@ -136,7 +137,7 @@ def write(root: Path, stores: int, products: int, days: int) -> list[str]:
                 FIRST,
                 FIRST + timedelta(days=days - 1),
             ),
-            *(variant, measures, [], {}),
+            *(variant, measures, load_declarations().kpis, {}),
         )
         published.manifest(ids[-1]).write_bytes(msgspec.json.encode(manifest))
     return ids
