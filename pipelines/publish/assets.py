@@ -49,7 +49,7 @@ def snapshot(context: AssetExecutionContext, storage: Storage) -> MaterializeRes
 def checks_so_far(context: AssetExecutionContext) -> list[Check]:
     """The newest result of each asset check of the graph, by asset and name; those that never ran are left out."""
     storage, found = context.instance.event_log_storage, []
-    for key in sorted(context.job_def.asset_layer.asset_graph.asset_check_keys):
+    for key in sorted(context.repository_def.asset_graph.asset_check_keys):
         for record in storage.get_asset_check_execution_history(key, limit=1, status=COMPLETED):
             if record.event is None or record.event.dagster_event is None:
                 continue

@@ -234,12 +234,12 @@ def test_generated_days_are_appended_and_taken_out_again(up: Running) -> None:
 
 def test_a_failed_job_is_followed_and_run_again(up: Running) -> None:
     wrong = {"start_date": "2026-01-01", "end_date": "2026-01-07"}
-    location = httpx.post(f"{up.api}/api/v1/seeder/append", json=wrong, timeout=30).headers["Location"]
+    location = up.client.post(f"{up.api}/api/v1/seeder/append", json=wrong, timeout=30).headers["Location"]
     failed = finished(up, location)
 
-    again = httpx.post(f"{up.api}{location}/retry", headers={"Idempotency-Key": "again"}, timeout=30)
-    same = httpx.post(f"{up.api}{location}/retry", headers={"Idempotency-Key": "again"}, timeout=30)
-    running = httpx.post(f"{up.api}{again.headers['Location']}/retry", timeout=30)
+    again = up.client.post(f"{up.api}{location}/retry", headers={"Idempotency-Key": "again"}, timeout=30)
+    same = up.client.post(f"{up.api}{location}/retry", headers={"Idempotency-Key": "again"}, timeout=30)
+    running = up.client.post(f"{up.api}{again.headers['Location']}/retry", timeout=30)
 
     assert (again.status_code, again.json()["retry_of"]) == (202, failed["job_id"])
     assert same.json()["job_id"] == again.json()["job_id"] != failed["job_id"]
@@ -268,7 +268,7 @@ def test_a_completed_job_tells_its_tables_checks_and_explanations(up: Running) -
     assert all(each["passed"] or each["severity"] == "warn" for each in checked)
     assert told[-1]["data"]["status"] == "completed"
     assert get(f"{up.api}{location}/explanation?product_id=SKU-0001").json()["total"] > 0
-    assert httpx.post(f"{up.api}{location}/retry", timeout=30).status_code == 409
+    assert up.client.post(f"{up.api}{location}/retry", timeout=30).status_code == 409
 
 
 def test_assets_tell_when_they_were_made_and_what_checks_found(up: Running) -> None:

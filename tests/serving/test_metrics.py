@@ -6,6 +6,7 @@ import re
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from litestar.testing import TestClient
@@ -117,15 +118,24 @@ def test_workers_are_summed_and_told_apart_and_a_dead_one_counts_on(root: Path) 
         assert f'pid="{min(pids)}"' not in served.get("/metrics").text
 
 
+def lines_of(served: Server, *names: str) -> dict[str, dict[str, Any]]:
+    """The lines of the log of these requests."""
+    lines = [json.loads(line) for line in served.log.read_text().splitlines() if line.startswith("{") and line.endswith("}")]
+    return {line["request_id"]: line for line in lines if line.get("request_id") in names}
+
+
 @pytest.mark.parametrize("workers", [2])
 def test_each_request_is_a_line_of_json_that_says_what_was_read(workers: int, root: Path) -> None:
     with server(root, workers=workers) as served:
         served.get(KPIS, **{"X-Request-ID": "first"})
         served.get(KPIS, **{"X-Request-ID": "again"})
         served.get("/nothing", **{"X-Request-ID": "none"})
-        lines = [json.loads(line) for line in served.log.read_text().splitlines() if line.startswith("{")]
+        deadline = time.monotonic() + PATIENCE
+        while len(lines := lines_of(served, "first", "again", "none")) < 3:  # a line is written after its answer
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
-    first, again, none = (next(line for line in lines if line["request_id"] == name) for name in ("first", "again", "none"))
+    first, again, none = (lines[name] for name in ("first", "again", "none"))
     manifest = manifests(Published(root))[0]
     for line in (first, again):
         assert (line["method"], line["route"], line["status"]) == ("GET", ROUTE, 200)
