@@ -23,13 +23,13 @@ from litestar import Litestar, get
 from litestar.middleware.rate_limit import RateLimitConfig
 
 from assets_config.contract.keys import KeyFile
-from serving.access import Access
 from serving.app import create_app
-from serving.browsers import Browsers
-from serving.buckets import Buckets
-from serving.keyring import Keyring
-from serving.limits import Limits
-from serving.rules import Rules
+from serving.layers.access import Access
+from serving.layers.browsers import Browsers
+from serving.layers.buckets import Buckets
+from serving.layers.keyring import Keyring
+from serving.layers.limits import Limits
+from serving.layers.rules import Rules
 from serving.settings import Settings
 
 ROUNDS, REQUESTS = 15, 4_000

@@ -17,15 +17,17 @@ from litestar.static_files import create_static_files_router
 from litestar.types import ASGIApp
 
 from assets_config.contract.layout import Published
-from serving.access import Access
-from serving.assets import Assets
-from serving.browsers import Browsers
-from serving.cache import Cache, only_reads
-from serving.edge import Edge, host_check
-from serving.jobs import Jobs
-from serving.limits import Limits
-from serving.metrics import Meter
-from serving.moved import OldPaths
+from serving.layers.access import Access
+from serving.layers.browsers import Browsers
+from serving.layers.cache import Cache, only_reads
+from serving.layers.edge import Edge, host_check
+from serving.layers.limits import Limits
+from serving.layers.metrics import Meter
+from serving.layers.moved import OldPaths
+from serving.layers.rules import OPEN, Rules
+from serving.layers.traces import Traces, pass_on, provider_for
+from serving.orchestrator.assets import Assets
+from serving.orchestrator.jobs import Jobs
 from serving.parameters import kinds_of, refuse_odd_values
 from serving.problems import FieldError, NoSnapshot, Validation, answer
 from serving.routes import (
@@ -59,10 +61,8 @@ from serving.routes import (
     sets,
     system,
 )
-from serving.rules import OPEN, Rules
 from serving.settings import Settings, read_settings
 from serving.snapshot import Library, Snapshot
-from serving.traces import Traces, pass_on, provider_for
 
 HANDLERS = [
     dimensions.list_stores,

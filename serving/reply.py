@@ -6,8 +6,8 @@ from typing import Annotated
 from litestar.params import QueryParameter
 from msgspec import Meta, Struct, structs
 
+from serving.layers.reads import note, tell
 from serving.problems import BadRequest, invalid
-from serving.reads import note, tell
 from serving.snapshot import Snapshot
 
 Start = Annotated[date, QueryParameter(description="First day, inclusive, ISO 8601.")]

@@ -28,9 +28,9 @@ from assets_config.contract.manifest import Manifest, Pointer
 from assets_config.contract.names import UNKNOWN
 from assets_config.contract.tables import FACTS_PREFIX, SCHEMA_VERSION, TABLES
 from serving.figures import Figures
+from serving.layers.reads import note, outside
 from serving.prefixes import shared_prefixes
 from serving.problems import Gone, NoSnapshot, NotFound
-from serving.reads import note, outside
 
 SNAPSHOT_ID = re.compile(r"^\d{8}T\d{6}Z-[0-9a-f]{8}$")
 RETRY_AFTER = 5.0  # seconds until a damaged snapshot is looked at again

@@ -1,7 +1,7 @@
 """What a server process imports: the log to standard error, and the application."""
 
 from serving.app import create_asgi
-from serving.logs import log_to_stderr
+from serving.layers.logs import log_to_stderr
 
 log_to_stderr()
 app = create_asgi()

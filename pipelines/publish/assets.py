@@ -49,7 +49,9 @@ def snapshot(context: AssetExecutionContext, storage: Storage) -> MaterializeRes
 def checks_so_far(context: AssetExecutionContext) -> list[Check]:
     """The newest result of each asset check of the graph, by asset and name; those that never ran are left out."""
     storage, found = context.instance.event_log_storage, []
-    for key in sorted(context.repository_def.asset_graph.asset_check_keys):
+    is_launched = context.run.remote_job_origin is not None  # else it is of the command line, whose job holds the whole graph
+    graph = context.repository_def.asset_graph if is_launched else context.job_def.asset_layer.asset_graph
+    for key in sorted(graph.asset_check_keys):
         for record in storage.get_asset_check_execution_history(key, limit=1, status=COMPLETED):
             if record.event is None or record.event.dagster_event is None:
                 continue

@@ -9,12 +9,12 @@ from litestar.params import FromPath, JSONBody
 from msgspec import structs
 
 from assets_config.contract.state import AnnotateRunParams, RunChange, why_not_annotate
-from serving.jobs import Job
+from serving.layers.rules import OPERATOR
+from serving.orchestrator.jobs import Job
 from serving.problems import Conflict, FieldError, Validation, invalid
 from serving.routes.aliases import aliases_of
 from serving.routes.jobs import IdempotencyKey, start
 from serving.routes.registry import ModelRunSaid, run_of
-from serving.rules import OPERATOR
 from serving.snapshot import Snapshot
 
 MAY_CHANGE = RunChange.__struct_fields__

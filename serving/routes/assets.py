@@ -7,7 +7,7 @@ from litestar.datastructures import State
 from litestar.params import PathParameter, QueryParameter
 
 from assets_config.contract.names import STAGES
-from serving.assets import AssetAnswer, Assets, AssetSaid, CheckResult, CheckStatus, Freshness
+from serving.orchestrator.assets import AssetAnswer, Assets, AssetSaid, CheckResult, CheckStatus, Freshness
 from serving.paging import Listed, Order, Page, PageSize, Search, matches, ordered, page_of
 
 StagePath = Annotated[str, PathParameter(description="Stage of the asset, the first half of its key: core of core/sales_daily.")]

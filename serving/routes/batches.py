@@ -16,9 +16,9 @@ from assets_config.contract.ingest import IngestAudit
 from assets_config.contract.landing import Batch, Landing
 from assets_config.contract.names import BatchState
 from serving.formats import table
+from serving.layers.reads import outside
 from serving.paging import After, Limit, Listed, Page, PageSize, page_from
 from serving.problems import NotFound
-from serving.reads import outside
 from serving.reply import Metadata, metadata
 from serving.snapshot import Snapshot
 

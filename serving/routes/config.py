@@ -8,7 +8,7 @@ from litestar.datastructures import State
 from msgspec import Meta, Struct
 
 from assets_config.settings import Origin, Setting, shown
-from serving.rules import ADMIN
+from serving.layers.rules import ADMIN
 from serving.settings import SETTINGS, Settings
 
 MASK = "***"

@@ -8,9 +8,9 @@ from typing import Any
 import swagger_ui_bundle
 from litestar import Litestar, MediaType, Request, get
 
-from serving.openapi import described
-from serving.rules import OPEN, rule
-from serving.schemes import with_security
+from serving.document.openapi import described
+from serving.document.schemes import with_security
+from serving.layers.rules import OPEN, rule
 
 ASSETS = str(swagger_ui_bundle.swagger_ui_path)
 PAGE = """<!DOCTYPE html>

@@ -6,8 +6,8 @@ from litestar import get
 from litestar.params import FromPath
 from msgspec import Struct
 
+from serving.layers.rules import OPEN
 from serving.problems import PROBLEMS, NotFound
-from serving.rules import OPEN
 
 
 class ProblemType(Struct, frozen=True):

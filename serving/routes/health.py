@@ -10,8 +10,8 @@ from litestar import Response, get
 from litestar.datastructures import State
 from msgspec import Meta, Struct
 
+from serving.layers.rules import PROBE
 from serving.problems import Problem
-from serving.rules import PROBE
 from serving.snapshot import Library
 
 ML_PACKAGES = (

@@ -18,7 +18,8 @@ from assets_config.contract.kinds import KINDS, Column, columns
 from assets_config.contract.landing import POSTED, Batch, Landing, identity
 from assets_config.contract.names import BatchState
 from serving.bounds import check_upload
-from serving.jobs import Job, Jobs
+from serving.layers.rules import OPERATOR
+from serving.orchestrator.jobs import Job, Jobs
 from serving.paging import Listed, page_of
 from serving.problems import (
     MEDIA_TYPE,
@@ -34,7 +35,6 @@ from serving.problems import (
     invalid,
 )
 from serving.routes.jobs import IdempotencyKey, start
-from serving.rules import OPERATOR
 from serving.snapshot import Snapshot
 from serving.uploads import MEDIA_TYPES, MULTIPART, Upload, read_upload
 

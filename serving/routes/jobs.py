@@ -12,14 +12,14 @@ from msgspec import Meta, Struct
 from assets_config.contract.jobs import JOB_TYPES, SeedParams, UnknownAssets, role_of, selection
 from assets_config.contract.names import JobOrigin, JobStatus, Role, Span
 from assets_config.contract.seeds import PRESETS, Seed
-from serving.access import require
-from serving.events import JobEvent, events_of
-from serving.jobs import Job, Jobs, filtered
+from serving.layers.access import require
+from serving.layers.rules import OPERATOR
+from serving.orchestrator.events import JobEvent, events_of
+from serving.orchestrator.jobs import Job, Jobs, filtered
 from serving.paging import After, Limit, Listed, Order, Page, PageSize, ordered, page_of
 from serving.parameters import JobPath, OfProduct, OfStore
 from serving.problems import Conflict, FieldError, Gone, Validation, invalid, said_of
 from serving.routes.explanations import ExplanationSaid, explanations_of
-from serving.rules import OPERATOR
 from serving.snapshot import expired_runs, kept
 
 T = TypeVar("T", bound=Struct)

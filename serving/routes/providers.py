@@ -8,7 +8,7 @@ from litestar import get
 from litestar.datastructures import State
 from msgspec import Meta, Struct
 
-from serving.dagster import LOCATION, Dagster, time_of
+from serving.orchestrator.dagster import LOCATION, Dagster, time_of
 from serving.problems import OrchestratorUnavailable
 
 HEALTH = """{ workspaceOrError { ... on Workspace { locationEntries { name loadStatus } } }

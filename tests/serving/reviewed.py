@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from serving.app import create_app
-from serving.openapi import described, operations_of
+from serving.document.openapi import described, operations_of
 from serving.settings import Settings
 
 REVIEWED = Path(__file__).with_name("openapi.json")

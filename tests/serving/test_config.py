@@ -9,7 +9,7 @@ from litestar.testing import TestClient
 from assets_config.contract.keys import digest
 from serving.__main__ import warnings
 from serving.app import create_asgi
-from serving.edge import host_check
+from serving.layers.edge import host_check
 from serving.settings import SETTINGS, Settings, read_settings
 from tests.serving.conftest import KEY, KEYED, client_of
 

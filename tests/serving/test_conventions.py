@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
-from serving.examples import EXAMPLES, Example
+from serving.document.examples import EXAMPLES, Example
 from tests.serving.conftest import client_of
 from tests.serving.test_openapi import OPERATIONS, filled
 

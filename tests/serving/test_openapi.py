@@ -11,8 +11,8 @@ import jsonschema_rs
 import pytest
 from litestar.testing import TestClient
 
-from serving.examples import COMES_FROM, EXAMPLES, Example, source_of
-from serving.openapi import TAGS, operations_of
+from serving.document.examples import COMES_FROM, EXAMPLES, Example, source_of
+from serving.document.openapi import TAGS, operations_of
 from serving.problems import MEDIA_TYPE, PROBLEMS
 from tests.serving.conftest import client_of
 from tests.serving.reviewed import REVIEWED, breaking, reviewed, served
@@ -39,7 +39,7 @@ def test_an_operation_introduces_itself(name: str) -> None:
     assert re.fullmatch(r"[a-z]+(_[a-z]+)+", name), f"{name}: a verb and what it is done to, in snake case"
     assert name.split("_")[0] in VERBS, f"{name}: begins with no known verb"
     assert len(operation["description"]) > 30, f"{name}: write a docstring that says what it is for"
-    assert set(operation["tags"]) <= set(TAGS), f"{name}: describe its tag in serving/openapi.py"
+    assert set(operation["tags"]) <= set(TAGS), f"{name}: describe its tag in serving/document/openapi.py"
     for each in operation.get("parameters", []):
         assert each.get("description"), f"{name}: the {each['in']} parameter {each['name']} has no description"
     assert operation["x-example"]["request"].partition(" ")[2].startswith(path)
@@ -51,7 +51,7 @@ def test_every_member_of_every_body_is_described() -> None:
     bare = [f"{name}.{field}" for name, each in schemas.items() for field, said in each.get("properties", {}).items()
             if not said.get("description")]  # fmt: skip
 
-    assert not bare, f"give these a Meta(description=...), or a line in serving/words.py: {', '.join(bare)}"
+    assert not bare, f"give these a Meta(description=...), or a line in serving/document/words.py: {', '.join(bare)}"
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

@@ -18,7 +18,7 @@ from assets_config.contract.jobs import JOB_TYPES
 from assets_config.contract.layout import Published
 from assets_config.contract.registry import Backtest, BacktestMetric, ModelRun
 from serving.app import create_asgi
-from serving.cache import Cache
+from serving.layers.cache import Cache
 from serving.problems import MEDIA_TYPE
 from serving.settings import Settings
 from tests.serving.conftest import client_of

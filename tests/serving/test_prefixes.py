@@ -13,7 +13,7 @@ from assets_config.contract.manifest import Manifest
 from pipelines.publish.snapshot import manifests
 from serving.prefixes import Prefixes, shared_prefixes
 from tests.serving.conftest import client_of
-from tests.serving.test_cache import publish_changed, serving
+from tests.serving.layers.test_cache import publish_changed, serving
 from tests.serving.test_snapshot import FACTS, KPIS
 
 

@@ -16,10 +16,10 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from assets_config.contract.keys import Key
 from assets_config.contract.names import Role
-from serving.buckets import Buckets
-from serving.keyring import Keyring
+from serving.layers.buckets import Buckets
+from serving.layers.keyring import Keyring
+from serving.layers.rules import RANK, Rule, Rules
 from serving.problems import Forbidden, Problem, RateLimited, Unauthorized, refuse
-from serving.rules import RANK, Rule, Rules
 from serving.settings import Settings
 
 FORWARDED = {b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"}

@@ -16,9 +16,9 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from msgspec import Struct
 
-from serving.answers import Answer, keep
-from serving.depends import dependence
-from serving.reads import Reads, noting
+from serving.layers.answers import Answer, keep
+from serving.layers.depends import dependence
+from serving.layers.reads import Reads, noting
 from serving.snapshot import Library, Snapshot
 
 PREFIX = "/api/v1/"

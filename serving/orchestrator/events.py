@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from serving.dagster import Dagster, time_of
-from serving.jobs import error_of
+from serving.orchestrator.dagster import Dagster, time_of
+from serving.orchestrator.jobs import error_of
 
 EVENTS = """query Events($id: ID!, $after: String, $limit: Int) {
   logsForRun(runId: $id, afterCursor: $after, limit: $limit) { __typename ... on EventConnection { hasMore events {

@@ -12,8 +12,8 @@ import msgspec
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-from serving.logs import ACCESS
-from serving.metrics import count
+from serving.layers.logs import ACCESS
+from serving.layers.metrics import count
 from serving.problems import FAULT, Forbidden, Unknown, refuse
 
 access = logging.getLogger(ACCESS)

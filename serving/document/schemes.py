@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from serving.layers.rules import Rule
 from serving.problems import MEDIA_TYPE, Forbidden, PayloadTooLarge, Problem, RateLimited, SlowBody, TimedOut, Unauthorized
-from serving.rules import Rule
 
 SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "A key of `demandgraph keys`."},

@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 
+from serving.layers.reads import outside
 from serving.problems import OrchestratorUnavailable
-from serving.reads import outside
 
 LOCATION = "demandgraph"
 Hook = Callable[[httpx.Request], Awaitable[None]]

@@ -5,8 +5,8 @@ import asyncio
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Message, Receive, Scope, Send, WebSocketReceiveMessage
 
+from serving.layers.rules import Rules
 from serving.problems import PayloadTooLarge, Problem, SlowBody, TimedOut, refuse
-from serving.rules import Rules
 from serving.settings import Settings
 
 MIB = 1 << 20

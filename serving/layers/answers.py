@@ -8,7 +8,7 @@ from importlib.metadata import version
 import msgspec
 from msgspec import Struct
 
-from serving.depends import Dependence
+from serving.layers.depends import Dependence
 from serving.snapshot import Snapshot
 
 Headers = list[tuple[bytes, bytes]]

@@ -9,7 +9,7 @@ from litestar.testing import TestClient
 from assets_config.contract.jobs import JOB_TYPES
 from assets_config.contract.names import STAGES
 from serving.app import create_app
-from serving.moved import OLD_PATHS, OldPath
+from serving.layers.moved import OLD_PATHS, OldPath
 from serving.settings import Settings
 
 NOT_YET_BUILT = {

@@ -18,7 +18,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
-from serving.cache import Cache
+from serving.layers.cache import Cache
 from serving.settings import shared_counts
 from serving.snapshot import Library
 

@@ -22,11 +22,11 @@ from assets_config.contract.layout import Published
 from assets_config.contract.manifest import File, Manifest, Pointer
 from assets_config.contract.tables import FACTS_PREFIX
 from pipelines.publish.snapshot import manifests, rollback
-from serving.answers import keep
 from serving.app import HANDLERS, create_asgi
-from serving.browsers import Browsers
-from serving.cache import Cache
-from serving.depends import READS, dependence
+from serving.layers.answers import keep
+from serving.layers.browsers import Browsers
+from serving.layers.cache import Cache
+from serving.layers.depends import READS, dependence
 from tests.serving.conftest import KEYED, client_of, publish_sold, settings_of
 from tests.serving.test_snapshot import DOUBLED, KPIS
 
@@ -503,7 +503,7 @@ def test_a_stale_answer_is_not_mistaken_for_a_good_one(warm: TestClient, root: P
 def test_what_is_declared_exists(client: TestClient) -> None:
     operations = {each.operation_id for each in HANDLERS}
 
-    assert set(READS) <= operations, "serving/depends.py names a route that is gone"
+    assert set(READS) <= operations, "serving/layers/depends.py names a route that is gone"
 
 
 def test_a_body_that_names_its_publish_elsewhere_is_of_that_snapshot_alone(warm: TestClient, cache: Cache, root: Path) -> None:

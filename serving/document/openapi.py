@@ -15,9 +15,9 @@ from litestar import Litestar
 
 from assets_config.contract.jobs import ASSETS, JOB_TYPES
 from assets_config.contract.names import STAGES
-from serving.examples import EXAMPLES, Example, source_of
+from serving.document.examples import EXAMPLES, Example, source_of
+from serving.document.words import FIELDS, PARAMETERS
 from serving.problems import MEDIA_TYPE, PROBLEMS
-from serving.words import FIELDS, PARAMETERS
 
 ABOUT = """Sales, KPIs and forecasts of one published snapshot, and jobs that make the next.
 

@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 
 from assets_config.contract.jobs import run_config, selection
 from assets_config.contract.names import JobOrigin, JobStatus
-from serving.dagster import LOCATION, Dagster, Hook, time_of
+from serving.orchestrator.dagster import LOCATION, Dagster, Hook, time_of
 from serving.problems import Conflict, NotFound, OrchestratorUnavailable
 
 STATES: dict[str, JobStatus] = {

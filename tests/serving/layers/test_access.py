@@ -13,10 +13,10 @@ from litestar.testing import TestClient
 
 from assets_config.contract.keys import Key, KeyFile, digest
 from assets_config.contract.names import Role
-from serving.access import Access
 from serving.app import create_app
-from serving.keyring import Keyring
-from serving.rules import RANK, SAFE, Rules, rule
+from serving.layers.access import Access
+from serving.layers.keyring import Keyring
+from serving.layers.rules import RANK, SAFE, Rules, rule
 from serving.settings import Settings
 from tests.serving.conftest import KEY, client_of, settings_of
 
@@ -69,7 +69,7 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
 
 @pytest.mark.parametrize("route", [each for each in ROUTES if each.method not in SAFE], ids=str)
 def test_every_write_says_which_role_it_needs(route: Route) -> None:
-    assert "role" in route.opt, f"{route} says no role: give its handler opt=OPERATOR or ADMIN of serving/rules.py"
+    assert "role" in route.opt, f"{route} says no role: give its handler opt=OPERATOR or ADMIN of serving/layers/rules.py"
     assert route.opt["role"] in ("open", *ROLES)
 
 
@@ -175,7 +175,7 @@ def test_a_key_is_compared_in_constant_time(tmp_path: Path, monkeypatch: pytest.
         compared.append((one, other))
         return compare(one, other)
 
-    monkeypatch.setattr("serving.keyring.hmac.compare_digest", seen)
+    monkeypatch.setattr("serving.layers.keyring.hmac.compare_digest", seen)
     keyring = Keyring(tmp_path, (f"a:admin:{KEY}",))
 
     found = [keyring.find(KEY.encode()), keyring.find(b"another key of 24 letters")]
@@ -315,7 +315,7 @@ class Clock:
 
 def test_too_many_requests_are_told_when_to_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
-    monkeypatch.setattr("serving.access.time", clock)
+    monkeypatch.setattr("serving.layers.access.time", clock)
     keys = tuple(f"{name}:operator:{name}-{KEY}" for name in ("one", "other"))
     with client_of(tmp_path, headers={}, api_keys=keys, read_rate=2, write_rate=0.5, rate_burst_seconds=4) as client:
 

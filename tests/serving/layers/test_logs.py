@@ -11,11 +11,11 @@ import pytest
 from litestar.testing import TestClient
 
 from serving.app import create_asgi
-from serving.edge import Edge
-from serving.logs import JsonLines
+from serving.layers.edge import Edge
+from serving.layers.logs import JsonLines
 from serving.settings import Settings
 from tests.serving.conftest import client_of
-from tests.serving.test_cache import cache_of
+from tests.serving.layers.test_cache import cache_of
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.buckets import Buckets
+from serving.layers.buckets import Buckets
 
 RATES = st.floats(0.01, 1000)
 BURSTS = st.integers(1, 50)

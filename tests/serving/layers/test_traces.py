@@ -15,10 +15,10 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from serving.app import create_asgi
-from serving.jobs import Jobs
+from serving.layers.traces import Traces, pass_on
+from serving.orchestrator.jobs import Jobs
 from serving.problems import OrchestratorUnavailable
 from serving.settings import SettingError, Settings, read_settings
-from serving.traces import Traces, pass_on
 from tests.serving.test_snapshot import KPIS
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"

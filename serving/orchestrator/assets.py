@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from serving.dagster import Dagster, time_of
+from serving.orchestrator.dagster import Dagster, time_of
 from serving.problems import NotFound
 
 ASSETS = """{ assetNodes { assetKey { path } groupName description kinds isPartitioned staleStatus

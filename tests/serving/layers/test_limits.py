@@ -13,9 +13,9 @@ from litestar.params import JSONBody
 from litestar.response import Stream
 
 from serving.app import create_app
-from serving.limits import Limits
+from serving.layers.limits import Limits
+from serving.layers.rules import Rules
 from serving.problems import answer
-from serving.rules import Rules
 from serving.settings import Settings
 from tests.serving.conftest import KEY, client_of, settings_of
 

@@ -1,0 +1,1 @@
+"""Jobs and assets as Dagster tells them, over GraphQL."""
