@@ -174,7 +174,7 @@ def _describe(said: dict[str, Any], text: str | None) -> None:
 def _finish(operation: dict[str, Any], path: str, method: str, known: dict[str, Any]) -> None:
     """`known`: the problems of the document, by name."""
     name = operation["operationId"]
-    operation["summary"] = name.replace("_", " ").capitalize()
+    operation["summary"] = re.split(r"(?<=[.;:]) |\.$|\n", operation.get("description", "") or name)[0].rstrip(".;:")
     for each in operation.get("parameters", []):
         word = f"{{{each['name']}}}" if each["in"] == "path" else f"?{each['name']}"
         _describe(each, PARAMETERS.get(f"{name}{word}") or PARAMETERS.get(word))
