@@ -146,7 +146,7 @@ def publish(root: Path, path: str) -> dict[str, str]:
     """Our side's snapshot; gives the environment that serves it."""
     (root / "dagster").mkdir()
     (root / "dagster/dagster.yaml").write_text("telemetry:\n  enabled: false\n")
-    environment = {**os.environ, "DEMANDGRAPH_DATA": str(root), "DAGSTER_HOME": str(root / "dagster")}
+    environment = {**os.environ, "DEMANDGRAPH_DATA": str(root), "DAGSTER_HOME": str(root / "dagster"), "DEMANDGRAPH_READ_RATE": "0"}
     command = [sys.executable, "-m", "pipelines", "materialize", "--source", "serving_bench", "--path", path]
     subprocess.run([*command, "--select", "sources", "core", "kpis", "publish"], env=environment, check=True, capture_output=True)
     return environment
