@@ -30,7 +30,7 @@ FED_AT_ONCE = 250_000
 """Rows that xgboost is given at a time: it makes its quantiles of each piece and merges them, which many small ones make dear."""
 UNKNOWN = -1e9
 """What stands for NaN in the features: below every value, so that a split can tell it. A matrix without gaps is held in one byte
-a value and not in four, and learned from in less than two thirds of the time."""
+a value and not in four, and learned from in less time (benchmarks/training.py)."""
 FEWEST_DAYS = 28
 ROWS_A_THREAD = 250_000
 """Rows that are worth a thread more: with fewer, threads wait for each other. Their number changes no byte of the result."""
