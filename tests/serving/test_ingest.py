@@ -370,4 +370,19 @@ def test_the_post_documents_its_bodies_and_answers(client: TestClient) -> None:
     assert {*operation["requestBody"]["content"]} == {
         *("application/json", "text/csv", "application/vnd.apache.parquet", "multipart/form-data"),
     }
-    assert sorted(operation["responses"]) == "202 400 401 403 404 409 410 413 415 422 429 500 503".split()
+    assert sorted(operation["responses"]) == [
+        "202",
+        "400",
+        "401",
+        "403",
+        "404",
+        "408",
+        "409",
+        "410",
+        "413",
+        "415",
+        "422",
+        "429",
+        "500",
+        "503",
+    ]
