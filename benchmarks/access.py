@@ -26,8 +26,8 @@ from assets_config.contract.keys import KeyFile
 from serving.app import create_app
 from serving.layers.access import Access
 from serving.layers.browsers import Browsers
-from serving.layers.edge import Edge
 from serving.layers.buckets import Buckets
+from serving.layers.edge import Edge
 from serving.layers.keyring import Keyring
 from serving.layers.limits import Limits
 from serving.layers.rules import Rules
