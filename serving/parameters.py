@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping
 from datetime import date
-from functools import lru_cache
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 from urllib.parse import parse_qsl
@@ -35,7 +34,6 @@ SetPath = Annotated[str, PathParameter(description="set_id of a set of forecasts
 JobPath = Annotated[str, PathParameter(description="job_id of a job; see /jobs. Every write answers with one.")]
 
 
-@lru_cache(maxsize=4096)
 def pairs_of(query: bytes) -> tuple[tuple[str, str], ...] | None:
     """The parameters of a query string as they are written, blank ones too; None where it is no UTF-8.
 
