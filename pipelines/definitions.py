@@ -45,7 +45,7 @@ nightly = ScheduleDefinition(
 
 defs = Definitions(
     assets=[asset for stage in STAGES for asset in stage.ASSETS],
-    asset_checks=[*forecasts.CHECKS, *publish.CHECKS],
+    asset_checks=[*forecasts.CHECKS, *knowledge.CHECKS, *publish.CHECKS],
     jobs=[verification, ingest],
     sensors=[dead_runs, landing_inbox],
     schedules=[nightly],

@@ -6,21 +6,20 @@ compared with every vector; no model is loaded. Opened by the first search, in a
 
 import asyncio
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
 import msgspec
+import numpy as np
 from msgspec import Struct
 
 from assets_config.contract.knowledge import KNOWLEDGE, Index, RagChunk, RagMode, RagSource
+from assets_config.contract.ranking import DEPTH, merged
+from assets_config.contract.wordpiece import WordPiece
 from serving.snapshot import Snapshot
-
-DEPTH = 50
-"""Chunks that each way of searching brings to the merge."""
-RANKED = 60
-"""Of reciprocal rank fusion: how little the first places count more than those that follow."""
 
 
 class Leg(Struct, frozen=True):
@@ -50,12 +49,15 @@ class Wanted(Struct, frozen=True):
     tags: Collection[str] = ()
     least_score: float | None = None
     least_cosine: float | None = None
+    of_one_source: int | None = None
 
 
 class Knowledge:
     """The knowledge base of a snapshot, open. Its methods work in the thread that calls them."""
 
-    def __init__(self, folder: Path, sources: Sequence[RagSource], chunks: Sequence[RagChunk], *, without: Collection[str] = ()) -> None:
+    def __init__(
+        self, folder: Path, sources: Sequence[RagSource], chunks: Sequence[RagChunk], *, without: Collection[str] = ()
+    ) -> None:
         """`without`: kinds of documents that nothing in this snapshot stands behind, and that are never found."""
         self.index = msgspec.json.decode((folder / "index.json").read_bytes(), type=Index)
         self.sources = {each.source_id: each for each in sources}
@@ -63,18 +65,27 @@ class Knowledge:
         self._tags = {each.source_id: frozenset(json.loads(each.tags)) for each in sources}
         self._without = frozenset(without)
         self._table = _lance(folder)
+        has_vectors = self.index.encoder is not None
+        self._vectors = np.load(folder / "vectors.npy") if has_vectors else None
+        self._questions = Questions(folder) if has_vectors else None
 
     def search(self, question: str, wanted: Wanted) -> list[Hit]:
         """The chunks that answer a question best, best first; equal ones in the order of the index."""
         allowed = self._allowed(wanted)
         keyword = self._by_words(question, allowed, wanted.least_score) if wanted.mode != "semantic" else {}
-        legs = (keyword,)
-        merged: dict[int, float] = {}
-        for leg in legs:
-            for position, each in leg.items():
-                merged[position] = merged.get(position, 0.0) + 1 / (RANKED + each.rank)
-        best = sorted(merged, key=lambda position: (-merged[position], position))[: wanted.most]
-        return [self._hit(position, merged[position], keyword.get(position), None) for position in best]
+        semantic = self._by_meaning(question, allowed, wanted.least_cosine) if wanted.mode != "keyword" else {}
+        legs = [{position: each.rank for position, each in leg.items()} for leg in (keyword, semantic)]
+        found: list[Hit] = []
+        taken: Counter[str] = Counter()
+        for position, score in merged(legs):
+            chunk = self.chunks[position]
+            taken[chunk.source_id] += 1
+            if wanted.of_one_source is None or taken[chunk.source_id] <= wanted.of_one_source:
+                source = self.sources[chunk.source_id]
+                found.append(Hit(chunk, source, score, keyword.get(position), semantic.get(position)))
+            if len(found) == wanted.most:
+                break
+        return found
 
     def around(self, chunk: RagChunk, reach: int) -> tuple[list[RagChunk], list[RagChunk]]:
         """The chunks of the same document right before and right after one, at most `reach` of each."""
@@ -83,8 +94,8 @@ class Knowledge:
         after = [each for each in self.chunks[chunk.position + 1 : chunk.position + 1 + reach] if each.source_id == chunk.source_id]
         return list(before), after
 
-    def _allowed(self, wanted: Wanted) -> Callable[[int], bool] | None:
-        """Whether a chunk may be found, by position; None where every one may."""
+    def _allowed(self, wanted: Wanted) -> np.ndarray | None:
+        """Whether each chunk may be found, by position; None where every one may."""
         if not (wanted.kinds or wanted.sources or wanted.tags or self._without):
             return None
         among = {
@@ -95,9 +106,9 @@ class Knowledge:
             and (not wanted.sources or source_id in wanted.sources)
             and (not wanted.tags or self._tags[source_id] & set(wanted.tags))
         }
-        return lambda position: self.chunks[position].source_id in among
+        return np.fromiter((each.source_id in among for each in self.chunks), bool, len(self.chunks))
 
-    def _by_words(self, question: str, allowed: Callable[[int], bool] | None, least: float | None) -> dict[int, Leg]:
+    def _by_words(self, question: str, allowed: np.ndarray | None, least: float | None) -> dict[int, Leg]:
         from lancedb.query import MatchQuery
 
         if not self.chunks:
@@ -106,13 +117,38 @@ class Knowledge:
         query = self._table.search(MatchQuery(question.replace("\0", " "), "text")).select(["position", "_score"]).limit(depth)
         rows = query.to_arrow()
         found = zip(rows["position"].to_pylist(), rows["_score"].to_pylist(), strict=True)
-        kept = [(-score, position) for position, score in found if allowed is None or allowed(position)]
+        kept = [(-score, position) for position, score in found if allowed is None or allowed[position]]
         ranked = sorted(each for each in kept if least is None or -each[0] >= least)[:DEPTH]
         return {position: Leg(-score, rank) for rank, (score, position) in enumerate(ranked, 1)}
 
-    def _hit(self, position: int, score: float, keyword: Leg | None, semantic: Leg | None) -> Hit:
-        chunk = self.chunks[position]
-        return Hit(chunk, self.sources[chunk.source_id], score, keyword, semantic)
+    def _by_meaning(self, question: str, allowed: np.ndarray | None, least: float | None) -> dict[int, Leg]:
+        encoded = self._questions.encode(question) if self._questions else None
+        if encoded is None or self._vectors is None:
+            return {}
+        cosines = np.einsum("ij,j->i", self._vectors, encoded)  # BLAS would share it out to threads that wait in a spin
+        if allowed is not None:
+            cosines[~allowed] = -2
+        first = np.argpartition(-cosines, DEPTH)[:DEPTH] if len(cosines) > DEPTH else np.arange(len(cosines))
+        first = first[np.lexsort((first, -cosines[first]))]
+        kept = [position for position in first.tolist() if cosines[position] >= (-1 if least is None else least)]
+        return {position: Leg(float(cosines[position]), rank) for rank, position in enumerate(kept, 1)}
+
+
+class Questions:
+    """The published table that encodes questions: a vector a word piece, summed by weight."""
+
+    def __init__(self, folder: Path) -> None:
+        self._tokens = WordPiece(json.loads((folder / "vocabulary.json").read_bytes()))
+        self._rows, self._scales, self._weights = (np.load(folder / f"{name}.npy") for name in ("rows", "scales", "weights"))
+
+    def encode(self, text: str) -> np.ndarray | None:
+        """A vector of length one; None where no piece of the text is known."""
+        ids = self._tokens.encode(text)
+        if not ids:
+            return None
+        total: np.ndarray = np.einsum("i,ij->j", self._weights[ids] * self._scales[ids], self._rows[ids].astype(np.float32))
+        length = float(np.sqrt(np.einsum("i,i->", total, total)))
+        return total / np.float32(length) if length > 1e-9 else None
 
 
 _open: WeakValueDictionary[tuple[Path, tuple[str, ...]], Knowledge] = WeakValueDictionary()

@@ -22,7 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pipelines": {
         *("assets_config", "pipelines", "dagster", "dagster_duckdb", "duckdb", "numba", "numpy", "polars", "pyarrow"),
         *("rich", "statsmodels", "xgboost", "yaml"),
-        *("lancedb", "markdown_it"),
+        *("httpx", "lancedb", "markdown_it", "threadpoolctl"),
         "pydantic",  # Dagster's config classes are described with its Field
     },
     "serving": {

@@ -70,6 +70,9 @@ ASSETS = (
     "knowledge/document",
     "knowledge/rag_chunk",
     "knowledge/rag_source",
+    "knowledge/vectors",
+    "knowledge/query_table",
+    "knowledge/evaluation",
     "knowledge/index",
     "publish/snapshot",
 )

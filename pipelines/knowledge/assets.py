@@ -1,15 +1,30 @@
 """Assets of the stage knowledge. Each holds the stage's lock from its first read to its last write."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from dagster import AssetExecutionContext, Config, MaterializeResult, asset
+from dagster import (
+    AssetCheckExecutionContext,
+    AssetCheckResult,
+    AssetCheckSeverity,
+    AssetExecutionContext,
+    Config,
+    MaterializeResult,
+    MetadataValue,
+    asset,
+    asset_check,
+)
 from pydantic import Field
 
 from assets_config.contract.knowledge import RagDeleteParams, RagIndexParams
 from pipelines.report import table_made, upstream
-from pipelines.resources import Storage
+from pipelines.resources import Storage, settings
+
+if TYPE_CHECKING:
+    from pipelines.knowledge.corpus import Corpus
 
 GROUP: dict[str, Any] = {"key_prefix": "knowledge", "group_name": "knowledge", "owners": ["team:data"]}
 
@@ -82,16 +97,65 @@ def rag_source(storage: Storage) -> MaterializeResult:
     return table_made(warehouse, "knowledge/rag_source")
 
 
-@asset(**GROUP, kinds={"lance"}, deps=[rag_chunk, rag_source])
-def index(storage: Storage) -> MaterializeResult:
-    """What a search needs, in one piece: the full-text index."""
-    from pipelines.knowledge import documents as kept
+@asset(**GROUP, kinds={"numpy"}, deps=[rag_chunk])
+def vectors(context: AssetExecutionContext, storage: Storage) -> MaterializeResult:
+    """A vector of each passage and sentence, by the encoder of knowledge.yaml; a text is encoded once. None without an encoder."""
+    with _corpus(context, storage) as corpus:
+        corpus.encode()
+        encodes = corpus.encodes
+    return MaterializeResult(metadata={"encoder": encodes.identity if encodes else "none", "encoded now": corpus.encoded})
+
+
+@asset(**GROUP, kinds={"numpy"}, deps=[vectors])
+def query_table(context: AssetExecutionContext, storage: Storage) -> MaterializeResult:
+    """A vector a word piece, fitted to the passages' vectors: it encodes questions in the API, where no model is."""
+    with _corpus(context, storage) as corpus:
+        table = corpus.table()
+    return MaterializeResult(metadata={"pieces": 0 if table is None else len(table.vocabulary)})
+
+
+@asset(**GROUP, kinds={"numpy"}, deps=[query_table])
+def evaluation(context: AssetExecutionContext, storage: Storage) -> MaterializeResult:
+    """How well passages are found by headings that were withheld: by words, and by words and meaning together."""
+    with _corpus(context, storage) as corpus:
+        found = corpus.evaluation().evaluation
+    return MaterializeResult(metadata={"verdict": found.verdict, "found": MetadataValue.json(msgspec.to_builtins(found))})
+
+
+@asset_check(asset=evaluation, description="Searching by words and meaning together is at least as good as by words alone.")
+def hybrid_is_as_good(context: AssetCheckExecutionContext, storage: Storage) -> AssetCheckResult:
+    """Where it is not, the index is published as one that is searched by words, and says so."""
+    with _corpus(context, storage) as corpus:
+        found = corpus.evaluation().evaluation
+    passed = found.hybrid is None or found.hybrid.ndcg_10 >= found.keyword.ndcg_10
+    return AssetCheckResult(passed=passed, severity=AssetCheckSeverity.WARN, metadata={"verdict": found.verdict})
+
+
+@asset(**GROUP, kinds={"lance"}, deps=[rag_chunk, rag_source, vectors, query_table, evaluation])
+def index(context: AssetExecutionContext, storage: Storage) -> MaterializeResult:
+    """What a search needs, in one piece: the full-text index, the vectors, the table for questions, and which way is the best."""
     from pipelines.knowledge.bundle import make
 
-    warehouse = storage.warehouse()
-    with kept.changing(warehouse):
-        made, said = make(warehouse)
+    with _corpus(context, storage) as corpus:
+        made, said = make(storage.warehouse(), corpus)
     return MaterializeResult(metadata={"bundle": made.digest, "mode": said.mode, "reason": said.reason, "chunks": said.chunks})
 
 
-ASSETS = [document, rag_chunk, rag_source, index]
+@contextmanager
+def _corpus(context: AssetExecutionContext | AssetCheckExecutionContext, storage: Storage) -> Iterator["Corpus"]:
+    """The corpus as it is now, under the lock of the stage."""
+    from pipelines.knowledge.corpus import Corpus
+    from pipelines.knowledge.documents import changing
+
+    warehouse = storage.warehouse()
+    with changing(warehouse):
+        yield Corpus(
+            warehouse,
+            storage.declarations().encoder,
+            key=settings().embedding_key,
+            told=lambda done, of: context.log.info(f"encoded {done} of {of} texts"),
+        )
+
+
+ASSETS = [document, rag_chunk, rag_source, vectors, query_table, evaluation, index]
+CHECKS = [hybrid_is_as_good]

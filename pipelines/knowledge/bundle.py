@@ -15,17 +15,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import msgspec
+import numpy as np
 from msgspec import Struct
 
 from assets_config.contract.durable import making_folder, remove_leftovers, write_bytes
 from assets_config.contract.integrity import sha256
 from assets_config.contract.knowledge import Index
 from pipelines.errors import PipelineError
-from pipelines.knowledge.chunks import read_chunks, searched
+from pipelines.knowledge.corpus import Corpus, write_table
+from pipelines.knowledge.documents import documents
 from pipelines.knowledge.fulltext import write_fulltext
+from pipelines.knowledge.links import indexed, told_of
 from pipelines.warehouse import Warehouse
 
-CODE = "1"
+CODE = "3"
 """Rises when the same tables would give another index."""
 KEEP = 3
 TABLES = ("rag_source", "rag_chunk")
@@ -57,16 +60,19 @@ def current_bundle(warehouse: Warehouse) -> Bundle:
     return Bundle(str(folder / digest), digest)
 
 
-def make(warehouse: Warehouse) -> tuple[Bundle, Index]:
+def make(warehouse: Warehouse, corpus: Corpus) -> tuple[Bundle, Index]:
     """Build the index of the chunks that there are, unless it is the one that was finished last."""
-    rows = read_chunks(warehouse)
-    said = Index("keyword", "no encoder is configured", None, 0, len(rows), {})
-    digest = digest_of(warehouse, {"index": msgspec.json.encode(said).decode()})
+    said = corpus.index()
+    digest = digest_of(warehouse, {"index": msgspec.json.encode(said).decode(), "corpus": corpus.digest})
     if is_current(warehouse, digest):
         return current_bundle(warehouse), said
-    with TemporaryDirectory(dir=warehouse.folder / "knowledge", prefix=".index-") as scratch:
+    with TemporaryDirectory(dir=corpus.folder, prefix=".index-") as scratch:
         folder = Path(scratch)
-        write_fulltext(folder, [searched(each) for each in rows])
+        write_fulltext(folder, indexed(corpus.chunks, told_of(documents(warehouse))))
+        table, vectors = corpus.table(), corpus.vectors()
+        if table is not None and vectors is not None:
+            write_table(folder, table)
+            np.save(folder / "vectors.npy", vectors)
         (folder / "index.json").write_bytes(msgspec.json.format(msgspec.json.encode(said)))
         return finish(warehouse, digest, folder), said
 
@@ -96,7 +102,9 @@ def finish(warehouse: Warehouse, digest: str, content: Path) -> Bundle:
                 os.link(warehouse.existing(f"knowledge/{table}"), beside / f"{table}.parquet")
             _zip(beside / "index.zip", content)
     write_bytes(folder / "current.json", msgspec.json.encode(_Pointer(digest)))
-    others = sorted((path for path in folder.iterdir() if path.is_dir() and path.name != digest), key=lambda path: path.stat().st_mtime)
+    others = sorted(
+        (path for path in folder.iterdir() if path.is_dir() and path.name != digest), key=lambda path: path.stat().st_mtime
+    )
     for path in others[: -(KEEP - 1)]:
         shutil.rmtree(path, ignore_errors=True)
     return Bundle(str(folder / digest), digest)

@@ -144,7 +144,7 @@ def asset_documents(described: Mapping[str, str]) -> list[Found]:
 
 
 def posted(warehouse: Warehouse, command: RagIndexParams) -> Found:
-    """The document of a command. Raises PipelineError, where its bytes are gone, no text, or not of the type that they are said to be."""
+    """The document of a command. Raises PipelineError, where its bytes are gone, no text, or not of its type."""
     path, digest = command.source_path or "", command.sha256 or ""
     content = Documents(warehouse.root).read(digest)
     if content is None:

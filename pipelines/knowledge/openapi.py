@@ -1,6 +1,7 @@
 """An OpenAPI document -> passages: one that introduces it, and one for each operation."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -39,12 +40,13 @@ def passages(path: str, text: str) -> list[Passage]:
     title = str((info or {}).get("title") or path)
     introduction = "\n".join(str(said) for said in (title, (info or {}).get("description")) if said)
     found = [Passage((title,), introduction[:MOST_CHARACTERS], 1, last_line)]
+    usual = _usual(document)
     for at, method, operation in _operations(document):
         if len(found) > MOST_OPERATIONS:
             raise PipelineError(f"{path}: more than {MOST_OPERATIONS} operations: index it in parts")
         pointer = f"#/paths/{at.replace('~', '~0').replace('/', '~1')}/{method}"
         operation_id = operation.get("operationId")
-        told = "\n".join(_told(document, operation))[:MOST_CHARACTERS]
+        told = "\n".join(_told(document, operation, usual))[:MOST_CHARACTERS]
         name = str(operation_id) if isinstance(operation_id, str) else None
         found.append(Passage((title, f"{method.upper()} {at}"), told or pointer, 1, last_line, name, pointer))
     return found
@@ -57,7 +59,16 @@ def _operations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping
                 yield str(at), method, operation
 
 
-def _told(document: Mapping[str, Any], operation: Mapping[str, Any]) -> Iterator[str]:
+def _usual(document: Mapping[str, Any]) -> set[str]:
+    """Names of parameters that tell operations apart no more, since every tenth of them has them: page, snapshot."""
+    operations = [operation for _, _, operation in _operations(document)]
+    counts = Counter(
+        str(_resolved(document, each).get("name")) for operation in operations for each in _listed(operation.get("parameters"))
+    )
+    return {name for name, count in counts.items() if count > max(len(operations) / 10, 3)}
+
+
+def _told(document: Mapping[str, Any], operation: Mapping[str, Any], usual: Collection[str]) -> Iterator[str]:
     summary, description = (str(operation.get(name) or "").strip() for name in ("summary", "description"))
     yield from (said for said in (summary, description if description != summary else "") if said)
     if isinstance(operation.get("operationId"), str):
@@ -66,7 +77,8 @@ def _told(document: Mapping[str, Any], operation: Mapping[str, Any]) -> Iterator
         yield f"tags: {', '.join(map(str, operation['tags']))}"
     for each in _listed(operation.get("parameters")):
         said = _resolved(document, each)
-        yield f"parameter {said.get('name')} ({said.get('in')}): {str(said.get('description') or '').strip()}"
+        if str(said.get("name")) not in usual:
+            yield f"parameter {said.get('name')} ({said.get('in')}): {str(said.get('description') or '').strip()}"
     body = _resolved(document, operation.get("requestBody"))
     for schema in _schemas(body):
         yield f"takes: {_members(document, schema)}"

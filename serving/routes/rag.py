@@ -84,6 +84,10 @@ class RetrieveRequest(Struct, frozen=True, forbid_unknown_fields=True):
     min_semantic: Annotated[
         Annotated[float, Meta(ge=-1, le=1)] | None, Meta(description="Least cosine for a chunk to be found by its meaning.")
     ] = None
+    per_source: Annotated[
+        Annotated[int, Meta(ge=1, le=50)] | None,
+        Meta(description="Most chunks of one document; 1 gives as many documents as chunks."),
+    ] = None
     neighbours: Annotated[int, Meta(ge=0, le=5, description="Chunks to give before and after each, 0 to 5.")] = 0
 
 
@@ -116,7 +120,9 @@ class Result(Struct, frozen=True):
     title: Annotated[str, Meta(description="Title of its document.")]
     tags: Annotated[list[str], Meta(description="Tags of its document.")]
     text: Annotated[str, Meta(description="The passage.")]
-    score: Annotated[float, Meta(description="Sum of 1 / (60 + rank) over the ways in which it was found; orders, and means no more.")]
+    score: Annotated[
+        float, Meta(description="Sum of 1 / (60 + rank) over the ways in which it was found; orders, and means no more.")
+    ]
     keyword: Annotated[LegSaid | None, Meta(description="By its words; null where it was not found so.")]
     semantic: Annotated[LegSaid | None, Meta(description="By its meaning; null where it was not found so.")]
     citation: Annotated[Citation, Meta(description="Where it stands.")]
@@ -129,7 +135,9 @@ class RetrieveAnswer(Struct, frozen=True):
 
     query: Annotated[str, Meta(description="What was looked for.")]
     mode: Annotated[RagMode, Meta(description="How it was searched.")]
-    notice: Annotated[str | None, Meta(description="Why it was not searched as asked, or not by meaning; null where there is nothing to say.")]
+    notice: Annotated[
+        str | None, Meta(description="Why it was not searched as asked, or not by meaning; null where there is nothing to say.")
+    ]
     results: Annotated[list[Result], Meta(description="The chunks; empty where nothing fits.")]
     searched: Annotated[int, Meta(description="Chunks of the index. [chunks]")]
     metadata: Metadata
@@ -139,7 +147,8 @@ class IndexRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """A document to index."""
 
     source_path: Annotated[
-        Annotated[str, Meta(pattern=SOURCE_PATH)], Meta(description="Name of the document, as a relative path; the same replaces it.")
+        Annotated[str, Meta(pattern=SOURCE_PATH)],
+        Meta(description="Name of the document, as a relative path; the same replaces it."),
     ]
     content: Annotated[str, Meta(min_length=1, max_length=MOST_CHARACTERS, description="The document.")]
     source_type: Annotated[DocumentType, Meta(description="markdown, or an OpenAPI document in JSON or YAML.")] = "markdown"
@@ -150,7 +159,8 @@ class ProjectRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """Which of the project's own documents to read again."""
 
     path_prefix: Annotated[
-        Annotated[str, Meta(pattern=SOURCE_PATH)] | None, Meta(description="Only those below this path, such as docs/adr; null: all.")
+        Annotated[str, Meta(pattern=SOURCE_PATH)] | None,
+        Meta(description="Only those below this path, such as docs/adr; null: all."),
     ] = None
 
 
@@ -233,7 +243,9 @@ def wanted_of(base: Knowledge, data: RetrieveRequest, mode: RagMode) -> Wanted:
     """The search that a request asks for; documents may be named by path."""
     named = set(data.filters.source)
     sources = {source_id for source_id, each in base.sources.items() if named & {source_id, each.path}} | named
-    return Wanted(mode, data.top_k, data.filters.kind, sources, data.filters.tag, data.min_keyword, data.min_semantic)
+    return Wanted(
+        mode, data.top_k, data.filters.kind, sources, data.filters.tag, data.min_keyword, data.min_semantic, data.per_source
+    )
 
 
 def citation_of(lease: Snapshot, source: RagSource, chunk: RagChunk) -> Citation:
