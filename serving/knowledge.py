@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Collection, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -20,6 +21,7 @@ from assets_config.contract.knowledge import KNOWLEDGE, Index, RagChunk, RagMode
 from assets_config.contract.ranking import DEPTH, merged
 from assets_config.contract.wordpiece import WordPiece
 from serving.snapshot import Snapshot
+from serving.stems import rarities
 
 
 class Leg(Struct, frozen=True):
@@ -94,6 +96,18 @@ class Knowledge:
         after = [each for each in self.chunks[chunk.position + 1 : chunk.position + 1 + reach] if each.source_id == chunk.source_id]
         return list(before), after
 
+    def encode(self, text: str) -> np.ndarray | None:
+        """What a text means, as a vector of length one; None without vectors, or where no word is known."""
+        return self._questions.encode(text) if self._questions else None
+
+    def rarity(self, stem: str) -> float:
+        """How much the stem of a word tells, by the share of chunks that have it; nothing where none has."""
+        return self._rarities.get(stem, 0.0)
+
+    @cached_property
+    def _rarities(self) -> dict[str, float]:
+        return rarities([each.text for each in self.chunks])
+
     def _allowed(self, wanted: Wanted) -> np.ndarray | None:
         """Whether each chunk may be found, by position; None where every one may."""
         if not (wanted.kinds or wanted.sources or wanted.tags or self._without):
@@ -122,7 +136,7 @@ class Knowledge:
         return {position: Leg(-score, rank) for rank, (score, position) in enumerate(ranked, 1)}
 
     def _by_meaning(self, question: str, allowed: np.ndarray | None, least: float | None) -> dict[int, Leg]:
-        encoded = self._questions.encode(question) if self._questions else None
+        encoded = self.encode(question)
         if encoded is None or self._vectors is None:
             return {}
         cosines = np.einsum("ij,j->i", self._vectors, encoded)  # BLAS would share it out to threads that wait in a spin

@@ -10,6 +10,15 @@ DEPTH = 50
 CONSTANT = 60
 """How little the first places count more than those that follow."""
 
+LISTED = """
+a an and are as at be been but by can could did do does done for from get give had has have he her here him his how i if in into
+is it its just let like may me more most my no not of off on only or our out over own she should so some such than that the their
+them then there these they this those to too up us very want was we were what when where which while who whom whose why will
+with would you your
+"""
+FILLERS = frozenset(LISTED.split())
+"""Words that a question is full of and that tell nothing of what it asks."""
+
 
 def merged(legs: Sequence[Mapping[int, int]]) -> list[tuple[int, float]]:
     """Positions with their score, best first; equal ones by position. Each leg gives the rank, from 1, of what it found.

@@ -7,14 +7,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from assets_config.contract.ranking import FILLERS
+
 TABLE = "chunks"
-FILLERS = """
-a an and are as at be been but by can could did do does done for from get give had has have he her here him his how i if in into
-is it its just let like may me more most my no not of off on only or our out over own she should so some such than that the their
-them then there these they this those to too up us very want was we were what when where which while who whom whose why will
-with would you your
-"""
-"""Words that a question is full of and that tell nothing of what it asks."""
 
 
 def write_fulltext(folder: Path, texts: Sequence[str]) -> None:
@@ -25,7 +20,7 @@ def write_fulltext(folder: Path, texts: Sequence[str]) -> None:
     rows = pa.table({"position": pa.array(range(len(texts)), pa.int64()), "text": pa.array(texts, pa.string())})
     table = lancedb.connect(str(folder)).create_table(TABLE, rows)
     if texts:
-        table.create_index("text", config=FTS(with_position=False, custom_stop_words=FILLERS.split()))
+        table.create_index("text", config=FTS(with_position=False, custom_stop_words=sorted(FILLERS)))
 
 
 def search_fulltext(folder: Path, question: str, most: int) -> list[tuple[int, float]]:

@@ -46,7 +46,8 @@ def passages(path: str, text: str) -> list[Passage]:
             raise PipelineError(f"{path}: more than {MOST_OPERATIONS} operations: index it in parts")
         pointer = f"#/paths/{at.replace('~', '~0').replace('/', '~1')}/{method}"
         operation_id = operation.get("operationId")
-        told = "\n".join(_told(document, operation, usual))[:MOST_CHARACTERS]
+        about, members = list(_about(operation)), list(_told(document, operation, usual))
+        told = "\n\n".join("\n".join(part) for part in (about, members) if part)[:MOST_CHARACTERS]
         name = str(operation_id) if isinstance(operation_id, str) else None
         found.append(Passage((title, f"{method.upper()} {at}"), told or pointer, 1, last_line, name, pointer))
     return found
@@ -68,9 +69,13 @@ def _usual(document: Mapping[str, Any]) -> set[str]:
     return {name for name, count in counts.items() if count > max(len(operations) / 10, 3)}
 
 
-def _told(document: Mapping[str, Any], operation: Mapping[str, Any], usual: Collection[str]) -> Iterator[str]:
+def _about(operation: Mapping[str, Any]) -> Iterator[str]:
+    """What it is for: its summary, where the description does not begin with it, and the description."""
     summary, description = (str(operation.get(name) or "").strip() for name in ("summary", "description"))
-    yield from (said for said in (summary, description if description != summary else "") if said)
+    yield from (said for said in ("" if description.startswith(summary) else summary, description) if said)
+
+
+def _told(document: Mapping[str, Any], operation: Mapping[str, Any], usual: Collection[str]) -> Iterator[str]:
     if isinstance(operation.get("operationId"), str):
         yield f"operation: {operation['operationId'].replace('_', ' ')} ({operation['operationId']})"
     if isinstance(operation.get("tags"), list):

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
-CODE = "2"
+CODE = "3"
 """Rises when the same document would be cut into other passages."""
 TARGET = 220
 """Pieces of a passage: encoders of sentences read 256 and drop the rest without a word."""

@@ -37,6 +37,7 @@ READS: dict[str, tuple[str, ...]] = {
     "list_products": (),
     "list_segments": ("segments",),
     "list_sources": ("knowledge",),
+    "list_agent_tools": ("knowledge",),
     "list_standings": ("registry",),
     "list_stock": ("stock",),
     "list_stores": (),

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -40,7 +41,6 @@ from serving.snapshot import Snapshot
 READER = {"role": "reader"}
 Query = Annotated[str, Meta(min_length=1, max_length=2000, description="What is looked for, in words; 1 to 2,000 characters.")]
 Names = Annotated[list[Annotated[str, Meta(max_length=100)]], Meta(max_length=50)]
-NO_KNOWLEDGE = "This snapshot has no knowledge base: materialise knowledge and publish."
 
 
 class SourceSaid(Struct, frozen=True):
@@ -136,7 +136,7 @@ class RetrieveAnswer(Struct, frozen=True):
     query: Annotated[str, Meta(description="What was looked for.")]
     mode: Annotated[RagMode, Meta(description="How it was searched.")]
     notice: Annotated[
-        str | None, Meta(description="Why it was not searched as asked, or not by meaning; null where there is nothing to say.")
+        str | None, Meta(description="Why it was searched so, where that is not what was asked for; null: nothing to say.")
     ]
     results: Annotated[list[Result], Meta(description="The chunks; empty where nothing fits.")]
     searched: Annotated[int, Meta(description="Chunks of the index. [chunks]")]
@@ -148,7 +148,7 @@ class IndexRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
     source_path: Annotated[
         Annotated[str, Meta(pattern=SOURCE_PATH)],
-        Meta(description="Name of the document, as a relative path; the same replaces it."),
+        Meta(description="Name of the document, a relative path; the same name replaces it."),
     ]
     content: Annotated[str, Meta(min_length=1, max_length=MOST_CHARACTERS, description="The document.")]
     source_type: Annotated[DocumentType, Meta(description="markdown, or an OpenAPI document in JSON or YAML.")] = "markdown"
@@ -160,7 +160,7 @@ class ProjectRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
     path_prefix: Annotated[
         Annotated[str, Meta(pattern=SOURCE_PATH)] | None,
-        Meta(description="Only those below this path, such as docs/adr; null: all."),
+        Meta(description="Only those below this path: docs/adr; null: all."),
     ] = None
 
 
@@ -171,9 +171,9 @@ async def retrieve_passages(lease: NamedDependency[Snapshot], data: JSONBody[Ret
     By words and, where an encoder made vectors, by meaning, merged by rank. /rag/query answers in sentences; /agents/tools finds
     the operation to call.
     """
-    base = await _knowledge(lease)
+    base = await knowledge_base(lease)
     mode, notice = mode_of(base, data.mode)
-    hits = await asyncio.to_thread(base.search, data.query, wanted_of(base, data, mode))
+    hits = await asyncio.to_thread(base.search, data.query, _wanted(base, data, mode))
     results = [_result(base, lease, rank, hit, data.neighbours) for rank, hit in enumerate(hits, 1)]
     return RetrieveAnswer(data.query, mode, notice, results, len(base.chunks), metadata(lease, KNOWLEDGE))
 
@@ -239,13 +239,15 @@ def mode_of(base: Knowledge, asked: RagMode | None) -> tuple[RagMode, str | None
     return asked or base.index.mode, None if asked else base.index.reason
 
 
-def wanted_of(base: Knowledge, data: RetrieveRequest, mode: RagMode) -> Wanted:
-    """The search that a request asks for; documents may be named by path."""
-    named = set(data.filters.source)
-    sources = {source_id for source_id, each in base.sources.items() if named & {source_id, each.path}} | named
-    return Wanted(
-        mode, data.top_k, data.filters.kind, sources, data.filters.tag, data.min_keyword, data.min_semantic, data.per_source
-    )
+def named_sources(base: Knowledge, names: Sequence[str]) -> set[str]:
+    """The ids of documents that are named by id or path; a name that none has stays, so that nothing is found by it."""
+    return {source_id for source_id, each in base.sources.items() if source_id in names or each.path in names} | set(names)
+
+
+def _wanted(base: Knowledge, data: RetrieveRequest, mode: RagMode) -> Wanted:
+    sources = named_sources(base, data.filters.source)
+    among = (data.filters.kind, sources, data.filters.tag)
+    return Wanted(mode, data.top_k, *among, data.min_keyword, data.min_semantic, data.per_source)
 
 
 def citation_of(lease: Snapshot, source: RagSource, chunk: RagChunk) -> Citation:
@@ -260,10 +262,11 @@ def citation_of(lease: Snapshot, source: RagSource, chunk: RagChunk) -> Citation
     )
 
 
-async def _knowledge(lease: Snapshot) -> Knowledge:
+async def knowledge_base(lease: Snapshot) -> Knowledge:
+    """The knowledge base of a snapshot. Raises NotFound, where it was published without one."""
     base = await knowledge_of(lease)
     if base is None:
-        raise NotFound(NO_KNOWLEDGE)
+        raise NotFound("This snapshot has no knowledge base: materialise knowledge and publish.")
     return base
 
 
