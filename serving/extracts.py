@@ -35,7 +35,8 @@ def extracts(base: Knowledge, question: str, hits: Sequence[Hit], most: int) -> 
     found: dict[str, Extract] = {}
     for place, hit in enumerate(hits):
         above = " ".join(hit.source.title.split())
-        for text in list(sentences(hit.chunk.text))[:MOST_SENTENCES_OF_A_PASSAGE]:
+        prose = hit.chunk.text if hit.chunk.anchor is None else hit.chunk.text.partition("\n\n")[0]  # not its parameters
+        for text in list(sentences(prose))[:MOST_SENTENCES_OF_A_PASSAGE]:
             score = likeness(text, f"{above} {hit.chunk.heading_path}") / (1 + LATER * place)
             if score >= LEAST and (text not in found or score > found[text].score):
                 found[text] = Extract(text, hit, score)

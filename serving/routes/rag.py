@@ -40,32 +40,32 @@ from serving.snapshot import Snapshot
 
 READER = {"role": "reader"}
 Query = Annotated[str, Meta(min_length=1, max_length=2000, description="What is looked for, in words; 1 to 2,000 characters.")]
-Names = Annotated[list[Annotated[str, Meta(max_length=100)]], Meta(max_length=50)]
+Name = Annotated[str, Meta(max_length=500)]
 
 
 class SourceSaid(Struct, frozen=True):
     """One document that can be searched."""
 
     source_id: Annotated[str, Meta(description="Use it in filters of /rag/retrieve, and in DELETE /rag/sources/{source_id}.")]
-    path: str
+    path: Annotated[str, Meta(description="Path of the document, or the name that it was posted under.")]
     kind: Annotated[RagKind, Meta(description="What it is: markdown, openapi, a model card, KPI definitions, assets of a stage.")]
-    origin: RagOrigin
-    title: str
-    tags: list[str]
-    content_hash: str
+    origin: Annotated[RagOrigin, Meta(description="`project`: of this installation; `upload`: it was posted.")]
+    title: Annotated[str, Meta(description="First heading, or the path where there is none.")]
+    tags: Annotated[list[str], Meta(description="Words to filter by.")]
+    content_hash: Annotated[str, Meta(description="SHA-256 of the document.")]
     size_bytes: Annotated[int, Meta(description="Size of the document. [bytes]")]
-    chunks: int
-    indexed_at: datetime
-    indexed_by: str
-    version: int
+    chunks: Annotated[int, Meta(description="Passages that it was cut into. [chunks]")]
+    indexed_at: Annotated[datetime, Meta(description="When this version was first indexed, UTC.")]
+    indexed_by: Annotated[str, Meta(description="Job that indexed this version; read it at /jobs/{job_id}.")]
+    version: Annotated[int, Meta(description="Versions of it that were indexed so far; 1: it was never updated.")]
 
 
 class Filters(Struct, frozen=True, forbid_unknown_fields=True):
     """Which chunks may be found: those that match one of each list. An empty list lets every one through."""
 
-    kind: Annotated[list[RagKind], Meta(max_length=10, description="Kinds of documents.")] = []
-    source: Annotated[Names, Meta(description="Documents, by source_id or path.")] = []
-    tag: Annotated[Names, Meta(description="Tags of documents.")] = []
+    kind: Annotated[tuple[RagKind, ...], Meta(max_length=10, description="Kinds of documents.")] = ()
+    source: Annotated[tuple[Name, ...], Meta(max_length=50, description="Documents, by source_id or path.")] = ()
+    tag: Annotated[tuple[Name, ...], Meta(max_length=50, description="Tags of documents.")] = ()
 
 
 class RetrieveRequest(Struct, frozen=True, forbid_unknown_fields=True):
