@@ -111,10 +111,10 @@ def verdict(found: Ranks) -> Evaluation:
     count = len(found.keyword)
     keyword = scores(found.keyword) if count else Scores(0.0, 0.0)
     hybrid = scores(found.hybrid) if found.hybrid else None
-    if hybrid is None:
-        return Evaluation(count, keyword, None, "no vectors")
     if count < FEWEST:
         return Evaluation(count, keyword, hybrid, f"too few headings to tell: {count}, and {FEWEST} are needed")
+    if hybrid is None:
+        return Evaluation(count, keyword, None, "no vectors")
     better = "hybrid is at least as good as keyword" if hybrid.ndcg_10 >= keyword.ndcg_10 else "keyword is better than hybrid"
     return Evaluation(count, keyword, hybrid, f"{better}: nDCG@10 {hybrid.ndcg_10:.3f} and {keyword.ndcg_10:.3f}")
 

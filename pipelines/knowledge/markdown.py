@@ -11,6 +11,7 @@ from pipelines.knowledge.passages import MOST_OF_A_FENCE, TARGET, Passage, Piece
 
 FRONT_MATTER = re.compile(r"\A---\n.*?\n(---|\.\.\.)\n", re.DOTALL)
 PARSER = MarkdownIt("commonmark", {"html": True}).enable("table")
+LINE_END = re.compile(r"\r\n?")
 FENCES = ("fence", "code_block")
 
 
@@ -36,7 +37,7 @@ def passages(text: str) -> list[Passage]:
     found: list[Passage] = []
     path: list[Section] = []
     listed = sections(text)
-    for each, following in zip(listed, [*listed[1:], None], strict=True):
+    for each, following in zip(listed, [*listed[1:], None], strict=False):
         path = [above for above in path if above.level < each.level] + ([each] if each.level else [])
         headings = tuple(above.heading.text for above in path)
         found += [Passage(headings, part.text, part.first_line, part.last_line) for part in packed(each.blocks)]
@@ -48,8 +49,9 @@ def passages(text: str) -> list[Passage]:
 def sections(text: str) -> list[Section]:
     """The sections of a document, in order."""
     found = [Section(0, Piece("", 1, 1), [])]
+    text = LINE_END.sub("\n", text)
     lines, tokens = text.split("\n"), _tokens(text)
-    for token, inline in zip(tokens, [*tokens[1:], None], strict=True):
+    for token, inline in zip(tokens, [*tokens[1:], None], strict=False):
         if token.level or token.map is None:
             continue
         first, last = token.map

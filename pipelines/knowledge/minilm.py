@@ -139,6 +139,6 @@ def _tensors(path: Path) -> dict[str, np.ndarray]:
                 first, last = said["data_offsets"]
                 values = body[first:last].view(DTYPES[said["dtype"]]).reshape(said["shape"])
                 found[name.removeprefix("bert.")] = np.ascontiguousarray(values, np.float32)
-    except (ValueError, KeyError, TypeError, msgspec.MsgspecError) as error:
+    except (AttributeError, ValueError, KeyError, TypeError, msgspec.MsgspecError) as error:
         raise PipelineError(f"encoder minilm_local: {path} is not readable as safetensors: {error}") from error
     return found
