@@ -4,18 +4,15 @@
 
 MODEL holds model.safetensors and vocab.txt of a small BERT of sentences. Vectors are kept in --cache, by the hash of their text.
 
-Questions are made of the corpus itself. Headings: those of three words or more that occur once, withheld from the headings of
-their section and of those below it; the section is the answer. Links: sentences that link to another page of the corpus, which is
-the answer; chunks of the page that the sentence stands on are no answers, and what pages say of each other is not indexed. The
-table that encodes questions is fitted to these chunks and to the other sentences of the corpus. Intervals are of 2,000 paired
-bootstrap draws of the questions. Nothing was chosen by these figures.
+Questions are made of the corpus itself, as pipelines/knowledge/evaluation.py says: headings that are withheld, whose section is
+the answer, and sentences that link to another page, which is the answer. Intervals are of 2,000 paired bootstrap draws of the
+questions. Nothing was chosen by these figures.
 """
 
 import argparse
 import json
 import platform
 import time
-from collections.abc import Sequence
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -28,14 +25,12 @@ from assets_config.contract.integrity import sha256
 from pipelines.knowledge.chunks import chunks as cut
 from pipelines.knowledge.documents import Document, Found, changed
 from pipelines.knowledge.encoders import Cache
-from pipelines.knowledge.evaluation import Question, Ranks, gains, heading_questions, ranks, withheld
-from pipelines.knowledge.links import linking
+from pipelines.knowledge.evaluation import Ranks, gains, heading_questions, link_questions, ranks, withheld
 from pipelines.knowledge.minilm import MiniLM
 from pipelines.knowledge.query_table import fitted, sentences
 
 DRAWS = 2_000
 MOST = 300
-LEAST_WORDS = 6
 
 
 def corpus(folder: Path) -> list[Document]:
@@ -44,18 +39,6 @@ def corpus(folder: Path) -> list[Document]:
         for path in sorted(folder.rglob("*.md"))
     ]
     return changed([], found, whole=True, at=datetime(2026, 1, 1), by="")
-
-
-def link_questions(documents: Sequence[Document], places: dict[str, frozenset[int]]) -> list[Question]:
-    """One for each sentence that links to one other page of the corpus; the same ones every time."""
-    by_path = {each.path: each.source_id for each in documents}
-    asked: dict[str, tuple[str, str]] = {}
-    for each in documents:
-        for target, sentence in linking(each.path, each.content):
-            if target in by_path and len(sentence.split()) >= LEAST_WORDS:
-                asked.setdefault(sentence, (each.source_id, by_path[target]))
-    kept = [Question(text, places[target], places[source]) for text, (source, target) in sorted(asked.items()) if target in places]
-    return kept[:: max(len(kept) // MOST, 1)][:MOST]
 
 
 def compared(found: Ranks) -> dict[str, Any]:
@@ -94,9 +77,8 @@ def main() -> None:
 def measured(path: Path, model: Path, kept: Path, scratch: Path) -> dict[str, Any]:
     documents = corpus(path)
     rows = cut(documents)
-    places = {key: frozenset(each.position for each in rows if each.source_id == key) for key in {each.source_id for each in rows}}
     texts, by_heading = withheld(rows, heading_questions(rows, most=MOST))
-    by_link = link_questions(documents, places)
+    by_link = link_questions(documents, rows, most=MOST)
     digest = sha256(model / "model.safetensors")
     encodes = MiniLM(model, digest=digest, heads=12)
     cache = Cache(kept, encodes)

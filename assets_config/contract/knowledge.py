@@ -70,7 +70,7 @@ class Scores(Struct, frozen=True):
 
 
 class Evaluation(Struct, frozen=True):
-    """What the last evaluation found: questions are headings of the corpus, withheld from what is searched."""
+    """What the last evaluation found: questions are headings and links of the corpus itself, withheld."""
 
     questions: int
     keyword: Scores

@@ -116,7 +116,7 @@ def query_table(context: AssetExecutionContext, storage: Storage) -> Materialize
 
 @asset(**GROUP, kinds={"numpy"}, deps=[query_table])
 def evaluation(context: AssetExecutionContext, storage: Storage) -> MaterializeResult:
-    """How well passages are found by headings that were withheld: by words, and by words and meaning together."""
+    """How well passages are found by headings and links that were withheld: by words, and by words and meaning together."""
     with _corpus(context, storage) as corpus:
         found = corpus.evaluation().evaluation
     return MaterializeResult(metadata={"verdict": found.verdict, "found": MetadataValue.json(msgspec.to_builtins(found))})

@@ -4,6 +4,7 @@ kept by a hash of all that it depends on."""
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,12 +14,13 @@ from assets_config.contract.durable import making_folder, remove_leftovers, writ
 from assets_config.contract.knowledge import Evaluation, Index, RagMode
 from assets_config.knowledge import Encoder
 from pipelines.knowledge.chunks import read_chunks, searched
+from pipelines.knowledge.documents import documents
 from pipelines.knowledge.encoders import Cache, Told, encoder
-from pipelines.knowledge.evaluation import Ranks, allows_hybrid, heading_questions, ranks, verdict, withheld
+from pipelines.knowledge.evaluation import Ranks, allows_hybrid, heading_questions, link_questions, ranks, verdict, withheld
 from pipelines.knowledge.query_table import QueryTable, fitted, sentences
 from pipelines.warehouse import Warehouse
 
-CODE = "1"
+CODE = "2"
 """Rises when the same chunks and encoder would give another table or evaluation."""
 
 
@@ -41,8 +43,9 @@ class Corpus:
         self.encodes = encoder(declared, key=key)
         self._told = told
         self._cache = None if self.encodes is None else Cache(self.folder / "vectors", self.encodes)
-        self._asked = heading_questions(self.chunks)
-        self._withheld, self._questions = withheld(self.chunks, self._asked)
+        self._withheld, asked = withheld(self.chunks, heading_questions(self.chunks))
+        linked = link_questions(documents(warehouse), self.chunks)
+        self._questions, self._unlearned = [*asked, *linked], {each.text for each in linked}
         self._sentences = sentences([each.text for each in self.chunks])
 
     @property
@@ -74,7 +77,7 @@ class Corpus:
         folder = self.folder / "query_table"
         if not (folder / self.digest).exists():
             remove_leftovers(folder, of_the_dead=True)
-            made = self._fitted(self.texts)
+            made = self._fitted(self.texts, self._sentences)
             with making_folder(folder / self.digest) as beside:
                 write_table(beside, made)
             for other in folder.iterdir():
@@ -115,15 +118,15 @@ class Corpus:
                 found.evaluation,
             )
         mode: RagMode = "hybrid" if allows_hybrid(found.evaluation) else "keyword"
-        reason = f"Evaluation over {found.evaluation.questions} withheld headings: {found.evaluation.verdict}."
+        reason = f"Evaluation over {found.evaluation.questions} questions of the documents: {found.evaluation.verdict}."
         return Index(
             mode, reason, self.encodes.identity, self.encodes.dimensions, len(self.chunks), found.cosines, found.evaluation
         )
 
-    def _fitted(self, texts: list[str]) -> QueryTable:
+    def _fitted(self, texts: Sequence[str], sentences: Sequence[str]) -> QueryTable:
         assert self._cache is not None
         assert self.encodes is not None
-        learned = [*texts, *self._sentences]
+        learned = [*texts, *sentences]
         return fitted(self.encodes, learned, self._cache.vectors(learned, told=self._told), chunks=len(texts))
 
     def _ranks(self) -> Ranks:
@@ -131,7 +134,8 @@ class Corpus:
         vectors = encoded = None
         if self._cache is not None and self._questions:
             vectors = self._cache.vectors(self._withheld, told=self._told)
-            encoded = self._fitted(self._withheld).encode([each.text for each in self._questions])
+            learned = [each for each in self._sentences if each not in self._unlearned]
+            encoded = self._fitted(self._withheld, learned).encode([each.text for each in self._questions])
         return ranks(self._withheld, self._questions, vectors=vectors, encoded=encoded, scratch=self.folder)
 
 

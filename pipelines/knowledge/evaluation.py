@@ -1,7 +1,8 @@
-"""How well searching finds what it should, by questions that the corpus itself asks: its headings, withheld from what is searched.
+"""How well searching finds what it should, by questions that the corpus itself asks.
 
-A heading says in few words what its section is about, so that a search for it should find the section. It is first taken
-out of the headings of that section and of those below it; whatever finds it then does so by the text.
+Headings: one says in few words what its section is about, so that a search for it should find the section. It is first taken out of
+the headings of that section and of those below it. Links: a sentence that leads to another page should find that page; what stands
+on its own page is no answer, what pages say of each other is not indexed, and the table for questions does not learn from it.
 """
 
 import hashlib
@@ -17,12 +18,15 @@ from msgspec import Struct
 
 from assets_config.contract.knowledge import Evaluation, RagChunk, Scores
 from assets_config.contract.ranking import DEPTH, merged
+from pipelines.knowledge.documents import Document
 from pipelines.knowledge.fulltext import search_fulltext, write_fulltext
+from pipelines.knowledge.links import linking
 from pipelines.knowledge.passages import Passage
 
 FEWEST = 20
 MOST = 300
 LEAST_WORDS = 3
+LEAST_WORDS_OF_A_LINK = 6
 
 
 class Question(Struct, frozen=True):
@@ -75,6 +79,24 @@ def withheld(chunks: Sequence[RagChunk], asked: Iterable[tuple[str, tuple[str, .
     return texts, [Question(path[-1], frozenset(found)) for (_, path), found in sorted(answers.items()) if found]
 
 
+def link_questions(documents: Sequence[Document], chunks: Sequence[RagChunk], *, most: int = MOST) -> list[Question]:
+    """Sentences of six words or more that link to another page; the same documents give the same ones."""
+    places: dict[str, set[int]] = {}
+    for n, each in enumerate(chunks):
+        places.setdefault(each.source_id, set()).add(n)
+    known = {(page.origin, page.path): page.source_id for page in documents if page.source_id in places}
+    asked: dict[str, tuple[str, str]] = {}
+    for page in documents:
+        for target, sentence in linking(page.path, page.content) if page.kind == "markdown" else ():
+            if (page.origin, target) in known and len(sentence.split()) >= LEAST_WORDS_OF_A_LINK:
+                asked.setdefault(sentence, (page.source_id, known[page.origin, target]))
+    kept = sorted(asked.items())
+    return [
+        Question(text, frozenset(places[target]), frozenset(places.get(source, ())))
+        for text, (source, target) in kept[:: max(len(kept) // most, 1)][:most]
+    ]
+
+
 def ranks(
     texts: Sequence[str], questions: Sequence[Question], *, vectors: np.ndarray | None, encoded: np.ndarray | None, scratch: Path
 ) -> Ranks:
@@ -112,7 +134,7 @@ def verdict(found: Ranks) -> Evaluation:
     keyword = scores(found.keyword) if count else Scores(0.0, 0.0)
     hybrid = scores(found.hybrid) if found.hybrid else None
     if count < FEWEST:
-        return Evaluation(count, keyword, hybrid, f"too few headings to tell: {count}, and {FEWEST} are needed")
+        return Evaluation(count, keyword, hybrid, f"too few questions to tell: {count}, and {FEWEST} are needed")
     if hybrid is None:
         return Evaluation(count, keyword, None, "no vectors")
     better = "hybrid is at least as good as keyword" if hybrid.ndcg_10 >= keyword.ndcg_10 else "keyword is better than hybrid"

@@ -18,6 +18,7 @@ from pipelines.knowledge.evaluation import (
     allows_hybrid,
     gains,
     heading_questions,
+    link_questions,
     ranks,
     verdict,
     withheld,
@@ -73,6 +74,20 @@ def test_headings_are_asked_for_and_withheld_from_what_lies_below_them() -> None
         assert all(text not in texts[n] for n in answers)
     assert {cut[n].text for n in by_text["How stores are opened"]} == {"A key turns.", "Warm it."}
     assert texts[[each.text for each in cut].index("Warm it.")] == "Stores\nWarm it."
+
+
+def test_a_sentence_that_links_asks_for_its_page() -> None:
+    documents = changed(
+        [], found({**PAGES, "c.md": "Short [stores](a.md). More of this is said where [stock](b.md) is told of."}), at=AT, by=JOB
+    )
+    cut = chunks(documents)
+
+    [question] = link_questions(documents, cut)
+
+    assert question.text == "More of this is said where stock is told of."
+    paths = {each.source_id: each.path for each in documents}
+    assert {paths[cut[n].source_id] for n in question.answers} == {"b.md"}
+    assert {paths[cut[n].source_id] for n in question.excluded} == {"c.md"}
 
 
 def test_gains_are_those_of_the_formula() -> None:
