@@ -28,6 +28,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     threads: Annotated[
         Annotated[int, Meta(ge=1)] | None, Meta(description="Threads that DuckDB uses in one step; all cores by default.")
     ] = None
+    embedding_key: Annotated[
+        str,
+        Meta(description="Key of the embeddings server that knowledge.yaml names, where it asks for one.", extra={"secret": True}),
+    ] = ""
 
 
 SETTINGS = listed(Settings)

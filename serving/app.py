@@ -16,6 +16,7 @@ from litestar.params import QueryParameter
 from litestar.static_files import create_static_files_router
 from litestar.types import ASGIApp
 
+from assets_config.contract.documents import Documents
 from assets_config.contract.layout import Published
 from serving.layers.access import Access
 from serving.layers.browsers import Browsers
@@ -57,6 +58,8 @@ from serving.routes import (
     modeltypes,
     overview,
     providers,
+    questions,
+    rag,
     registry,
     seeder,
     sets,
@@ -142,6 +145,13 @@ HANDLERS = [
     assets.list_assets,
     assets.get_asset,
     assets.list_check_results,
+    rag.retrieve_passages,
+    questions.answer_question,
+    questions.list_agent_tools,
+    rag.list_sources,
+    rag.index_document,
+    rag.index_project_documents,
+    rag.delete_source,
     providers.check_providers,
     system.get_info,
     system.list_snapshots,
@@ -235,6 +245,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             "library": library,
             "meter": Meter(library),
             "jobs": jobs_of_dagster,
+            "documents": Documents(settings.data.absolute()),
             "assets": Assets(jobs_of_dagster.dagster),
             "orchestrator": health.Orchestrator(settings.dagster_url),
         }

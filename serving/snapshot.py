@@ -160,6 +160,11 @@ class Snapshot:
         note(part)
         return part in self.manifest.parts and table in self.manifest.parts[part].tables
 
+    def folder(self, part: str) -> Path:
+        """Where the files of a part lie. They never change."""
+        note(part)
+        return self._published.part(self.manifest.parts[part].key)
+
     def release(self) -> None:
         """End a lease; the last one of a retired snapshot closes it."""
         self.leases -= 1
