@@ -168,6 +168,21 @@ def load_declarations(overlay: Path | None = None) -> Declarations:
     return Declarations(sources, models, evaluation, list(measures.values()), list(kpis.values()), grains, feature_sets, registry)
 
 
+def fields_of(name: str, overlay: Path | None, shape: type[T]) -> T:
+    """A file that is one entry: its fields, those of the overlay's file of the same name over the shipped ones.
+
+    Raises DeclarationError, naming the file that the faulty field stands in.
+    """
+    found: dict[str, Any] = {}
+    for where, text in _texts(name, overlay):
+        found |= _file(where, text, dict[str, Any])
+        try:
+            read = msgspec.convert(found, shape)
+        except msgspec.ValidationError as error:
+            raise DeclarationError(f"{where}: {error}") from error
+    return read
+
+
 def _generator(preset: Preset) -> Generator:
     return Generator(name=preset.name, about=preset.about, **structs.asdict(preset.seed))
 

@@ -21,11 +21,12 @@ from pipelines.forecasts import assets as forecasts
 from pipelines.inbox import ingest, landing_inbox
 from pipelines.kpis import assets as kpis
 from pipelines.models import assets as models
+from pipelines.planning import assets as planning
 from pipelines.publish import assets as publish
 from pipelines.resources import Storage, duckdb_resource, settings
 from pipelines.sources import assets as sources
 
-STAGES: tuple[ModuleType, ...] = (sources, core, features, models, backtests, forecasts, kpis, publish)
+STAGES: tuple[ModuleType, ...] = (sources, core, features, models, backtests, forecasts, planning, kpis, publish)
 EXECUTORS: dict[str, ExecutorDefinition] = {"in_process": in_process_executor, "multiprocess": multiprocess_executor}
 
 

@@ -24,6 +24,7 @@ from assets_config.contract.catalogue import (
 from assets_config.contract.explanations import ForecastExplanation
 from assets_config.contract.forecasts import Forecast
 from assets_config.contract.ingest import IngestAudit, IngestBatch, IngestReject
+from assets_config.contract.inventory import InventoryPolicy, ReplenishmentProposal, StockRisk
 from assets_config.contract.levels import ForecastLevel
 from assets_config.contract.model_types import ModelType
 from assets_config.contract.registry import Backtest, BacktestFold, BacktestMetric, ModelRun
@@ -72,6 +73,9 @@ TABLES: dict[str, type[Struct]] = {
     "backtest": Backtest,
     "backtest_fold": BacktestFold,
     "backtest_metric": BacktestMetric,
+    "inventory_policy": InventoryPolicy,
+    "stock_risk": StockRisk,
+    "replenishment_proposal": ReplenishmentProposal,
 }
 """Every published table by name. Its asset is the one whose last key part is that name."""
 
@@ -94,6 +98,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "levels": ("forecast_level",),
     "sets": ("forecast_set", "forecast_set_level"),
     "accuracy": ("forecast_accuracy", "forecast_value_added", "interval_coverage"),
+    "inventory": ("inventory_policy", "stock_risk", "replenishment_proposal"),
 }
 """Tables that are published together: each part is one immutable folder with one `tables.duckdb`.
 
@@ -141,5 +146,8 @@ ORDER: dict[str, tuple[str, ...]] = {
     "backtest": ("model_type", "backtest_id"),
     "backtest_fold": ("backtest_id", "fold"),
     "backtest_metric": ("backtest_id", "level", "segment", "fold", "bucket"),
+    "inventory_policy": ("store_id", "product_id"),
+    "stock_risk": ("store_id", "product_id"),
+    "replenishment_proposal": ("store_id", "product_id"),
 }
 """The physical order of each table, so that range filters skip what they do not need."""

@@ -57,6 +57,9 @@ TABLE_KEYS = {
     "forecast_accuracy": "forecasts/forecast_accuracy",
     "forecast_value_added": "forecasts/forecast_value_added",
     "interval_coverage": "forecasts/interval_coverage",
+    "inventory_policy": "planning/inventory_policy",
+    "stock_risk": "planning/stock_risk",
+    "replenishment_proposal": "planning/replenishment_proposal",
 }
 """The asset that makes each published table: its last key part is the table's name (a test holds it to the graph)."""
 

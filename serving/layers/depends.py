@@ -35,9 +35,11 @@ READS: dict[str, tuple[str, ...]] = {
     "list_items": (),
     "list_model_types": ("registry",),
     "list_products": (),
+    "list_replenishment": ("inventory",),
     "list_segments": ("segments",),
     "list_standings": ("registry",),
     "list_stock": ("stock",),
+    "list_stock_risks": ("inventory",),
     "list_stores": (),
     "preview_feature_set": ("features",),
 }
