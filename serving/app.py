@@ -38,6 +38,7 @@ from serving.routes import (
     backtests,
     batches,
     calendar,
+    clusters,
     config,
     dimensions,
     docs,
@@ -68,6 +69,8 @@ from serving.snapshot import Library, Snapshot
 HANDLERS = [
     dimensions.list_stores,
     dimensions.get_store,
+    clusters.list_store_clusters,
+    clusters.get_cluster_diagnostics,
     dimensions.list_products,
     dimensions.get_product,
     dimensions.list_categories,

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from assets_config.contract.clusters import ClusterParams, SegmentParams
 from assets_config.contract.names import STAGES, Role
 from assets_config.contract.seeds import Overrides, Seed, resolve
 from assets_config.contract.state import AnnotateRunParams, DeleteAliasParams, SetAliasParams
@@ -64,6 +65,10 @@ ASSETS = (
     "forecasts/forecast_accuracy",
     "forecasts/forecast_value_added",
     "forecasts/interval_coverage",
+    "planning/store_feature",
+    "planning/store_cluster",
+    "planning/store_cluster_member",
+    "planning/cluster_diagnostic",
     "planning/inventory_policy",
     "planning/stock_risk",
     "planning/replenishment_proposal",
@@ -73,6 +78,9 @@ ASSETS = (
 )
 """Every asset that a job may select, upstream first."""
 
+CLUSTER_ASSETS = tuple(
+    f"planning/{name}" for name in ("store_feature", "store_cluster", "store_cluster_member", "cluster_diagnostic")
+)
 DATA_STAGES = ("sources", "core", "kpis", "publish")
 """What a job that brings data in makes again: everything but models and forecasts, which jobs of their own train."""
 
@@ -170,6 +178,8 @@ class JobType(Struct, frozen=True):
     summary: str
     stages: tuple[str, ...] = DATA_STAGES  # what it makes
     source: Callable[[Any], dict[str, Any]] | None = None  # its parameters as config of the asset sources/batches
+    assets: tuple[str, ...] = ()  # what it makes beside whole stages
+    told: str = ""  # the one of them whose config has its parameters as JSON under the job type's name
     state: str = ""  # the one asset that it changes, whose config has its parameters as JSON under the job type's name
 
 
@@ -217,6 +227,14 @@ JOB_TYPES: dict[str, JobType] = {
             "annotate_run", AnnotateRunParams, "operator", "Archive a model run, or change its tags and notes.", ("publish",),
             state="forecasts/model_run_note",
         ),
+        JobType(
+            "segment", SegmentParams, "operator", "Class the series anew: demand pattern, ABC and XYZ.", ("publish",),
+            assets=("features/series_segment",),
+        ),
+        JobType(
+            "cluster", ClusterParams, "operator", "Make the clusters of stores anew.", ("publish",),
+            assets=CLUSTER_ASSETS, told="planning/store_cluster",
+        ),
     )
 }  # fmt: skip
 
@@ -245,13 +263,13 @@ def selection(job_type: str, params: Struct) -> list[str]:
             raise UnknownAssets(unknown)
         return [key for key in ASSETS if not params.assets or key in params.assets or key.split("/")[0] in params.assets]
     job = JOB_TYPES[job_type]
-    return [key for key in ASSETS if key.split("/")[0] in job.stages or key == job.state]
+    return [key for key in ASSETS if key.split("/")[0] in job.stages or key == job.state or key in job.assets]
 
 
 def run_config(job_type: str, params: Struct) -> dict[str, Any]:
     """The Dagster run config of a job: what the asset sources/batches is told, or the asset whose state it changes."""
     job = JOB_TYPES[job_type]
-    if job.state:
+    if told := job.state or job.told:
         said = {job_type: msgspec.json.encode(params).decode()}
-        return {"ops": {job.state.replace("/", "__"): {"config": said}}}
+        return {"ops": {told.replace("/", "__"): {"config": said}}}
     return {"ops": {"sources__batches": {"config": job.source(params)}}} if job.source else {}

@@ -21,6 +21,7 @@ from assets_config.contract.catalogue import (
     PriceHistory,
     Promotion,
 )
+from assets_config.contract.clusters import ClusterDiagnostic, StoreCluster, StoreClusterMember
 from assets_config.contract.explanations import ForecastExplanation
 from assets_config.contract.forecasts import Forecast
 from assets_config.contract.ingest import IngestAudit, IngestBatch, IngestReject
@@ -73,6 +74,9 @@ TABLES: dict[str, type[Struct]] = {
     "backtest": Backtest,
     "backtest_fold": BacktestFold,
     "backtest_metric": BacktestMetric,
+    "store_cluster": StoreCluster,
+    "store_cluster_member": StoreClusterMember,
+    "cluster_diagnostic": ClusterDiagnostic,
     "inventory_policy": InventoryPolicy,
     "stock_risk": StockRisk,
     "replenishment_proposal": ReplenishmentProposal,
@@ -98,6 +102,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "levels": ("forecast_level",),
     "sets": ("forecast_set", "forecast_set_level"),
     "accuracy": ("forecast_accuracy", "forecast_value_added", "interval_coverage"),
+    "clusters": ("store_cluster", "store_cluster_member", "cluster_diagnostic"),
     "inventory": ("inventory_policy", "stock_risk", "replenishment_proposal"),
 }
 """Tables that are published together: each part is one immutable folder with one `tables.duckdb`.
@@ -146,6 +151,9 @@ ORDER: dict[str, tuple[str, ...]] = {
     "backtest": ("model_type", "backtest_id"),
     "backtest_fold": ("backtest_id", "fold"),
     "backtest_metric": ("backtest_id", "level", "segment", "fold", "bucket"),
+    "store_cluster": ("cluster_id",),
+    "store_cluster_member": ("store_id",),
+    "cluster_diagnostic": ("k",),
     "inventory_policy": ("store_id", "product_id"),
     "stock_risk": ("store_id", "product_id"),
     "replenishment_proposal": ("store_id", "product_id"),

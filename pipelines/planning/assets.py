@@ -1,5 +1,6 @@
 """Assets of the stage planning, a folder each question."""
 
+from pipelines.planning.clusters import assets as clusters
 from pipelines.planning.inventory import assets as inventory
 
-ASSETS = [*inventory.ASSETS]
+ASSETS = [*clusters.ASSETS, *inventory.ASSETS]

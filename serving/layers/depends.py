@@ -14,6 +14,7 @@ from serving.snapshot import Snapshot
 
 READS: dict[str, tuple[str, ...]] = {
     "explain_item": ("explanations",),
+    "get_cluster_diagnostics": ("clusters",),
     "get_backtest": ("registry",),
     "get_drilldown": (),
     "get_feature_set": ("features",),
@@ -40,6 +41,7 @@ READS: dict[str, tuple[str, ...]] = {
     "list_standings": ("registry",),
     "list_stock": ("stock",),
     "list_stock_risks": ("inventory",),
+    "list_store_clusters": ("clusters",),
     "list_stores": (),
     "preview_feature_set": ("features",),
 }
