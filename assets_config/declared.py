@@ -183,6 +183,17 @@ def fields_of(name: str, overlay: Path | None, shape: type[T]) -> T:
     return read
 
 
+def entries_of(name: str, overlay: Path | None, member: str, shape: type[T]) -> list[T]:
+    """The entries that a file lists under one member, the shipped ones first. Raises DeclarationError, naming file and entry."""
+    found = []
+    for where, text in _texts(name, overlay):
+        listed = _file(where, text, dict[str, list[Any]])
+        if unknown := listed.keys() - {member}:
+            raise DeclarationError(f"{where}: {', '.join(sorted(unknown))} is unknown; there is {member}")
+        found += [_entry(where, entry, shape, label="key") for entry in listed.get(member, [])]
+    return found
+
+
 def _generator(preset: Preset) -> Generator:
     return Generator(name=preset.name, about=preset.about, **structs.asdict(preset.seed))
 

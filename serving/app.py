@@ -32,6 +32,8 @@ from serving.parameters import kinds_of, refuse_odd_values
 from serving.problems import FieldError, NoSnapshot, Validation, answer
 from serving.routes import (
     accuracy,
+    alertrules,
+    alerts,
     aliases,
     annotations,
     assets,
@@ -118,6 +120,11 @@ HANDLERS = [
     aliases.get_alias,
     aliases.set_alias,
     aliases.delete_alias,
+    alerts.list_alerts,
+    alerts.get_alert,
+    alerts.update_alert,
+    alertrules.list_alert_rules,
+    alertrules.set_alert_rule,
     backtests.list_backtests,
     backtests.get_backtest,
     backtests.list_backtest_folds,

@@ -21,6 +21,8 @@ from assets_config.contract.seeds import Seed
 from assets_config.contract.tables import ORDER, PARTS, TABLES
 from pipelines.definitions import defs
 from pipelines.forecasts.assets import AliasConfig, NoteConfig
+from pipelines.planning.alerts.assets import AlertConfig, RuleConfig
+from pipelines.planning.clusters.assets import ClusterConfig
 from pipelines.publish.frames import fields
 from pipelines.publish.parts import TABLE_KEYS
 from pipelines.report import descriptions
@@ -94,6 +96,9 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "seed_delete": {"confirm": True, "scope": "facts"},
     "set_alias": {"name": "production", "run_id": "0" * 32, "protected": True, "note": 'as "agreed" {é}'},
     "delete_alias": {"name": "production", "force": True},
+    "cluster": {"clusters": 2},
+    "update_alert": {"alert_id": "0" * 32, "action": "snooze", "until": "2030-01-01T00:00:00Z", "note": "é"},
+    "set_alert_rule": {"rule": "bias", "warn": 5, "enabled": False},
     "annotate_run": {"run_id": "0" * 32, "archive": True, "tags": ["a", "b"], "notes": "no\nmore"},
 }
 """Parameters of the job types that need some."""
@@ -135,13 +140,22 @@ def test_the_config_of_a_job_is_one_that_its_run_takes(name: str) -> None:
     }.get(name, [])
 
 
+CONFIGS: dict[str, Any] = {
+    "model_alias": AliasConfig,
+    "model_run_note": NoteConfig,
+    "store_cluster": ClusterConfig,
+    "alert_rule": RuleConfig,
+    "alert": AlertConfig,
+}
+
+
 @pytest.mark.parametrize("name", [name for name, job in JOB_TYPES.items() if job.state])
 def test_a_job_that_changes_state_tells_one_asset_and_publishes(name: str) -> None:
     params = msgspec.convert(PARAMETERS[name], JOB_TYPES[name].params)
 
     key = JOB_TYPES[name].state
-    assert selection(name, params) == [key, "publish/snapshot"]
+    assert selection(name, params) == sorted({key, *JOB_TYPES[name].also, "publish/snapshot"}, key=ASSETS.index)
     [(op, said)] = run_config(name, params)["ops"].items()
     assert GRAPH.get(AssetKey(key.split("/"))).assets_def.op.name == op
-    config = {"model_alias": AliasConfig, "model_run_note": NoteConfig}[key.split("/")[1]](**said["config"])
+    config = CONFIGS[key.split("/")[1]](**said["config"])
     assert msgspec.json.decode(getattr(config, name), type=JOB_TYPES[name].params) == params

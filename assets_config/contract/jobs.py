@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from assets_config.contract.alerts import AlertsParams, SetAlertRuleParams, UpdateAlertParams
 from assets_config.contract.clusters import ClusterParams, SegmentParams
 from assets_config.contract.names import STAGES, Role
 from assets_config.contract.seeds import Overrides, Seed, resolve
@@ -72,6 +73,8 @@ ASSETS = (
     "planning/inventory_policy",
     "planning/stock_risk",
     "planning/replenishment_proposal",
+    "planning/alert_rule",
+    "planning/alert",
     "kpis/kpi_daily",
     "kpis/cubes",
     "publish/snapshot",
@@ -178,8 +181,7 @@ class JobType(Struct, frozen=True):
     summary: str
     stages: tuple[str, ...] = DATA_STAGES  # what it makes
     source: Callable[[Any], dict[str, Any]] | None = None  # its parameters as config of the asset sources/batches
-    assets: tuple[str, ...] = ()  # what it makes beside whole stages
-    told: str = ""  # the one of them whose config has its parameters as JSON under the job type's name
+    also: tuple[str, ...] = ()  # assets that it makes beside those of its stages
     state: str = ""  # the one asset that it changes, whose config has its parameters as JSON under the job type's name
 
 
@@ -229,11 +231,23 @@ JOB_TYPES: dict[str, JobType] = {
         ),
         JobType(
             "segment", SegmentParams, "operator", "Class the series anew: demand pattern, ABC and XYZ.", ("publish",),
-            assets=("features/series_segment",),
+            also=("features/series_segment",),
         ),
         JobType(
             "cluster", ClusterParams, "operator", "Make the clusters of stores anew.", ("publish",),
-            assets=CLUSTER_ASSETS, told="planning/store_cluster",
+            also=CLUSTER_ASSETS, state="planning/store_cluster",
+        ),
+        JobType(
+            "alerts", AlertsParams, "operator", "Look at every rule again.", ("publish",),
+            also=("planning/alert_rule", "planning/alert"),
+        ),
+        JobType(
+            "update_alert", UpdateAlertParams, "operator", "Acknowledge, snooze, resolve or reopen an alert.", ("publish",),
+            state="planning/alert",
+        ),
+        JobType(
+            "set_alert_rule", SetAlertRuleParams, "admin", "Change the thresholds of a rule.", ("publish",),
+            state="planning/alert_rule",
         ),
     )
 }  # fmt: skip
@@ -263,13 +277,13 @@ def selection(job_type: str, params: Struct) -> list[str]:
             raise UnknownAssets(unknown)
         return [key for key in ASSETS if not params.assets or key in params.assets or key.split("/")[0] in params.assets]
     job = JOB_TYPES[job_type]
-    return [key for key in ASSETS if key.split("/")[0] in job.stages or key == job.state or key in job.assets]
+    return [key for key in ASSETS if key.split("/")[0] in job.stages or key == job.state or key in job.also]
 
 
 def run_config(job_type: str, params: Struct) -> dict[str, Any]:
     """The Dagster run config of a job: what the asset sources/batches is told, or the asset whose state it changes."""
     job = JOB_TYPES[job_type]
-    if told := job.state or job.told:
+    if job.state:
         said = {job_type: msgspec.json.encode(params).decode()}
-        return {"ops": {told.replace("/", "__"): {"config": said}}}
+        return {"ops": {job.state.replace("/", "__"): {"config": said}}}
     return {"ops": {"sources__batches": {"config": job.source(params)}}} if job.source else {}

@@ -8,6 +8,7 @@ quantities are whole units, ratios are ratios (0.05, not 5).
 from msgspec import Struct
 
 from assets_config.contract.accuracy import ForecastAccuracy, ForecastValueAdded, IntervalCoverage
+from assets_config.contract.alerts import Alert, AlertRule
 from assets_config.contract.cards import ModelCard
 from assets_config.contract.catalogue import (
     DimCalendar,
@@ -80,6 +81,8 @@ TABLES: dict[str, type[Struct]] = {
     "inventory_policy": InventoryPolicy,
     "stock_risk": StockRisk,
     "replenishment_proposal": ReplenishmentProposal,
+    "alert_rule": AlertRule,
+    "alert": Alert,
 }
 """Every published table by name. Its asset is the one whose last key part is that name."""
 
@@ -98,12 +101,13 @@ PARTS: dict[str, tuple[str, ...]] = {
     "forecasts": ("forecast",),
     "explanations": ("forecast_explanation",),
     "cards": ("model_card",),
-    "state": ("model_alias", "model_run_note"),
+    "state": ("model_alias", "model_run_note", "alert_rule"),
     "levels": ("forecast_level",),
     "sets": ("forecast_set", "forecast_set_level"),
     "accuracy": ("forecast_accuracy", "forecast_value_added", "interval_coverage"),
     "clusters": ("store_cluster", "store_cluster_member", "cluster_diagnostic"),
     "inventory": ("inventory_policy", "stock_risk", "replenishment_proposal"),
+    "alerts": ("alert",),
 }
 """Tables that are published together: each part is one immutable folder with one `tables.duckdb`.
 
@@ -157,5 +161,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "inventory_policy": ("store_id", "product_id"),
     "stock_risk": ("store_id", "product_id"),
     "replenishment_proposal": ("store_id", "product_id"),
+    "alert_rule": ("rule",),
+    "alert": ("opened_at", "alert_id"),
 }
 """The physical order of each table, so that range filters skip what they do not need."""

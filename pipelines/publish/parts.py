@@ -63,6 +63,8 @@ TABLE_KEYS = {
     "inventory_policy": "planning/inventory_policy",
     "stock_risk": "planning/stock_risk",
     "replenishment_proposal": "planning/replenishment_proposal",
+    "alert_rule": "planning/alert_rule",
+    "alert": "planning/alert",
 }
 """The asset that makes each published table: its last key part is the table's name (a test holds it to the graph)."""
 

@@ -21,6 +21,7 @@ class Example(Struct, frozen=True):
 
 
 COMES_FROM: dict[str, tuple[str, str]] = {
+    "alert_id": ("list_alerts", "items/0/alert_id"),
     "backtest_id": ("list_backtests", "items/0/backtest_id"),
     "batch_id": ("list_batches", "items/0/batch_id"),
     "item": ("list_items", "items/0/sku"),
@@ -32,6 +33,7 @@ COMES_FROM: dict[str, tuple[str, str]] = {
     "get_asset{name}": ("list_assets", "items/0/name"),
     "problem": ("get_problem_type", ""),
     "product": ("list_products", "items/0/sku"),
+    "rule": ("list_alert_rules", "items/0/rule"),
     "run_id": ("list_model_runs", "items/0/run_id"),
     "run_id_a": ("list_model_runs", "items/0/run_id"),
     "run_id_b": ("list_model_runs", "items/1/run_id"),
@@ -61,6 +63,7 @@ EXAMPLES: dict[str, Example] = {
     "get_stock": Example("store_id={store}"),
     "get_store": Example("as_of=2024-12-01"),
     "ingest_batch": Example(text="date,store_code,sku,quantity,unit_price\n2025-01-01,S001,SKU-0001,3,4.50\n"),
+    "list_alerts": Example("alert_state=open&severity=warn"),
     "list_assets": Example("check_status=failed"),
     "list_backtests": Example("model_type=naive"),
     "list_batches": Example("kind=sales-daily&state=loaded"),
@@ -91,6 +94,8 @@ EXAMPLES: dict[str, Example] = {
     "list_stock_status": Example("sort_by=days_of_cover&page_size=10"),
     "list_stores": Example("search=s00&sort_by=name"),
     "preview_feature_set": Example("store={store}&rows=2"),
+    "set_alert_rule": Example(body={"enabled": True}),
+    "update_alert": Example(body={"action": "acknowledge", "note": "more is on its way"}),
     "set_alias": Example(body={"name": "production", "run_id": "{run_id}", "note": "best of the last backtest"}),
 }
 """Those that send more than a path."""

@@ -29,6 +29,7 @@ READS: dict[str, tuple[str, ...]] = {
     "get_supply": (),
     "list_backtest_folds": ("registry",),
     "list_backtests": ("registry",),
+    "list_alerts": ("alerts",),
     "list_categories": (),
     "list_feature_sets": ("features",),
     "list_forecast_accuracy": ("accuracy",),
