@@ -34,4 +34,4 @@ def alert_rules(overlay: Path | None = None) -> dict[str, Rule]:
 
     Raises DeclarationError, naming file, entry and field.
     """
-    return {rule.key: rule for rule in entries_of("alerts.yaml", overlay, "rules", Rule)}
+    return {rule.key: rule for rule in entries_of("alerts.yaml", overlay, {"rules": Rule})["rules"]}

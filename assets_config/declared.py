@@ -5,6 +5,7 @@ are added and, where the name is taken, replace the shipped one. A mistake is a 
 and field.
 """
 
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
@@ -183,14 +184,18 @@ def fields_of(name: str, overlay: Path | None, shape: type[T]) -> T:
     return read
 
 
-def entries_of(name: str, overlay: Path | None, member: str, shape: type[T]) -> list[T]:
-    """The entries that a file lists under one member, the shipped ones first. Raises DeclarationError, naming file and entry."""
-    found = []
+def entries_of(name: str, overlay: Path | None, members: Mapping[str, type[Any]]) -> dict[str, list[Any]]:
+    """The entries that a file lists under each of its members, the shipped ones first.
+
+    Raises DeclarationError, naming file, entry and field.
+    """
+    found: dict[str, list[Any]] = {member: [] for member in members}
     for where, text in _texts(name, overlay):
         listed = _file(where, text, dict[str, list[Any]])
-        if unknown := listed.keys() - {member}:
-            raise DeclarationError(f"{where}: {', '.join(sorted(unknown))} is unknown; there is {member}")
-        found += [_entry(where, entry, shape, label="key") for entry in listed.get(member, [])]
+        if unknown := listed.keys() - members.keys():
+            raise DeclarationError(f"{where}: {', '.join(sorted(unknown))} is unknown; known are {', '.join(members)}")
+        for member, entries in listed.items():
+            found[member] += [_entry(where, entry, members[member], label="key") for entry in entries]
     return found
 
 

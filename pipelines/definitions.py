@@ -16,6 +16,7 @@ from dagster import (
 from pipelines.backtests import assets as backtests
 from pipelines.core import assets as core
 from pipelines.dead_runs import dead_runs
+from pipelines.delivery import deliver, delivery
 from pipelines.features import assets as features
 from pipelines.forecasts import assets as forecasts
 from pipelines.inbox import ingest, landing_inbox
@@ -46,8 +47,8 @@ nightly = ScheduleDefinition(
 defs = Definitions(
     assets=[asset for stage in STAGES for asset in stage.ASSETS],
     asset_checks=[*forecasts.CHECKS, *publish.CHECKS],
-    jobs=[verification, ingest],
-    sensors=[dead_runs, landing_inbox],
+    jobs=[verification, ingest, deliver],
+    sensors=[dead_runs, landing_inbox, delivery],
     schedules=[nightly],
     resources={"storage": Storage(), "duckdb": duckdb_resource()},
     executor=EXECUTORS[settings().executor],

@@ -23,6 +23,7 @@ from pipelines.definitions import defs
 from pipelines.forecasts.assets import AliasConfig, NoteConfig
 from pipelines.planning.alerts.assets import AlertConfig, RuleConfig
 from pipelines.planning.clusters.assets import ClusterConfig
+from pipelines.planning.notifications.assets import PreferenceConfig, RetryConfig, TemplateConfig
 from pipelines.publish.frames import fields
 from pipelines.publish.parts import TABLE_KEYS
 from pipelines.report import descriptions
@@ -98,6 +99,15 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "delete_alias": {"name": "production", "force": True},
     "cluster": {"clusters": 2},
     "update_alert": {"alert_id": "0" * 32, "action": "snooze", "until": "2030-01-01T00:00:00Z", "note": "é"},
+    "retry_notification": {"notification_id": "0" * 32},
+    "set_preference": {
+        "user": "ann",
+        "channels": ["email"],
+        "email": "ann@example.com",
+        "quiet_from": "22:00",
+        "quiet_until": "07:00",
+    },
+    "set_template": {"event": "opened", "subject": "{title}", "body": "{note} {{é}}"},
     "set_alert_rule": {"rule": "bias", "warn": 5, "enabled": False},
     "annotate_run": {"run_id": "0" * 32, "archive": True, "tags": ["a", "b"], "notes": "no\nmore"},
 }
@@ -146,6 +156,9 @@ CONFIGS: dict[str, Any] = {
     "store_cluster": ClusterConfig,
     "alert_rule": RuleConfig,
     "alert": AlertConfig,
+    "notification_preference": PreferenceConfig,
+    "notification_template": TemplateConfig,
+    "notification": RetryConfig,
 }
 
 

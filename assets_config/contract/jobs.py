@@ -13,6 +13,12 @@ from msgspec import Meta, Struct
 from assets_config.contract.alerts import AlertsParams, SetAlertRuleParams, UpdateAlertParams
 from assets_config.contract.clusters import ClusterParams, SegmentParams
 from assets_config.contract.names import STAGES, Role
+from assets_config.contract.notifications import (
+    DeliverParams,
+    RetryNotificationParams,
+    SetPreferenceParams,
+    SetTemplateParams,
+)
 from assets_config.contract.seeds import Overrides, Seed, resolve
 from assets_config.contract.state import AnnotateRunParams, DeleteAliasParams, SetAliasParams
 
@@ -75,6 +81,10 @@ ASSETS = (
     "planning/replenishment_proposal",
     "planning/alert_rule",
     "planning/alert",
+    "planning/notification_preference",
+    "planning/notification_template",
+    "planning/notification",
+    "planning/notification_delivery",
     "kpis/kpi_daily",
     "kpis/cubes",
     "publish/snapshot",
@@ -84,6 +94,7 @@ ASSETS = (
 CLUSTER_ASSETS = tuple(
     f"planning/{name}" for name in ("store_feature", "store_cluster", "store_cluster_member", "cluster_diagnostic")
 )
+DELIVERY_ASSETS = ("planning/notification", "planning/notification_delivery")
 DATA_STAGES = ("sources", "core", "kpis", "publish")
 """What a job that brings data in makes again: everything but models and forecasts, which jobs of their own train."""
 
@@ -248,6 +259,22 @@ JOB_TYPES: dict[str, JobType] = {
         JobType(
             "set_alert_rule", SetAlertRuleParams, "admin", "Change the thresholds of a rule.", ("publish",),
             state="planning/alert_rule",
+        ),
+        JobType(
+            "deliver", DeliverParams, "operator", "Tell of what became of alerts, and try again what is due.", ("publish",),
+            also=DELIVERY_ASSETS,
+        ),
+        JobType(
+            "retry_notification", RetryNotificationParams, "operator", "Try a notification again that was given up.", ("publish",),
+            also=DELIVERY_ASSETS, state="planning/notification",
+        ),
+        JobType(
+            "set_preference", SetPreferenceParams, "operator", "Say what a user is told of, and how.", ("publish",),
+            state="planning/notification_preference",
+        ),
+        JobType(
+            "set_template", SetTemplateParams, "admin", "Say in which words an event of an alert is told.", ("publish",),
+            state="planning/notification_template",
         ),
     )
 }  # fmt: skip

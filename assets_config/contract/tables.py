@@ -29,6 +29,12 @@ from assets_config.contract.ingest import IngestAudit, IngestBatch, IngestReject
 from assets_config.contract.inventory import InventoryPolicy, ReplenishmentProposal, StockRisk
 from assets_config.contract.levels import ForecastLevel
 from assets_config.contract.model_types import ModelType
+from assets_config.contract.notifications import (
+    Notification,
+    NotificationDelivery,
+    NotificationPreference,
+    NotificationTemplate,
+)
 from assets_config.contract.registry import Backtest, BacktestFold, BacktestMetric, ModelRun
 from assets_config.contract.sales import FeatureCatalog, FeaturePreview, KpiDaily, SeriesSegment
 from assets_config.contract.sets import ForecastSet, ForecastSetLevel
@@ -83,6 +89,10 @@ TABLES: dict[str, type[Struct]] = {
     "replenishment_proposal": ReplenishmentProposal,
     "alert_rule": AlertRule,
     "alert": Alert,
+    "notification_preference": NotificationPreference,
+    "notification_template": NotificationTemplate,
+    "notification": Notification,
+    "notification_delivery": NotificationDelivery,
 }
 """Every published table by name. Its asset is the one whose last key part is that name."""
 
@@ -101,13 +111,14 @@ PARTS: dict[str, tuple[str, ...]] = {
     "forecasts": ("forecast",),
     "explanations": ("forecast_explanation",),
     "cards": ("model_card",),
-    "state": ("model_alias", "model_run_note", "alert_rule"),
+    "state": ("model_alias", "model_run_note", "alert_rule", "notification_preference", "notification_template"),
     "levels": ("forecast_level",),
     "sets": ("forecast_set", "forecast_set_level"),
     "accuracy": ("forecast_accuracy", "forecast_value_added", "interval_coverage"),
     "clusters": ("store_cluster", "store_cluster_member", "cluster_diagnostic"),
     "inventory": ("inventory_policy", "stock_risk", "replenishment_proposal"),
     "alerts": ("alert",),
+    "notifications": ("notification", "notification_delivery"),
 }
 """Tables that are published together: each part is one immutable folder with one `tables.duckdb`.
 
@@ -163,5 +174,9 @@ ORDER: dict[str, tuple[str, ...]] = {
     "replenishment_proposal": ("store_id", "product_id"),
     "alert_rule": ("rule",),
     "alert": ("opened_at", "alert_id"),
+    "notification_preference": ("user",),
+    "notification_template": ("event",),
+    "notification": ("created_at", "notification_id"),
+    "notification_delivery": ("notification_id", "attempt"),
 }
 """The physical order of each table, so that range filters skip what they do not need."""

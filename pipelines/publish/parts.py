@@ -65,6 +65,10 @@ TABLE_KEYS = {
     "replenishment_proposal": "planning/replenishment_proposal",
     "alert_rule": "planning/alert_rule",
     "alert": "planning/alert",
+    "notification_preference": "planning/notification_preference",
+    "notification_template": "planning/notification_template",
+    "notification": "planning/notification",
+    "notification_delivery": "planning/notification_delivery",
 }
 """The asset that makes each published table: its last key part is the table's name (a test holds it to the graph)."""
 

@@ -37,7 +37,7 @@ READS: dict[str, tuple[str, ...]] = {
     "list_items": (),
     "list_model_types": ("registry",),
     "list_products": (),
-    "list_replenishment": ("inventory",),
+    "list_replenishment_proposals": ("inventory",),
     "list_segments": ("segments",),
     "list_standings": ("registry",),
     "list_stock": ("stock",),

@@ -54,8 +54,8 @@ async def list_stock_risks(
     return await page_from(lease, "stock_risk", _named(lease, RiskSaid), wanted, order=order, page=page, page_size=page_size)
 
 
-@table("/inventory/replenishment", operation_id="list_replenishment", tags=["inventory"])
-async def list_replenishment(
+@table("/inventory/replenishment", operation_id="list_replenishment_proposals", tags=["inventory"])
+async def list_replenishment_proposals(
     lease: NamedDependency[Snapshot],
     page: Page = 1,
     page_size: PageSize = 20,

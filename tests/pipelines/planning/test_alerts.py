@@ -361,7 +361,7 @@ def test_every_rule_has_a_measure_and_thresholds_that_agree() -> None:
         ("rules: [{key: bias, about: x, warn: 1, clear: 2}]", "entry bias: clear (2) must not lie above warn (1)"),
         ("rules: [{key: bias, about: x, warn: 1, clear: 1, critical: 0}]", "entry bias: critical (0) must not lie below warn (1)"),
         ("rules: [{key: bias, about: x, warn: high, clear: 1}]", "entry bias: Expected `float`"),
-        ("alerts: []", "alerts is unknown; there is rules"),
+        ("alerts: []", "alerts is unknown; known are rules"),
         ("rules: {", "not readable as YAML"),
     ],
 )
