@@ -100,7 +100,7 @@ def test_preferences_are_told_as_they_hold(client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("user", "body", "status", "field"),
     [
-        ("ann", {}, 422, "channels"),
+        ("ann", {}, 422, "body"),
         ("ann", {"channels": ["sms"]}, 422, "channels"),
         ("ann", {"channels": ["email"]}, 422, "email"),
         ("ann", {"channels": ["email"], "email": "a@b.c\nBcc: x@y.z"}, 422, "email"),

@@ -26,7 +26,7 @@ NOTIFICATIONS, DELIVERIES = "planning/notification", "planning/notification_deli
 MOST_TRIES = 5
 FIRST_WAIT = timedelta(minutes=1)
 """Before the second try; each further one waits twice as long."""
-MOST_A_RUN, SECONDS_A_RUN = 500, 120.0
+MOST_A_RUN, SECONDS_A_RUN = 2000, 120.0
 """What one run sends at most, and how long; the rest is due at the next."""
 SCHEMA: dict[str, Any] = {
     **dict.fromkeys(
