@@ -127,7 +127,8 @@ def plan(stores: int, products: int, path: Path) -> dict[str, int]:
         supply = supply_of(ahead, rules, processes=processes, products=products_told, lead_times=lead_times, segments=segments)
         policy = policy_frame(ahead, supply, rules, segments)
     with timed("risks"):
-        costs, prices = one.with_columns(cost=2.0), ids.with_columns(price=3.0)
+        costs = one.with_columns(cost=2.0, list_price=3.0, discontinued_on=pl.lit(None, pl.Date))
+        prices = ids.with_columns(price=3.0)
         lost = ids.head(0).with_columns(lost_units=pl.lit(0.0))
         risks = risk_frame(ahead, policy, stock, prices=prices, costs=costs, lost=lost)
     with timed("orders"):

@@ -52,8 +52,10 @@ class StockRisk(Struct, frozen=True):
     on_hand: Annotated[int, column("Units in the store.", unit="units")]
     position: Position
     state: Annotated[StockState, column("Where the stock stands in the policy of its series.")]
-    days_of_cover: Annotated[float, column("Days that the stock on hand lasts at what is forecast.", unit="days")]
-    beyond_horizon: Annotated[bool, column("Whether it outlasts the last forecast day, so that days_of_cover is a lower bound.")]
+    days_of_cover: Annotated[
+        float | None, column("Days that the stock on hand lasts at what is forecast; null: see beyond_horizon.", unit="days")
+    ]
+    beyond_horizon: Annotated[bool, column("Whether it outlasts the last forecast day.")]
     stockout_risk: Annotated[float, column("Chance that demand over the lead time passes the position.", unit="ratio")]
     shortage_units: Annotated[float, column("Units expected to be missed over the lead time.", unit="units")]
     shortage_value: Annotated[float | None, column("Their value at the newest price; null without a price.", unit="money")]
@@ -78,7 +80,5 @@ class ReplenishmentProposal(Struct, frozen=True):
     stockout_risk: Annotated[float, column("Chance that demand over the lead time passes the position.", unit="ratio")]
     expected_on: Annotated[date, column("Day of receipt, ordered on the day after as_of.")]
     why: Annotated[str, column("Why it is ordered now.")]
-    limits: Annotated[
-        str, column("What made the quantity what it is: moq, pack, max_stock, joined by commas; empty where nothing.")
-    ]
+    limits: Annotated[str, column("What made the quantity so: last_order, moq, pack, max_stock, joined by commas; empty: nothing.")]
     as_of: Annotated[date, column("Last day of sales that was known.")]

@@ -250,11 +250,11 @@ JOB_TYPES: dict[str, JobType] = {
         ),
         JobType(
             "alerts", AlertsParams, "operator", "Look at every rule again.", ("publish",),
-            also=("planning/alert_rule", "planning/alert"),
+            also=("planning/alert_rule", "planning/alert", *DELIVERY_ASSETS),
         ),
         JobType(
             "update_alert", UpdateAlertParams, "operator", "Acknowledge, snooze, resolve or reopen an alert.", ("publish",),
-            state="planning/alert",
+            also=DELIVERY_ASSETS, state="planning/alert",
         ),
         JobType(
             "set_alert_rule", SetAlertRuleParams, "admin", "Change the thresholds of a rule.", ("publish",),

@@ -84,7 +84,7 @@ def risk_frame(
     most = expected(ahead, np.full(ahead.series, ahead.horizon))[chosen] + Q90 * sigma * np.sqrt(horizon / lead)
     left = np.maximum(rows["on_hand"].to_numpy() - most, 0)
     found = rows.with_columns(
-        pl.Series("days_of_cover", days),
+        pl.Series("days_of_cover", np.where(outlasts, np.nan, days)).fill_nan(None),
         pl.Series("beyond_horizon", outlasts),
         pl.Series("stockout_risk", chance),
         pl.Series("shortage_units", missed),
@@ -126,6 +126,13 @@ def _state(left: np.ndarray) -> pl.Expr:
 
 
 def costs_of(processes: pl.DataFrame, products: pl.DataFrame) -> pl.DataFrame:
-    """product_id and cost, what the ERP extract says of it first; null where nothing does."""
-    both = products.select("product_id", "base_cost").join(processes.select("product_id", "unit_cost"), on="product_id", how="left")
-    return both.select("product_id", pl.coalesce("unit_cost", "base_cost").cast(pl.Float64).alias("cost"))
+    """product_id, cost (what the ERP extract says of it first), list_price and discontinued_on; null where nothing says it."""
+    both = products.select("product_id", "base_cost", "base_price", "discontinued_on").join(
+        processes.select("product_id", "unit_cost"), on="product_id", how="left"
+    )
+    return both.select(
+        "product_id",
+        pl.coalesce("unit_cost", "base_cost").cast(pl.Float64).alias("cost"),
+        pl.col("base_price").cast(pl.Float64).alias("list_price"),
+        "discontinued_on",
+    )

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from pipelines.planning.inventory.ahead import Ahead, ahead_of
 from pipelines.planning.inventory.orders import proposal_frame
+from pipelines.planning.inventory.policy import newsvendor
 from pipelines.planning.inventory.risks import chances, lost_sales, risk_frame
 
 AS_OF = date(2024, 6, 30)
@@ -29,7 +30,10 @@ def policy(**changes: object) -> dict[str, object]:
 
 
 def planned(
-    stock: list[tuple[int, int]], *policies: dict[str, object], lost: list[float] | None = None
+    stock: list[tuple[int, int]],
+    *policies: dict[str, object],
+    lost: list[float] | None = None,
+    discontinued: list[date | None] | None = None,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Risks and orders of stocks (on hand, on order), a product each in one store; price 4, cost 3."""
     n = len(stock)
@@ -44,7 +48,8 @@ def planned(
         pl.Series("on_order", [each[1] for each in stock]),
         pl.Series("is_stockout", [each[0] == 0 for each in stock]),
     )
-    prices, costs = pl.DataFrame(keys).with_columns(price=4.0), pl.DataFrame(keys).select("product_id", cost=3.0)
+    prices, costs = pl.DataFrame(keys).with_columns(price=4.0), pl.DataFrame(keys).select("product_id", cost=3.0, list_price=4.0)
+    costs = costs.with_columns(pl.Series("discontinued_on", discontinued or [None] * n, pl.Date))
     missed = pl.DataFrame(keys).with_columns(pl.Series("lost_units", lost or [0.0] * n))
     risks = risk_frame(ahead, said, counted, prices=prices, costs=costs, lost=missed)
     return risks, proposal_frame(said, risks, costs)
@@ -54,7 +59,7 @@ def test_stock_is_told_by_where_it_stands_in_its_policy() -> None:
     risks, _ = planned([(0, 200), (19, 100), (50, 40), (120, 0), (400, 0)])
 
     assert risks["state"].to_list() == ["stocked_out", "below_safety", "below_reorder_point", "healthy", "overstocked"]
-    assert risks["days_of_cover"].to_list() == [0, 1.9, 5, 12, 28]
+    assert risks["days_of_cover"].to_list() == [0, 1.9, 5, 12, None]
     assert risks["beyond_horizon"].to_list() == [False] * 4 + [True]
 
 
@@ -102,6 +107,28 @@ def test_an_order_says_how_much_and_why() -> None:
     assert [row["cost"] for row in rows] == [480, 210, 360, 210]
     assert rows[0]["why"].startswith("It is out of stock: 0 units on hand and on order, reorder point 90.0; 10.0 a day")
     assert rows[0]["expected_on"] == AS_OF + timedelta(days=8)
+
+
+def test_a_product_that_goes_out_of_sale_is_ordered_for_the_days_that_are_left() -> None:
+    ends = [AS_OF + timedelta(days=n) for n in (-3, 7, 10, 90)]
+    _, orders = planned([(0, 0)] * 4, discontinued=[*ends])
+
+    last = newsvendor(
+        10 * 10, 10 * (10 / 7) ** 0.5, price=4, cost=3, salvage=1.5
+    )  # ten days of ten, for 1 a unit sold and 1.5 left
+    assert [(row["product_id"], row["quantity"], row["limits"]) for row in orders.rows(named=True)] == [
+        (3, math.ceil(last), "last_order"),  # of the first it comes too late, and of the second by a day
+        (4, 160, ""),
+    ]
+    assert 90 < last < 100, "more is lost by a unit that is left than by one that is missed"
+
+
+def test_what_is_not_forecast_to_sell_is_not_ordered() -> None:
+    none = policy(mean_demand=0.0, lead_time_demand=0.0, reorder_point=0.0, order_up_to=0.0)
+
+    _, orders = planned([(0, 0)], none)
+
+    assert orders.is_empty()
 
 
 def test_lost_sales_are_the_mean_of_weekday_and_model() -> None:
