@@ -123,8 +123,8 @@ async def _stock(lease: Snapshot) -> StockConcerns:
         return StockConcerns(*[None] * len(StockConcerns.__struct_fields__))
     [row] = await lease.query(
         "SELECT count(*), count(*) FILTER (state = 'stocked_out'), "
-        "count(*) FILTER (state IN ('below_safety', 'below_reorder_point')), count(*) FILTER (state = 'overstocked'), round(coalesce(sum(shortage_value), 0), 2), "
-        "round(coalesce(sum(overstock_value), 0), 2) FROM inventory.stock_risk"
+        "count(*) FILTER (state IN ('below_safety', 'below_reorder_point')), count(*) FILTER (state = 'overstocked'), "
+        "round(coalesce(sum(shortage_value), 0), 2), round(coalesce(sum(overstock_value), 0), 2) FROM inventory.stock_risk"
     )
     return StockConcerns(*row)
 
