@@ -22,6 +22,9 @@ from assets_config.contract.tables import ORDER, PARTS, TABLES
 from pipelines.definitions import defs
 from pipelines.forecasts.assets import AliasConfig, NoteConfig
 from pipelines.knowledge.assets import KnowledgeConfig
+from pipelines.planning.alerts.assets import AlertConfig, RuleConfig
+from pipelines.planning.clusters.assets import ClusterConfig
+from pipelines.planning.notifications.assets import PreferenceConfig, RetryConfig, TemplateConfig
 from pipelines.publish.frames import fields
 from pipelines.publish.parts import TABLE_KEYS
 from pipelines.report import descriptions
@@ -97,6 +100,18 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "delete_alias": {"name": "production", "force": True},
     "rag_index": {"source_path": "a.md", "sha256": "0" * 64, "tags": ["x"]},
     "rag_delete": {"source_id": "0" * 16},
+    "cluster": {"clusters": 2},
+    "update_alert": {"alert_id": "0" * 32, "action": "snooze", "until": "2030-01-01T00:00:00Z", "note": "é"},
+    "retry_notification": {"notification_id": "0" * 32},
+    "set_preference": {
+        "user": "ann",
+        "channels": ["email"],
+        "email": "ann@example.com",
+        "quiet_from": "22:00",
+        "quiet_until": "07:00",
+    },
+    "set_template": {"event": "opened", "subject": "{title}", "body": "{note} {{é}}"},
+    "set_alert_rule": {"rule": "bias", "warn": 5, "enabled": False},
     "annotate_run": {"run_id": "0" * 32, "archive": True, "tags": ["a", "b"], "notes": "no\nmore"},
 }
 """Parameters of the job types that need some."""
@@ -138,16 +153,28 @@ def test_the_config_of_a_job_is_one_that_its_run_takes(name: str) -> None:
     }.get(name, [])
 
 
+CONFIGS: dict[str, Any] = {
+    "model_alias": AliasConfig,
+    "model_run_note": NoteConfig,
+    "store_cluster": ClusterConfig,
+    "document": KnowledgeConfig,
+    "alert_rule": RuleConfig,
+    "alert": AlertConfig,
+    "notification_preference": PreferenceConfig,
+    "notification_template": TemplateConfig,
+    "notification": RetryConfig,
+}
+
+
 @pytest.mark.parametrize("name", [name for name, job in JOB_TYPES.items() if job.state])
 def test_a_job_that_changes_state_tells_one_asset_and_publishes(name: str) -> None:
     params = msgspec.convert(PARAMETERS[name], JOB_TYPES[name].params)
 
     key = JOB_TYPES[name].state
-    assert selection(name, params)[0] == key
-    assert {each.split("/")[0] for each in selection(name, params)[1:]} == set(JOB_TYPES[name].stages)
+    stages = JOB_TYPES[name].stages
+    made = {each for each in ASSETS if each.split("/")[0] in stages}
+    assert selection(name, params) == sorted({key, *JOB_TYPES[name].also, *made}, key=ASSETS.index)
     [(op, said)] = run_config(name, params)["ops"].items()
     assert GRAPH.get(AssetKey(key.split("/"))).assets_def.op.name == op
-    config = {"model_alias": AliasConfig, "model_run_note": NoteConfig, "document": KnowledgeConfig}[key.split("/")[1]](
-        **said["config"]
-    )
+    config = CONFIGS[key.split("/")[1]](**said["config"])
     assert msgspec.json.decode(getattr(config, name), type=JOB_TYPES[name].params) == params

@@ -10,8 +10,16 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from assets_config.contract.alerts import AlertsParams, SetAlertRuleParams, UpdateAlertParams
+from assets_config.contract.clusters import ClusterParams, SegmentParams
 from assets_config.contract.knowledge import RagDeleteParams, RagIndexParams
 from assets_config.contract.names import STAGES, Role
+from assets_config.contract.notifications import (
+    DeliverParams,
+    RetryNotificationParams,
+    SetPreferenceParams,
+    SetTemplateParams,
+)
 from assets_config.contract.seeds import Overrides, Seed, resolve
 from assets_config.contract.state import AnnotateRunParams, DeleteAliasParams, SetAliasParams
 
@@ -65,6 +73,19 @@ ASSETS = (
     "forecasts/forecast_accuracy",
     "forecasts/forecast_value_added",
     "forecasts/interval_coverage",
+    "planning/store_feature",
+    "planning/store_cluster",
+    "planning/store_cluster_member",
+    "planning/cluster_diagnostic",
+    "planning/inventory_policy",
+    "planning/stock_risk",
+    "planning/replenishment_proposal",
+    "planning/alert_rule",
+    "planning/alert",
+    "planning/notification_preference",
+    "planning/notification_template",
+    "planning/notification",
+    "planning/notification_delivery",
     "kpis/kpi_daily",
     "kpis/cubes",
     "knowledge/document",
@@ -78,6 +99,10 @@ ASSETS = (
 )
 """Every asset that a job may select, upstream first."""
 
+CLUSTER_ASSETS = tuple(
+    f"planning/{name}" for name in ("store_feature", "store_cluster", "store_cluster_member", "cluster_diagnostic")
+)
+DELIVERY_ASSETS = ("planning/notification", "planning/notification_delivery")
 DATA_STAGES = ("sources", "core", "kpis", "publish")
 """What a job that brings data in makes again: everything but models and forecasts, which jobs of their own train."""
 
@@ -175,6 +200,7 @@ class JobType(Struct, frozen=True):
     summary: str
     stages: tuple[str, ...] = DATA_STAGES  # what it makes
     source: Callable[[Any], dict[str, Any]] | None = None  # its parameters as config of the asset sources/batches
+    also: tuple[str, ...] = ()  # assets that it makes beside those of its stages
     state: str = ""  # the one asset that it changes, whose config has its parameters as JSON under the job type's name
 
 
@@ -230,6 +256,42 @@ JOB_TYPES: dict[str, JobType] = {
             "rag_delete", RagDeleteParams, "operator", "Take a document out of the knowledge base and publish.",
             ("knowledge", "publish"), state="knowledge/document",
         ),
+        JobType(
+            "segment", SegmentParams, "operator", "Class the series anew: demand pattern, ABC and XYZ.", ("publish",),
+            also=("features/series_segment",),
+        ),
+        JobType(
+            "cluster", ClusterParams, "operator", "Make the clusters of stores anew.", ("publish",),
+            also=CLUSTER_ASSETS, state="planning/store_cluster",
+        ),
+        JobType(
+            "alerts", AlertsParams, "operator", "Look at every rule again.", ("publish",),
+            also=("planning/alert_rule", "planning/alert", *DELIVERY_ASSETS),
+        ),
+        JobType(
+            "update_alert", UpdateAlertParams, "operator", "Acknowledge, snooze, resolve or reopen an alert.", ("publish",),
+            also=DELIVERY_ASSETS, state="planning/alert",
+        ),
+        JobType(
+            "set_alert_rule", SetAlertRuleParams, "admin", "Change the thresholds of a rule.", ("publish",),
+            state="planning/alert_rule",
+        ),
+        JobType(
+            "deliver", DeliverParams, "operator", "Tell of what became of alerts, and try again what is due.", ("publish",),
+            also=DELIVERY_ASSETS,
+        ),
+        JobType(
+            "retry_notification", RetryNotificationParams, "operator", "Try a notification again that was given up.", ("publish",),
+            also=DELIVERY_ASSETS, state="planning/notification",
+        ),
+        JobType(
+            "set_preference", SetPreferenceParams, "operator", "Say what a user is told of, and how.", ("publish",),
+            state="planning/notification_preference",
+        ),
+        JobType(
+            "set_template", SetTemplateParams, "admin", "Say in which words an event of an alert is told.", ("publish",),
+            state="planning/notification_template",
+        ),
     )
 }  # fmt: skip
 
@@ -258,7 +320,7 @@ def selection(job_type: str, params: Struct) -> list[str]:
             raise UnknownAssets(unknown)
         return [key for key in ASSETS if not params.assets or key in params.assets or key.split("/")[0] in params.assets]
     job = JOB_TYPES[job_type]
-    return [key for key in ASSETS if key.split("/")[0] in job.stages or key == job.state]
+    return [key for key in ASSETS if key.split("/")[0] in job.stages or key == job.state or key in job.also]
 
 
 def run_config(job_type: str, params: Struct) -> dict[str, Any]:

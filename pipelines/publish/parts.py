@@ -61,6 +61,18 @@ TABLE_KEYS = {
     "interval_coverage": "forecasts/interval_coverage",
     "rag_source": "knowledge/rag_source",
     "rag_chunk": "knowledge/rag_chunk",
+    "store_cluster": "planning/store_cluster",
+    "store_cluster_member": "planning/store_cluster_member",
+    "cluster_diagnostic": "planning/cluster_diagnostic",
+    "inventory_policy": "planning/inventory_policy",
+    "stock_risk": "planning/stock_risk",
+    "replenishment_proposal": "planning/replenishment_proposal",
+    "alert_rule": "planning/alert_rule",
+    "alert": "planning/alert",
+    "notification_preference": "planning/notification_preference",
+    "notification_template": "planning/notification_template",
+    "notification": "planning/notification",
+    "notification_delivery": "planning/notification_delivery",
 }
 """The asset that makes each published table: its last key part is the table's name (a test holds it to the graph)."""
 

@@ -29,6 +29,7 @@ ABOUT = """Sales, KPIs and forecasts of one published snapshot, and jobs that ma
 - An error is a problem document: `code` is for programs, `errors` names each field at fault, `detail` says what would work.
 """
 TAGS = {
+    "alerts": "What is worth a look: what rules found, who sees to it, and who was told.",
     "analytics": "What was sold: KPIs of ranges, rankings, periods.",
     "assets": "The tables that the pipeline makes: freshness, columns, checks.",
     "backtests": "How wrong each type of model would have been.",
