@@ -24,8 +24,9 @@ from pipelines.models import assets as models
 from pipelines.publish import assets as publish
 from pipelines.resources import Storage, duckdb_resource, settings
 from pipelines.sources import assets as sources
+from pipelines.trials import assets as trials
 
-STAGES: tuple[ModuleType, ...] = (sources, core, features, models, backtests, forecasts, kpis, publish)
+STAGES: tuple[ModuleType, ...] = (sources, core, features, models, backtests, trials, forecasts, kpis, publish)
 EXECUTORS: dict[str, ExecutorDefinition] = {"in_process": in_process_executor, "multiprocess": multiprocess_executor}
 
 

@@ -60,6 +60,7 @@ from serving.routes import (
     seeder,
     sets,
     system,
+    trials,
 )
 from serving.settings import Settings, read_settings
 from serving.snapshot import Library, Snapshot
@@ -106,6 +107,7 @@ HANDLERS = [
     explanations.get_model_card_plot,
     registry.compare_model_runs,
     registry.list_standings,
+    trials.list_run_forecasts,
     annotations.annotate_model_run,
     modeltypes.list_model_types,
     aliases.list_aliases,

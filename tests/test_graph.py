@@ -7,6 +7,7 @@ import pytest
 from dagster import AssetKey, define_asset_job, validate_run_config
 
 from assets_config.contract.jobs import (
+    AMENDMENT,
     ASSETS,
     JOB_TYPES,
     MaterializeParams,
@@ -25,6 +26,7 @@ from pipelines.publish.frames import fields
 from pipelines.publish.parts import TABLE_KEYS
 from pipelines.report import descriptions
 from pipelines.sources.assets import SourceConfig
+from pipelines.trials.assets import BacktestConfig, PredictConfig, TrainConfig
 
 GRAPH = defs.resolve_asset_graph()
 KEYS = sorted(key.to_user_string() for key in GRAPH.get_all_asset_keys())
@@ -94,6 +96,9 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "seed_delete": {"confirm": True, "scope": "facts"},
     "set_alias": {"name": "production", "run_id": "0" * 32, "protected": True, "note": 'as "agreed" {é}'},
     "delete_alias": {"name": "production", "force": True},
+    "train": {"model_type": "moving_average", "store_id": 1, "product_id": "SKU-0001", "window_size": 14},
+    "backtest": {"model_type": "xgboost", "params": {"rounds": 8}, "n_splits": 2, "gap": 1},
+    "predict": {"run_id": "0" * 32, "horizon": 7, "store_id": "S001"},
     "annotate_run": {"run_id": "0" * 32, "archive": True, "tags": ["a", "b"], "notes": "no\nmore"},
 }
 """Parameters of the job types that need some."""
@@ -135,13 +140,23 @@ def test_the_config_of_a_job_is_one_that_its_run_takes(name: str) -> None:
     }.get(name, [])
 
 
+CONFIGS = {
+    "forecasts/model_alias": AliasConfig,
+    "forecasts/model_run_note": NoteConfig,
+    "trials/trial_run": TrainConfig,
+    "trials/trial_backtest": BacktestConfig,
+    "trials/trial_forecast": PredictConfig,
+}
+"""The config of each asset that a job tells what to do."""
+
+
 @pytest.mark.parametrize("name", [name for name, job in JOB_TYPES.items() if job.state])
 def test_a_job_that_changes_state_tells_one_asset_and_publishes(name: str) -> None:
     params = msgspec.convert(PARAMETERS[name], JOB_TYPES[name].params)
 
     key = JOB_TYPES[name].state
-    assert selection(name, params) == [key, "publish/snapshot"]
-    [(op, said)] = run_config(name, params)["ops"].items()
-    assert GRAPH.get(AssetKey(key.split("/"))).assets_def.op.name == op
-    config = {"model_alias": AliasConfig, "model_run_note": NoteConfig}[key.split("/")[1]](**said["config"])
+    job = JOB_TYPES[name]
+    assert selection(name, params) == [key, *job.assets, AMENDMENT if job.amends else "publish/snapshot"]
+    op = GRAPH.get(AssetKey(key.split("/"))).assets_def.op
+    config = CONFIGS[key](**run_config(name, params)["ops"][op.name]["config"])
     assert msgspec.json.decode(getattr(config, name), type=JOB_TYPES[name].params) == params

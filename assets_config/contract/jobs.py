@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from assets_config.contract.names import STAGES, Role
 from assets_config.contract.seeds import Overrides, Seed, resolve
 from assets_config.contract.state import AnnotateRunParams, DeleteAliasParams, SetAliasParams
+from assets_config.contract.trials import BacktestParams, BacktestResult, PredictParams, PredictResult, TrainParams, TrainResult
 
 ASSETS = (
     "sources/batches",
@@ -48,6 +49,11 @@ ASSETS = (
     "backtests/backtest",
     "backtests/backtest_fold",
     "backtests/backtest_metric",
+    "trials/trial_run",
+    "trials/trial_backtest",
+    "trials/trial_fold",
+    "trials/trial_metric",
+    "trials/trial_forecast",
     "forecasts/champion",
     "forecasts/ensemble",
     "forecasts/model_type",
@@ -67,8 +73,12 @@ ASSETS = (
     "kpis/kpi_daily",
     "kpis/cubes",
     "publish/snapshot",
+    "publish/amendment",
 )
 """Every asset that a job may select, upstream first."""
+
+AMENDMENT = "publish/amendment"
+"""The asset that publishes one part alone: the others stay as they are served, whatever the warehouse holds meanwhile."""
 
 DATA_STAGES = ("sources", "core", "kpis", "publish")
 """What a job that brings data in makes again: everything but models and forecasts, which jobs of their own train."""
@@ -158,6 +168,12 @@ class VerifyParams(Struct, frozen=True, forbid_unknown_fields=True):
     """Check the loaded data: references, signs, calendar, sales and dimensions present."""
 
 
+class Published(Struct, frozen=True):
+    """What a job that publishes made."""
+
+    snapshot_id: Annotated[str | None, Meta(description="The snapshot that it published; pin reads to it with ?snapshot=.")] = None
+
+
 class JobType(Struct, frozen=True):
     """One thing that a program may ask for."""
 
@@ -168,6 +184,9 @@ class JobType(Struct, frozen=True):
     stages: tuple[str, ...] = DATA_STAGES  # what it makes
     source: Callable[[Any], dict[str, Any]] | None = None  # its parameters as config of the asset sources/batches
     state: str = ""  # the one asset that it changes, whose config has its parameters as JSON under the job type's name
+    assets: tuple[str, ...] = ()  # what it makes besides, by key
+    amends: str = ""  # the one part that it publishes, in place of a whole snapshot
+    result: type[Struct] = Published  # what it answers with once it is completed, beside the assets
 
 
 def _seed(params: SeedParams) -> dict[str, Any]:
@@ -214,6 +233,19 @@ JOB_TYPES: dict[str, JobType] = {
             "annotate_run", AnnotateRunParams, "operator", "Archive a model run, or change its tags and notes.", ("publish",),
             state="forecasts/model_run_note",
         ),
+        JobType(
+            "train", TrainParams, "operator", "Fit a model type for some series or all, as a run of the registry.", (),
+            state="trials/trial_run", amends="trials", result=TrainResult,
+        ),
+        JobType(
+            "backtest", BacktestParams, "operator", "Evaluate a model type on some series or all, beside the baselines.", (),
+            state="trials/trial_backtest", assets=("trials/trial_fold", "trials/trial_metric"),
+            amends="trials", result=BacktestResult,
+        ),
+        JobType(
+            "predict", PredictParams, "operator", "Forecast with a model run, for some of its series or all.", (),
+            state="trials/trial_forecast", amends="trials", result=PredictResult,
+        ),
     )
 }  # fmt: skip
 
@@ -242,13 +274,16 @@ def selection(job_type: str, params: Struct) -> list[str]:
             raise UnknownAssets(unknown)
         return [key for key in ASSETS if not params.assets or key in params.assets or key.split("/")[0] in params.assets]
     job = JOB_TYPES[job_type]
-    return [key for key in ASSETS if key.split("/")[0] in job.stages or key == job.state]
+    own = {job.state, *job.assets, *([AMENDMENT] if job.amends else [])}
+    return [key for key in ASSETS if key in own or (key.split("/")[0] in job.stages and key != AMENDMENT)]
 
 
 def run_config(job_type: str, params: Struct) -> dict[str, Any]:
     """The Dagster run config of a job: what the asset sources/batches is told, or the asset whose state it changes."""
     job = JOB_TYPES[job_type]
     if job.state:
-        said = {job_type: msgspec.json.encode(params).decode()}
-        return {"ops": {job.state.replace("/", "__"): {"config": said}}}
+        ops = {job.state.replace("/", "__"): {"config": {job_type: msgspec.json.encode(params).decode()}}}
+        if job.amends:
+            ops[AMENDMENT.replace("/", "__")] = {"config": {"part": job.amends}}
+        return {"ops": ops}
     return {"ops": {"sources__batches": {"config": job.source(params)}}} if job.source else {}

@@ -31,6 +31,7 @@ from assets_config.contract.sales import FeatureCatalog, FeaturePreview, KpiDail
 from assets_config.contract.sets import ForecastSet, ForecastSetLevel
 from assets_config.contract.state import ModelAlias, ModelRunNote
 from assets_config.contract.stock import DemandUnconstrained, InventoryDaily, WeeklyActual
+from assets_config.contract.trials import TrialBacktest, TrialFold, TrialForecast, TrialMetric, TrialRun
 
 SCHEMA_VERSION = "4"
 """Rises with every change of a published Struct that an older reader could not read."""
@@ -72,6 +73,11 @@ TABLES: dict[str, type[Struct]] = {
     "backtest": Backtest,
     "backtest_fold": BacktestFold,
     "backtest_metric": BacktestMetric,
+    "trial_run": TrialRun,
+    "trial_backtest": TrialBacktest,
+    "trial_fold": TrialFold,
+    "trial_metric": TrialMetric,
+    "trial_forecast": TrialForecast,
 }
 """Every published table by name. Its asset is the one whose last key part is that name."""
 
@@ -94,6 +100,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "levels": ("forecast_level",),
     "sets": ("forecast_set", "forecast_set_level"),
     "accuracy": ("forecast_accuracy", "forecast_value_added", "interval_coverage"),
+    "trials": ("trial_run", "trial_backtest", "trial_fold", "trial_metric", "trial_forecast"),
 }
 """Tables that are published together: each part is one immutable folder with one `tables.duckdb`.
 
@@ -103,6 +110,9 @@ FACTS_PREFIX = "facts_"
 
 STATE = "state"
 """The part of what people decided. It belongs to no source, and a table that nothing was decided in may be missing."""
+
+TRIALS = "trials"
+"""The part of what jobs tried beside the graph: a table that nothing was tried of may be missing."""
 
 ORDER: dict[str, tuple[str, ...]] = {
     "dim_store": ("store_id",),
@@ -141,5 +151,10 @@ ORDER: dict[str, tuple[str, ...]] = {
     "backtest": ("model_type", "backtest_id"),
     "backtest_fold": ("backtest_id", "fold"),
     "backtest_metric": ("backtest_id", "level", "segment", "fold", "bucket"),
+    "trial_run": ("created_at", "run_id"),
+    "trial_backtest": ("made_at", "backtest_id"),
+    "trial_fold": ("backtest_id", "fold"),
+    "trial_metric": ("backtest_id", "model_type", "level", "segment", "fold", "bucket"),
+    "trial_forecast": ("made_at", "forecast_id", "store_id", "product_id", "date"),
 }
 """The physical order of each table, so that range filters skip what they do not need."""

@@ -2,13 +2,14 @@
 
 from datetime import UTC, datetime
 
-from dagster import AssetCheckResult, AssetExecutionContext, MaterializeResult, MetadataValue, asset, asset_check
+from dagster import AssetCheckResult, AssetExecutionContext, Config, MaterializeResult, MetadataValue, asset, asset_check
 from dagster._core.storage.asset_check_execution_record import COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES as COMPLETED
+from pydantic import Field
 
 from assets_config.contract.integrity import damage
 from assets_config.contract.manifest import Check
 from pipelines.publish.parts import TABLE_KEYS
-from pipelines.publish.snapshot import current, manifests, publish
+from pipelines.publish.snapshot import amend, current, manifests, publish
 from pipelines.report import upstream
 from pipelines.resources import Storage
 
@@ -37,6 +38,7 @@ def snapshot(context: AssetExecutionContext, storage: Storage) -> MaterializeRes
     return MaterializeResult(
         metadata={
             "snapshot": manifest.id,
+            "result": MetadataValue.json({"snapshot_id": manifest.id}),
             "source": manifest.source,
             "as of": manifest.as_of.isoformat(),
             "rows": rows,
@@ -71,5 +73,26 @@ def published_files_are_whole(storage: Storage) -> AssetCheckResult:
     return AssetCheckResult(passed=not found, metadata={"damage": found, "served": current(published) or "none"})
 
 
-ASSETS = [snapshot]
+class AmendmentConfig(Config):
+    """What to publish alone. Left empty: nothing is published."""
+
+    part: str | None = Field(default=None, description="The part whose tables a job changed: trials.")
+
+
+@asset(
+    key_prefix="publish",
+    group_name="publish",
+    kinds={"duckdb"},
+    owners=["team:data"],
+    deps=upstream("trials/trial_run", "trials/trial_backtest", "trials/trial_fold", "trials/trial_metric", "trials/trial_forecast"),
+)
+def amendment(context: AssetExecutionContext, config: AmendmentConfig, storage: Storage) -> MaterializeResult:
+    """The snapshot that is served, but for one part that a job changed: needs no other table, and waits for no other run."""
+    if config.part is None:
+        return MaterializeResult(metadata={"snapshot": "none: nothing was asked for"})
+    manifest = amend(storage.warehouse(), config.part, dagster_run_id=context.run_id)
+    return MaterializeResult(metadata={"snapshot": manifest.id, "result": MetadataValue.json({"snapshot_id": manifest.id})})
+
+
+ASSETS = [snapshot, amendment]
 CHECKS = [published_files_are_whole]

@@ -3,7 +3,7 @@
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import version
 
@@ -13,9 +13,10 @@ from assets_config.contract.durable import locked, remove_leftovers, write_bytes
 from assets_config.contract.integrity import damage
 from assets_config.contract.layout import Published
 from assets_config.contract.manifest import Check, Kpi, Manifest, Measure, Part, Pointer
-from assets_config.contract.tables import PARTS, SCHEMA_VERSION, STATE
-from pipelines.errors import PipelineError, PublishError
-from pipelines.publish.parts import TABLE_KEYS, inputs, make_part
+from assets_config.contract.tables import PARTS, SCHEMA_VERSION, STATE, TRIALS
+from pipelines.errors import ContractError, PipelineError, PublishError
+from pipelines.publish.parts import TABLE_KEYS, PartInputs, inputs, make_part
+from pipelines.trials.tables import adding
 from pipelines.warehouse import Warehouse
 
 REQUIRED_PARTS = ("catalogue", "kpis")
@@ -63,6 +64,41 @@ def publish(
             kpis=list(kpis),
             omitted=omitted,
             checks=list(checks),
+        )
+        write_bytes(published.manifest(manifest.id), msgspec.json.format(msgspec.json.encode(manifest)))
+        _point(published, manifest)
+        collect(published, now=now)
+    return manifest
+
+
+def amend(warehouse: Warehouse, name: str, *, dagster_run_id: str | None = None) -> Manifest:
+    """Make a snapshot that is the one served but for the part `name`, and point to it.
+
+    The other parts are not looked at, so that it may be done while a run of the graph is in the middle of making them.
+
+    Raises PublishError, when nothing is served, or it is of another source or schema; ContractError; the pointer is then untouched.
+    """
+    published = warehouse.published
+    with publishing(published):
+        kept, now = manifests(published), datetime.now(UTC)
+        served = next((each for each in kept if each.id == current(published)), None)
+        if served is None:
+            raise PublishError("no snapshot is served that could be amended: publish one first (job type refresh)")
+        if served.schema_version != SCHEMA_VERSION:
+            raise PublishError(
+                f"the served snapshot has schema version {served.schema_version}: publish a whole one (job type refresh)"
+            )
+        loaded = warehouse.stamp("core/sales_daily").source
+        if loaded != served.source:
+            raise PublishError(f"source {loaded} is loaded, {served.source} is served: publish a whole snapshot (job type refresh)")
+        made = {part.name: made for part, made in _parts_of(warehouse, name, kept, now)}
+        manifest = msgspec.structs.replace(
+            served,
+            id=_next_id(kept, now),
+            published_at=now,
+            dagster_run_id=dagster_run_id,
+            parts={**served.parts, **made},
+            omitted={other: why for other, why in served.omitted.items() if other != name},
         )
         write_bytes(published.manifest(manifest.id), msgspec.json.format(msgspec.json.encode(manifest)))
         _point(published, manifest)
@@ -141,17 +177,27 @@ def _make_parts(warehouse: Warehouse, kept: Sequence[Manifest], now: datetime) -
     omitted: dict[str, str] = {}
     for name in PARTS:
         try:
-            made = inputs(warehouse, name)
-            if name != STATE:
-                _check_lineage(warehouse, PARTS[name])
+            parts |= {part.name: made for part, made in _parts_of(warehouse, name, kept, now)}
+        except ContractError:
+            raise
         except PipelineError as error:
             if name in REQUIRED_PARTS:
                 raise PublishError(f"cannot publish without the part {name}: {error}") from error
             omitted[name] = str(error)
-            continue
-        for each in made:
-            parts[each.name] = make_part(warehouse.published, each, package_version=version("demandgraph"), known=kept, made_at=now)
     return parts, omitted
+
+
+def _parts_of(warehouse: Warehouse, name: str, kept: Sequence[Manifest], now: datetime) -> list[tuple[PartInputs, Part]]:
+    """The part `name` as it would be made now, and with `kpis` the parts of its years.
+
+    Raises PipelineError, when a table is missing or of another source than the one that is loaded.
+    """
+    with adding(warehouse) if name == TRIALS else nullcontext():  # jobs add to these tables meanwhile
+        made = inputs(warehouse, name)
+        if name not in (STATE, TRIALS):
+            _check_lineage(warehouse, PARTS[name])
+        code = version("demandgraph")
+        return [(each, make_part(warehouse.published, each, package_version=code, known=kept, made_at=now)) for each in made]
 
 
 def _check_lineage(warehouse: Warehouse, tables: Sequence[str]) -> None:

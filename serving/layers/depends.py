@@ -35,6 +35,7 @@ READS: dict[str, tuple[str, ...]] = {
     "list_items": (),
     "list_model_types": ("registry",),
     "list_products": (),
+    "list_run_forecasts": ("registry", "trials"),
     "list_segments": ("segments",),
     "list_standings": ("registry",),
     "list_stock": ("stock",),

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,6 +31,7 @@ STATES: dict[str, JobStatus] = {
     "CANCELED": "cancelled",
 }
 NAMES_OF_ERRORS = re.compile(r"^[A-Za-z_][\w.]*: ")  # the message says what is wrong; error_type says the rest
+RESULT = "result"  # label of the metadata in which an asset says what its job answers with
 FINAL = ("completed", "failed", "cancelled")
 CANCEL_TRIES = 3  # two seconds apart
 NEWEST = 5_000  # runs that are listed
@@ -43,7 +44,8 @@ FIELDS = "runId status jobName creationTime startTime endTime updateTime tags { 
 RUNS = f"""query Runs($cursor: String, $limit: Int) {{ runsOrError(cursor: $cursor, limit: $limit) {{ __typename
   ... on Runs {{ results {{ {FIELDS} }} }} }} }}"""
 RUN = f"""query Run($id: ID!) {{ runOrError(runId: $id) {{ __typename ... on Run {{ {FIELDS} stepKeysToExecute
-  stats {{ ... on RunStatsSnapshot {{ stepsSucceeded stepsFailed }} }} }} }} }}"""
+  stats {{ ... on RunStatsSnapshot {{ stepsSucceeded stepsFailed }} }}
+  assetMaterializations {{ metadataEntries {{ label ... on JsonMetadataEntry {{ jsonString }} }} }} }} }} }}"""
 FAILURES = """query Logs($id: ID!) { logsForRun(runId: $id) { ... on EventConnection { events { __typename
   ... on ExecutionStepFailureEvent { stepKey error { message className cause { message className } } }
   ... on RunFailureEvent { error { message className } } } } } }"""
@@ -68,7 +70,10 @@ class Job(Struct, frozen=True):
     status: Annotated[JobStatus, Meta(description="pending, running, cancelling; at its end completed, failed or cancelled.")]
     origin: Annotated[JobOrigin, Meta(description="Who started it.")]
     params: Annotated[dict[str, Any], Meta(description="Its parameters, as the job type has them.")]
-    result: Annotated[dict[str, Any] | None, Meta(description="What it made, as `assets`; null before it is completed.")]
+    result: Annotated[
+        dict[str, Any] | None,
+        Meta(description="What it made: `assets` and what /jobs/types says; null before it is completed; `assets` alone in lists."),
+    ]
     error_message: Annotated[str | None, Meta(description="Why it failed; null unless it did, and in lists.")]
     error_type: Annotated[str | None, Meta(description="Kind of the error; null unless it failed, and in lists.")]
     created_at: Annotated[datetime, Meta(description="When it was asked for, UTC.")]
@@ -301,7 +306,7 @@ def _job(run: Mapping[str, Any]) -> Job:
         status=status,
         origin=_origin(tags),
         params=json.loads(tags["demandgraph/params"]) if "demandgraph/params" in tags else {"assets": assets},
-        result={"assets": assets} if status == "completed" else None,
+        result={"assets": assets, **_told(run.get("assetMaterializations") or ())} if status == "completed" else None,
         error_message=None,
         error_type=None,
         created_at=time_of(run["creationTime"]) or datetime.now(UTC),
@@ -313,6 +318,16 @@ def _job(run: Mapping[str, Any]) -> Job:
         progress=progress,
         retry_of=tags["dagster/parent_run_id"].replace("-", "") if "dagster/parent_run_id" in tags else None,
     )
+
+
+def _told(materializations: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the assets of a run say that a job of theirs answers with."""
+    found: dict[str, Any] = {}
+    for made in materializations:
+        for entry in made["metadataEntries"]:
+            if entry["label"] == RESULT and "jsonString" in entry:
+                found |= json.loads(entry["jsonString"])
+    return found
 
 
 def _origin(tags: Mapping[str, str]) -> JobOrigin:

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 from assets_config.contract.jobs import JOB_TYPES, SeedParams, UnknownAssets, role_of, selection
 from assets_config.contract.names import JobOrigin, JobStatus, Role, Span
 from assets_config.contract.seeds import PRESETS, Seed
+from assets_config.contract.tables import TRIALS
 from serving.layers.access import require
 from serving.layers.rules import OPERATOR
 from serving.orchestrator.events import JobEvent, events_of
@@ -21,6 +22,7 @@ from serving.parameters import JobPath, OfProduct, OfStore
 from serving.problems import Conflict, FieldError, Gone, Validation, invalid, said_of
 from serving.routes.explanations import ExplanationSaid, explanations_of
 from serving.snapshot import expired_runs, kept
+from serving.trials import checked
 
 T = TypeVar("T", bound=Struct)
 IdempotencyKey = Annotated[
@@ -71,7 +73,7 @@ async def create_job(
     idempotency_key: IdempotencyKey = None,
 ) -> Response[Job]:
     """Start a job. Follow it at the Location that is answered; a GET serves what it published from its end on."""
-    return await start(request, state, data.job_type, read_params(data), idempotency_key)
+    return await start(request, state, data.job_type, await checked_params(state, data), idempotency_key)
 
 
 @get("/jobs", operation_id="list_jobs", tags=["jobs"])
@@ -188,6 +190,21 @@ async def start(request: Request[Any, Any, Any], state: State, job_type: str, pa
 def accepted(job: Job) -> Response[Job]:
     """The answer of every write: 202 with the job and its place."""
     return Response(job, status_code=202, headers={"Location": f"/api/v1/jobs/{job.job_id}"})
+
+
+async def checked_params(state: State, data: JobRequest) -> Struct:
+    """The parameters of a job, typed, and of those that ask for models also held against what is published.
+
+    Raises Validation, NotFound or Conflict before any job exists; NoSnapshot where nothing is published to hold them against.
+    """
+    params = read_params(data)
+    if JOB_TYPES[data.job_type].amends != TRIALS:
+        return params
+    lease = await state.library.lease()
+    try:
+        return await checked(lease, params)
+    finally:
+        lease.release()
 
 
 def read_params(data: JobRequest) -> Struct:

