@@ -10,6 +10,11 @@ from dagster import AssetKey, MaterializeResult, MetadataValue, TableColumn, Tab
 from assets_config.contract.tables import TABLES
 from pipelines.warehouse import Warehouse
 
+GRAPH_POOL = "graph"
+"""The pool of every asset that writes a table of the graph or publishes all of them: of the runs that have one, one runs at a time.
+
+What is not in it (trials, state, what they amend a snapshot with) runs beside it."""
+
 
 def table_made(warehouse: Warehouse, key: str, **extra: Any) -> MaterializeResult:
     """Row count, columns, place and the first rows of a table that was just written, and what else is worth saying."""

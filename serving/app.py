@@ -229,7 +229,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
         pinned=settings.pinned_snapshots,
         threads=settings.query_threads,
     )
-    jobs_of_dagster = Jobs(settings.dagster_url, settings.data, on_request=[pass_on] if settings.traces else ())
+    hooks = [pass_on] if settings.traces else ()
+    jobs_of_dagster = Jobs(settings.dagster_url, settings.data, most_waiting=settings.max_waiting_jobs, on_request=hooks)
     state = State(
         {
             "settings": settings,

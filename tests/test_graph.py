@@ -19,12 +19,12 @@ from assets_config.contract.jobs import (
 )
 from assets_config.contract.names import STAGES
 from assets_config.contract.seeds import Seed
-from assets_config.contract.tables import ORDER, PARTS, TABLES
+from assets_config.contract.tables import ORDER, PARTS, STATE, TABLES
 from pipelines.definitions import defs
 from pipelines.forecasts.assets import AliasConfig, NoteConfig
 from pipelines.publish.frames import fields
 from pipelines.publish.parts import TABLE_KEYS
-from pipelines.report import descriptions
+from pipelines.report import GRAPH_POOL, descriptions
 from pipelines.sources.assets import SourceConfig
 from pipelines.trials.assets import BacktestConfig, PredictConfig, TrainConfig
 
@@ -53,6 +53,16 @@ def test_every_asset_introduces_itself(key: str) -> None:
     assert node.group_name == key.split("/")[0]
     assert node.owners
     assert node.kinds
+
+
+BESIDE = {*(key for key in KEYS if key.startswith("trials/")), *(TABLE_KEYS[each] for each in PARTS[STATE]), AMENDMENT}
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_what_writes_the_graph_runs_one_at_a_time(key: str) -> None:
+    pool = GRAPH.get(AssetKey(key.split("/"))).assets_def.op.pool
+
+    assert pool == (None if key in BESIDE else GRAPH_POOL), f"{key}: give its @asset pool=GRAPH_POOL of pipelines/report.py"
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -222,16 +222,16 @@ JOB_TYPES: dict[str, JobType] = {
         ),
         JobType("verify_data", VerifyParams, "operator", "Check the loaded data again.", ("core",)),
         JobType(
-            "set_alias", SetAliasParams, "operator", "Call a model run by a name, or move the name to it.", ("publish",),
-            state="forecasts/model_alias",
+            "set_alias", SetAliasParams, "operator", "Call a model run by a name, or move the name to it.", (),
+            state="forecasts/model_alias", amends="state",
         ),
         JobType(
-            "delete_alias", DeleteAliasParams, "operator", "Take a name from a model run.", ("publish",),
-            state="forecasts/model_alias",
+            "delete_alias", DeleteAliasParams, "operator", "Take a name from a model run.", (),
+            state="forecasts/model_alias", amends="state",
         ),
         JobType(
-            "annotate_run", AnnotateRunParams, "operator", "Archive a model run, or change its tags and notes.", ("publish",),
-            state="forecasts/model_run_note",
+            "annotate_run", AnnotateRunParams, "operator", "Archive a model run, or change its tags and notes.", (),
+            state="forecasts/model_run_note", amends="state",
         ),
         JobType(
             "train", TrainParams, "operator", "Fit a model type for some series or all, as a run of the registry.", (),

@@ -17,10 +17,16 @@ from dagster import (
 from pydantic import Field
 
 from assets_config.contract.state import AnnotateRunParams, DeleteAliasParams, SetAliasParams
-from pipelines.report import table_made, upstream
+from pipelines.report import GRAPH_POOL, table_made, upstream
 from pipelines.resources import Storage
 
-GROUP: dict[str, Any] = {"key_prefix": "forecasts", "group_name": "forecasts", "owners": ["team:forecasting"]}
+GROUP: dict[str, Any] = {
+    "key_prefix": "forecasts",
+    "group_name": "forecasts",
+    "owners": ["team:forecasting"],
+    "pool": GRAPH_POOL,
+}
+STATE = {**GROUP, "pool": None}  # changed under a lock of its own, beside a run of the graph
 
 
 @asset(
@@ -114,7 +120,7 @@ class AliasConfig(Config):
     delete_alias: str | None = Field(default=None, description="Alias to delete, as JSON (contract.state.DeleteAliasParams).")
 
 
-@asset(**GROUP, kinds={"polars"}, deps=[model_run])
+@asset(**STATE, kinds={"polars"}, deps=[model_run])
 def model_alias(context: AssetExecutionContext, config: AliasConfig, storage: Storage) -> MaterializeResult:
     """Names that people gave to model runs, such as `production`: as they were, but for what the config asks for."""
     from pipelines.forecasts.state import change_aliases
@@ -144,7 +150,7 @@ class NoteConfig(Config):
     annotate_run: str | None = Field(default=None, description="Run and what to say, as JSON (contract.state.AnnotateRunParams).")
 
 
-@asset(**GROUP, kinds={"polars"}, deps=[model_run])
+@asset(**STATE, kinds={"polars"}, deps=[model_run])
 def model_run_note(context: AssetExecutionContext, config: NoteConfig, storage: Storage) -> MaterializeResult:
     """What people said of model runs, archived ones among them: as it was, but for what the config asks for."""
     from pipelines.forecasts.state import change_notes

@@ -2,13 +2,14 @@
 
 from dagster import AssetExecutionContext, MaterializeResult, asset
 
-from pipelines.report import table_made, upstream
+from pipelines.report import GRAPH_POOL, table_made, upstream
 from pipelines.resources import Storage
 
 
 @asset(
     key_prefix="models",
     group_name="models",
+    pool=GRAPH_POOL,
     kinds={"xgboost", "numpy"},
     owners=["team:forecasting"],
     deps=upstream("features/panel"),

@@ -8,9 +8,10 @@ from pydantic import Field
 
 from assets_config.contract.integrity import damage
 from assets_config.contract.manifest import Check
+from assets_config.contract.tables import PARTS, STATE, TRIALS
 from pipelines.publish.parts import TABLE_KEYS
 from pipelines.publish.snapshot import amend, current, manifests, publish
-from pipelines.report import upstream
+from pipelines.report import GRAPH_POOL, upstream
 from pipelines.resources import Storage
 
 
@@ -20,7 +21,7 @@ from pipelines.resources import Storage
     kinds={"duckdb"},
     owners=["team:data"],
     deps=upstream(*TABLE_KEYS.values(), "kpis/cubes"),
-    pool="publish",
+    pool=GRAPH_POOL,
 )
 def snapshot(context: AssetExecutionContext, storage: Storage) -> MaterializeResult:
     """One immutable snapshot of all published tables, and the pointer to it: what the API serves from its next request."""
@@ -76,7 +77,7 @@ def published_files_are_whole(storage: Storage) -> AssetCheckResult:
 class AmendmentConfig(Config):
     """What to publish alone. Left empty: nothing is published."""
 
-    part: str | None = Field(default=None, description="The part whose tables a job changed: trials.")
+    part: str | None = Field(default=None, description="The part whose tables a job changed: trials or state.")
 
 
 @asset(
@@ -84,7 +85,7 @@ class AmendmentConfig(Config):
     group_name="publish",
     kinds={"duckdb"},
     owners=["team:data"],
-    deps=upstream("trials/trial_run", "trials/trial_backtest", "trials/trial_fold", "trials/trial_metric", "trials/trial_forecast"),
+    deps=upstream(*(TABLE_KEYS[table] for part in (STATE, TRIALS) for table in PARTS[part])),
 )
 def amendment(context: AssetExecutionContext, config: AmendmentConfig, storage: Storage) -> MaterializeResult:
     """The snapshot that is served, but for one part that a job changed: needs no other table, and waits for no other run."""

@@ -15,6 +15,7 @@ from assets_config.contract.layout import Published
 from assets_config.contract.manifest import Check, Kpi, Manifest, Measure, Part, Pointer
 from assets_config.contract.tables import PARTS, SCHEMA_VERSION, STATE, TRIALS
 from pipelines.errors import ContractError, PipelineError, PublishError
+from pipelines.forecasts.state import changing
 from pipelines.publish.parts import TABLE_KEYS, PartInputs, inputs, make_part
 from pipelines.trials.tables import adding
 from pipelines.warehouse import Warehouse
@@ -89,7 +90,7 @@ def amend(warehouse: Warehouse, name: str, *, dagster_run_id: str | None = None)
                 f"the served snapshot has schema version {served.schema_version}: publish a whole one (job type refresh)"
             )
         loaded = warehouse.stamp("core/sales_daily").source
-        if loaded != served.source:
+        if name != STATE and loaded != served.source:
             raise PublishError(f"source {loaded} is loaded, {served.source} is served: publish a whole snapshot (job type refresh)")
         made = {part.name: made for part, made in _parts_of(warehouse, name, kept, now)}
         manifest = msgspec.structs.replace(
@@ -192,7 +193,8 @@ def _parts_of(warehouse: Warehouse, name: str, kept: Sequence[Manifest], now: da
 
     Raises PipelineError, when a table is missing or of another source than the one that is loaded.
     """
-    with adding(warehouse) if name == TRIALS else nullcontext():  # jobs add to these tables meanwhile
+    lock = {TRIALS: adding, STATE: changing}.get(name)  # of tables that jobs change meanwhile
+    with lock(warehouse) if lock else nullcontext():
         made = inputs(warehouse, name)
         if name not in (STATE, TRIALS):
             _check_lineage(warehouse, PARTS[name])
