@@ -10,6 +10,7 @@ from assets_config.contract.jobs import (
     AMENDMENT,
     ASSETS,
     JOB_TYPES,
+    ON_REQUEST,
     MaterializeParams,
     RefreshParams,
     SeedAppendParams,
@@ -22,6 +23,7 @@ from assets_config.contract.seeds import Seed
 from assets_config.contract.tables import ORDER, PARTS, STATE, TABLES
 from pipelines.definitions import defs
 from pipelines.forecasts.assets import AliasConfig, NoteConfig
+from pipelines.publish.assets import BackupConfig, ExportConfig, PointerConfig
 from pipelines.publish.frames import fields
 from pipelines.publish.parts import TABLE_KEYS
 from pipelines.report import GRAPH_POOL, descriptions
@@ -55,7 +57,7 @@ def test_every_asset_introduces_itself(key: str) -> None:
     assert node.kinds
 
 
-BESIDE = {*(key for key in KEYS if key.startswith("trials/")), *(TABLE_KEYS[each] for each in PARTS[STATE]), AMENDMENT}
+BESIDE = {*(key for key in KEYS if key.startswith("trials/")), *(TABLE_KEYS[each] for each in PARTS[STATE]), *ON_REQUEST}
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -109,6 +111,8 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "train": {"model_type": "moving_average", "store_id": 1, "product_id": "SKU-0001", "window_size": 14},
     "backtest": {"model_type": "xgboost", "params": {"rounds": 8}, "n_splits": 2, "gap": 1},
     "predict": {"run_id": "0" * 32, "horizon": 7, "store_id": "S001"},
+    "rollback": {"snapshot_id": "20240101T000000Z-00000000"},
+    "export": {"tables": ["forecast"], "format": "csv"},
     "annotate_run": {"run_id": "0" * 32, "archive": True, "tags": ["a", "b"], "notes": "no\nmore"},
 }
 """Parameters of the job types that need some."""
@@ -156,17 +160,20 @@ CONFIGS = {
     "trials/trial_run": TrainConfig,
     "trials/trial_backtest": BacktestConfig,
     "trials/trial_forecast": PredictConfig,
+    "publish/pointer": PointerConfig,
+    "publish/export": ExportConfig,
+    "publish/backup": BackupConfig,
 }
 """The config of each asset that a job tells what to do."""
 
 
 @pytest.mark.parametrize("name", [name for name, job in JOB_TYPES.items() if job.state])
 def test_a_job_that_changes_state_tells_one_asset_and_publishes(name: str) -> None:
-    params = msgspec.convert(PARAMETERS[name], JOB_TYPES[name].params)
+    params = msgspec.convert(PARAMETERS.get(name, {}), JOB_TYPES[name].params)
 
     key = JOB_TYPES[name].state
     job = JOB_TYPES[name]
-    assert selection(name, params) == [key, *job.assets, AMENDMENT if job.amends else "publish/snapshot"]
+    assert selection(name, params) == [key, *job.assets, *([AMENDMENT] if job.amends else [])]
     op = GRAPH.get(AssetKey(key.split("/"))).assets_def.op
     config = CONFIGS[key](**run_config(name, params)["ops"][op.name]["config"])
     assert msgspec.json.decode(getattr(config, name), type=JOB_TYPES[name].params) == params

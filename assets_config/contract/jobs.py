@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from assets_config.contract.copies import BackupParams, BackupResult, Export, ExportParams, RollbackParams
 from assets_config.contract.names import STAGES, Role
 from assets_config.contract.seeds import Overrides, Seed, resolve
 from assets_config.contract.state import AnnotateRunParams, DeleteAliasParams, SetAliasParams
@@ -74,14 +75,32 @@ ASSETS = (
     "kpis/cubes",
     "publish/snapshot",
     "publish/amendment",
+    "publish/pointer",
+    "publish/export",
+    "publish/backup",
 )
 """Every asset that a job may select, upstream first."""
 
 AMENDMENT = "publish/amendment"
 """The asset that publishes one part alone: the others stay as they are served, whatever the warehouse holds meanwhile."""
 
+ON_REQUEST = (AMENDMENT, "publish/pointer", "publish/export", "publish/backup")
+"""Assets that do nothing unless they are told to: no job that makes their stage takes them along."""
+
 DATA_STAGES = ("sources", "core", "kpis", "publish")
 """What a job that brings data in makes again: everything but models and forecasts, which jobs of their own train."""
+
+
+BY_MONTH = (
+    "core/sales_daily",
+    "core/returns_daily",
+    "core/inventory_daily",
+    "core/receipt",
+    "core/exogenous",
+    "core/demand_unconstrained",
+    "kpis/kpi_daily",
+)
+"""Assets that are kept by month: a run makes those months again whose lines changed."""
 
 
 class MaterializeParams(Struct, frozen=True, forbid_unknown_fields=True):
@@ -164,6 +183,18 @@ class SeedDeleteParams(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "all"
 
 
+class FeaturesParams(Struct, frozen=True, forbid_unknown_fields=True):
+    """Make the panel, the feature catalogue and its preview again, and publish."""
+
+
+class KpisParams(Struct, frozen=True, forbid_unknown_fields=True):
+    """Sum the measures and cubes again, and publish."""
+
+
+class ExplainParams(Struct, frozen=True, forbid_unknown_fields=True):
+    """Explain the forecasts of all series again, and publish."""
+
+
 class VerifyParams(Struct, frozen=True, forbid_unknown_fields=True):
     """Check the loaded data: references, signs, calendar, sales and dimensions present."""
 
@@ -233,6 +264,22 @@ JOB_TYPES: dict[str, JobType] = {
             "annotate_run", AnnotateRunParams, "operator", "Archive a model run, or change its tags and notes.", (),
             state="forecasts/model_run_note", amends="state",
         ),
+        JobType("features", FeaturesParams, "operator", "Make the features again and publish.", ("features", "publish")),
+        JobType("kpis", KpisParams, "operator", "Sum the KPIs again and publish.", ("kpis", "publish")),
+        JobType(
+            "explain", ExplainParams, "operator", "Explain the forecasts again and publish.", ("publish",),
+            assets=("forecasts/forecast_explanation",),
+        ),
+        JobType(
+            "rollback", RollbackParams, "admin", "Serve a kept snapshot again, at once.", (), state="publish/pointer",
+        ),
+        JobType(
+            "export", ExportParams, "operator", "Write published tables as files.", (), state="publish/export", result=Export,
+        ),
+        JobType(
+            "backup", BackupParams, "admin", "Copy the served snapshot and what people decided.", (),
+            state="publish/backup", result=BackupResult,
+        ),
         JobType(
             "train", TrainParams, "operator", "Fit a model type for some series or all, as a run of the registry.", (),
             state="trials/trial_run", amends="trials", result=TrainResult,
@@ -275,7 +322,7 @@ def selection(job_type: str, params: Struct) -> list[str]:
         return [key for key in ASSETS if not params.assets or key in params.assets or key.split("/")[0] in params.assets]
     job = JOB_TYPES[job_type]
     own = {job.state, *job.assets, *([AMENDMENT] if job.amends else [])}
-    return [key for key in ASSETS if key in own or (key.split("/")[0] in job.stages and key != AMENDMENT)]
+    return [key for key in ASSETS if key in own or (key.split("/")[0] in job.stages and key not in ON_REQUEST)]
 
 
 def run_config(job_type: str, params: Struct) -> dict[str, Any]:

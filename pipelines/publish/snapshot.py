@@ -81,30 +81,36 @@ def amend(warehouse: Warehouse, name: str, *, dagster_run_id: str | None = None)
     """
     published = warehouse.published
     with publishing(published):
-        kept, now = manifests(published), datetime.now(UTC)
-        served = next((each for each in kept if each.id == current(published)), None)
-        if served is None:
-            raise PublishError("no snapshot is served that could be amended: publish one first (job type refresh)")
-        if served.schema_version != SCHEMA_VERSION:
+        kept, now, base = manifests(published), datetime.now(UTC), served(published)
+        if base.schema_version != SCHEMA_VERSION:
             raise PublishError(
-                f"the served snapshot has schema version {served.schema_version}: publish a whole one (job type refresh)"
+                f"the served snapshot has schema version {base.schema_version}: publish a whole one (job type refresh)"
             )
         loaded = warehouse.stamp("core/sales_daily").source
-        if name != STATE and loaded != served.source:
-            raise PublishError(f"source {loaded} is loaded, {served.source} is served: publish a whole snapshot (job type refresh)")
+        if name != STATE and loaded != base.source:
+            raise PublishError(f"source {loaded} is loaded, {base.source} is served: publish a whole snapshot (job type refresh)")
         made = {part.name: made for part, made in _parts_of(warehouse, name, kept, now)}
         manifest = msgspec.structs.replace(
-            served,
+            base,
             id=_next_id(kept, now),
             published_at=now,
             dagster_run_id=dagster_run_id,
-            parts={**served.parts, **made},
-            omitted={other: why for other, why in served.omitted.items() if other != name},
+            parts={**base.parts, **made},
+            omitted={other: why for other, why in base.omitted.items() if other != name},
         )
         write_bytes(published.manifest(manifest.id), msgspec.json.format(msgspec.json.encode(manifest)))
         _point(published, manifest)
         collect(published, now=now)
     return manifest
+
+
+def served(published: Published) -> Manifest:
+    """The snapshot that is pointed to. Raises PublishError, when there is none."""
+    pointed = current(published)
+    found = next((each for each in manifests(published) if each.id == pointed), None)
+    if found is None:
+        raise PublishError("no snapshot is served: publish one first (job type refresh)")
+    return found
 
 
 def rollback(published: Published, snapshot_id: str) -> Manifest:

@@ -1,17 +1,20 @@
-"""What a train, predict or backtest job may be asked for, by what is published: refused before a job exists."""
+"""What jobs may be asked for, by what is published: refused before there is a job."""
 
 from typing import Any
 
 import msgspec
 from msgspec import Struct, structs
 
+from assets_config.contract.copies import ExportParams, RollbackParams
 from assets_config.contract.trials import BacktestParams, OfSeries, PredictParams
 from serving.filters import product_of, store_of
 from serving.problems import Conflict, FieldError, NotFound, Validation, invalid
-from serving.snapshot import Snapshot
+from serving.snapshot import Snapshot, kept
 
 NAMED = {"season_length": "seasonal_naive", "window_size": "moving_average"}
 ENSEMBLE = "ensemble"
+HELD = (PredictParams, OfSeries, RollbackParams, ExportParams)
+"""Parameters that name what is published."""
 
 
 async def checked(lease: Snapshot, params: Struct) -> Struct:
@@ -21,6 +24,13 @@ async def checked(lease: Snapshot, params: Struct) -> Struct:
     """
     if isinstance(params, PredictParams):
         return structs.replace(params, run_id=await _run(lease, params.run_id), **_series(lease, params))
+    if isinstance(params, RollbackParams):
+        if params.snapshot_id not in {each.manifest.id for each in kept(lease.published, lease.id)}:
+            raise NotFound(f"No snapshot {params.snapshot_id} is kept; /api/v1/system/snapshots lists those that are.")
+        return params
+    if isinstance(params, ExportParams):
+        _check_tables(lease, params)
+        return params
     if not isinstance(params, OfSeries):
         return params
     await _check_model(lease, params)
@@ -28,6 +38,17 @@ async def checked(lease: Snapshot, params: Struct) -> Struct:
     if isinstance(params, BacktestParams) and params.gap >= params.test_size:
         raise invalid("params.gap", params.gap, f"it must be less than test_size, {params.test_size}")
     return structs.replace(params, **_series(lease, params))
+
+
+def _check_tables(lease: Snapshot, params: ExportParams) -> None:
+    there = sorted({table for part in lease.manifest.parts.values() for table in part.tables})
+    told = [
+        FieldError(f"params.tables[{n}]", name, "unknown_table", "no such table is published")
+        for n, name in enumerate(params.tables)
+        if name not in there or name in params.tables[:n]
+    ]
+    if told:
+        raise Validation(f"Unknown or repeated tables: use each once of {', '.join(there)}.", errors=told)
 
 
 def _series(lease: Snapshot, params: PredictParams | OfSeries) -> dict[str, int | None]:
