@@ -41,13 +41,16 @@ def dead_runs(context: SensorEvaluationContext) -> SkipReason:
 def end_cancelled_runs(instance: DagsterInstance, cancels: Cancels, *, now: float) -> list[str]:
     """End the runs that were asked to end, and forget those that have; gives those that were told to.
 
-    Dagster ends what waits or runs, and refuses what is just starting: that is asked again at the next tick. A process that
-    does not end by itself is killed. A run that was let go of the queue at the moment of its cancelling is cancelled again.
+    Dagster ends what waits or runs, and refuses what is just starting: that is asked again at the next tick. A process that does
+    not end by itself is killed: an interrupt that arrives while xgboost calls back into Python is lost. A run that left the
+    queue at the moment of its cancelling is cancelled again.
     """
     told = []
     for run_id, since in cancels.asked().items():
         run = instance.get_run_by_id(run_id)
-        if run is None or (run.is_finished and now - since > REMEMBERED):
+        if run is not None and run.status == DagsterRunStatus.FAILURE:
+            instance.report_run_canceled(run, message="It was asked to end, and broke down over that.")
+        elif run is None or (run.is_finished and now - since > REMEMBERED):
             cancels.forget(run_id)
         elif run.status in TO_END and instance.run_coordinator is not None:
             instance.run_coordinator.cancel_run(run_id)

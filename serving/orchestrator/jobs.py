@@ -54,7 +54,8 @@ FAILURES = """query Logs($id: ID!) { logsForRun(runId: $id) { ... on EventConnec
   ... on RunFailureEvent { error { message className } } } } } }"""
 RETRY = """mutation Retry($p: ReexecutionParams!) { launchRunReexecution(reexecutionParams: $p) { __typename
   ... on LaunchRunSuccess { run { runId } } } }"""
-CANCEL = """mutation T($id: String!) { terminateRun(runId: $id, terminatePolicy: SAFE_TERMINATE) { __typename } }"""
+CANCEL = """mutation T($id: String!, $policy: TerminateRunPolicy!) {
+  terminateRun(runId: $id, terminatePolicy: $policy) { __typename } }"""
 QUEUE = """{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } }
   waiting: runsOrError(filter: { statuses: [QUEUED] }) { ... on Runs { count } } }"""
 TAGGED = """query Tagged($filter: RunsFilter) { runsOrError(filter: $filter, limit: 1) { ... on Runs { results { runId } } } }"""
@@ -185,9 +186,13 @@ class Jobs:
         if job.status in FINAL:
             raise Conflict(f"Job {job.job_id} is {job.status} already; only pending and running jobs can be cancelled.")
         self._cancels.ask(job.dagster_run_id)
+        policy = "SAFE_TERMINATE"
         for _ in range(CANCEL_TRIES):
-            await self.dagster.ask(CANCEL, {"id": job.dagster_run_id})
-            job = await self.get(job_id)
+            told = (await self.dagster.ask(CANCEL, {"id": job.dagster_run_id, "policy": policy}))["terminateRun"]
+            run = (await self.dagster.ask(RUN, {"id": job.dagster_run_id}))["runOrError"]
+            job = self._said(run)
+            if told["__typename"] == "TerminateRunSuccess" and run["status"] == "STARTED":
+                policy = "MARK_AS_CANCELED_IMMEDIATELY"  # a launcher such as Celery's ends the process and says nothing of it
             if job.status in FINAL:
                 break
             await asyncio.sleep(0.2)
@@ -249,11 +254,11 @@ class Jobs:
         return _launched((await self.dagster.ask(RETRY, {"p": again}))["launchRunReexecution"])
 
     def _said(self, run: Mapping[str, Any]) -> Job:
-        """A run as a job; one that shall end and has not yet is `cancelling`, whatever its process does."""
+        """A run as a job; one that shall end is `cancelling` until it has, and `cancelled` where it broke down over that."""
         job = _job(run)
-        if job.status in FINAL or not self._cancels.is_asked(job.dagster_run_id):
+        if job.status in ("completed", "cancelled") or not self._cancels.is_asked(job.dagster_run_id):
             return job
-        return msgspec.structs.replace(job, status="cancelling")
+        return msgspec.structs.replace(job, status="cancelled" if job.status == "failed" else "cancelling")
 
     async def _reason(self, run_id: str) -> tuple[str | None, str | None]:
         answer = (await self.dagster.ask(FAILURES, {"id": run_id}))["logsForRun"]
