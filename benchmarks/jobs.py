@@ -151,8 +151,8 @@ def postgres(root: Path, port: int) -> Iterator[str]:
 def started(command: list[str], log: Path, *, env: dict[str, str] | None = None) -> Iterator[None]:
     with (
         log.open("wb") as output,
-        subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True, **options) as process,
-    ):  # type: ignore[call-overload]
+        subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True, env=env) as process,
+    ):
         time.sleep(2)
         assert process.poll() is None, log.read_text()[-2000:]
         try:
