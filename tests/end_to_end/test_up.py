@@ -405,6 +405,30 @@ def test_doctor_finds_all_well(up: Running) -> None:
     assert "Dagster daemon" in said.stdout
 
 
+def test_no_job_is_lost_when_all_of_dagster_is_killed(up: Running) -> None:
+    """What waits runs once the daemon is back, what runs ends, and a job that is sent meanwhile is refused or taken whole."""
+    posted = [post_job(up, "train", {"store_id": n, "model_type": "moving_average"}).headers["Location"] for n in (1, 2, 3)]
+    victims = [pid for pid, words in children(up.process.pid) if re.search(r"api grpc|dagster_webserver|dagster._daemon", words)]
+    assert len(victims) == 3
+
+    for pid in victims:
+        os.kill(pid, signal.SIGKILL)
+    refused = up.client.post(f"{up.api}/api/v1/jobs", json={"job_type": "kpis"})
+
+    assert refused.status_code == 503
+    assert refused.headers["Retry-After"]
+    deadline = time.monotonic() + 240
+    ended: dict[str, str] = {}
+    while len(ended) < len(posted):
+        for location in posted:
+            job = get(f"{up.api}{location}")
+            if job.status_code == 200 and job.json()["status"] in ("completed", "failed"):
+                ended[location] = job.json()["status"]
+        assert time.monotonic() < deadline, ended
+        time.sleep(0.5)
+    assert finished(up, post_job(up, "train", {"store_id": 4}).headers["Location"])["status"] == "completed"
+
+
 def test_a_killed_api_is_started_again(up: Running) -> None:
     [api] = [pid for pid, words in children(up.process.pid) if "serving" in words]
     workers = [pid for pid, group in processes() if group == api and pid != api]

@@ -64,3 +64,20 @@ def test_a_snapshot_without_trials_lists_none_and_serves_the_rest(models: TestCl
     assert (answer.status_code, answer.json()["items"]) == (200, [])
     assert models.get(f"/api/v1/registry/runs/{'0' * 32}/forecasts").status_code == 404
     assert {each["made_by"] for each in models.get("/api/v1/backtests").json()["items"]} == {None}
+
+
+def test_a_dry_run_says_what_would_be_made_and_makes_no_job(models: TestClient) -> None:
+    body = {"job_type": "train", "params": {"store_id": "S002", "model_type": "ets"}, "dry_run": True}
+
+    answer = models.post("/api/v1/jobs", json=body, headers={"Idempotency-Key": "dry"})
+
+    assert answer.status_code == 200, "Dagster is not even asked"
+    said = answer.json()
+    assert [each["key"] for each in said["assets"]] == ["trials/trial_run", "publish/amendment"]
+    assert (said["params"]["store_id"], said["params"]["horizon"], said["role"]) == (2, 28, "operator")
+    plan = models.post("/api/v1/jobs", json={"job_type": "kpis", "dry_run": True}).json()
+    months = {each["key"]: each["partitions"] for each in plan["assets"]}
+    assert months["kpis/kpi_daily"] == ["2024-08", "2024-09", "2024-10", "2024-11", "2024-12"]
+    assert months["kpis/cubes"] == []
+    refused = models.post("/api/v1/jobs", json={**body, "params": {"store_id": "S999"}})
+    assert refused.status_code == 404
