@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +82,10 @@ class Up:
         """The processes that `up` started, by name."""
         names = {"code-server": "api grpc", "webserver": "dagster_webserver", "daemon": "dagster._daemon", "api": "-m serving"}
         found = {}
-        for line in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
-            said = Path(f"/proc/{line}/cmdline").read_text().replace("\0", " ")
-            found |= {name: int(line) for name, words in names.items() if words in said}
+        for pid in children_of(self.process.pid):
+            with suppress(OSError):
+                said = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+                found |= {name: pid for name, words in names.items() if words in said}
         return found
 
 
@@ -112,3 +113,12 @@ def running(root: Path, port: int, *, workers: int = 1, **environment: str) -> I
                 process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that any thread of a process started; none where it is gone."""
+    found: list[int] = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            found += [int(each) for each in path.read_text().split()]
+    return found

@@ -24,7 +24,7 @@ from statistics import median, quantiles
 from typing import Any
 
 import httpx
-from _up import ENDED, KEY, Up, environment_of, make_root, running
+from _up import ENDED, KEY, Up, children_of, environment_of, make_root, running
 
 TRIAL = {"job_type": "train", "params": {"model_type": "naive"}}
 FINISH = 4  # jobs that are not cancelled
@@ -169,7 +169,7 @@ def memory(up: Up) -> int:
     while waiting:
         pid = waiting.pop()
         try:
-            waiting += [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+            waiting += children_of(pid)
             total += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
         except (FileNotFoundError, ProcessLookupError):
             continue

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from _up import Up, make_root, running
+from _up import Up, children_of, make_root, running
 
 from assets_config.contract.integrity import damage
 from assets_config.contract.layout import Published
@@ -71,14 +71,16 @@ class Chaos:
 
     def kill(self, up: Up, kind: str) -> None:
         jobs = [self.post(up, "/api/v1/ingest/sales-daily", self.rows()), self.post(up, "/api/v1/jobs", trial())]
-        until = time.monotonic() + self.draw.uniform(0, 6)
-        victims = self.victims(up, kind)
-        while time.monotonic() < until or not victims:
-            time.sleep(0.05)
-            victims = self.victims(up, kind)
-            if time.monotonic() > until + 60:
-                self.faults.append(f"{kind}: there was nothing to kill")
-                return
+        deadline = time.monotonic() + 90
+        if "run" in kind:
+            while not self.victims(up, kind) and time.monotonic() < deadline:
+                time.sleep(0.02)
+        time.sleep(self.draw.uniform(0, 3))
+        while not (victims := self.victims(up, kind)) and time.monotonic() < deadline:
+            jobs.append(self.post(up, "/api/v1/jobs", trial()))  # those before have ended already
+            time.sleep(self.draw.uniform(2, 6))
+        if not victims:
+            self.faults.append(f"{kind}: there was nothing to kill")
         for pid in victims:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -177,10 +179,10 @@ def trial() -> dict[str, Any]:
 def runs_of(code_server: int) -> list[int]:
     """The processes of runs: what the code server spawned, but for the watcher of its semaphores."""
     found = []
-    for line in Path(f"/proc/{code_server}/task/{code_server}/children").read_text().split():
-        with suppress(FileNotFoundError):
-            if "resource_tracker" not in Path(f"/proc/{line}/cmdline").read_text():
-                found.append(int(line))
+    for pid in children_of(code_server):
+        with suppress(OSError):
+            if "resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_text():
+                found.append(pid)
     return found
 
 

@@ -18,6 +18,8 @@ run_coordinator:
   class: QueuedRunCoordinator
   config:
     dequeue_interval_seconds: 1  # Dagster's default is 5: a job would wait that long before it starts
+    max_user_code_failure_retries: 60  # a job that waits outlives a code server that is away, for five minutes
+    user_code_failure_retry_delay: 5
 run_monitoring:
   enabled: true
   start_timeout_seconds: 180
