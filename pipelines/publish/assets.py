@@ -16,7 +16,7 @@ from pipelines.publish.backups import backup as write_backup
 from pipelines.publish.exports import export as write_export
 from pipelines.publish.parts import TABLE_KEYS
 from pipelines.publish.snapshot import amend, current, manifests, publish, rollback
-from pipelines.report import GRAPH_POOL, upstream
+from pipelines.report import GRAPH_POOL, answer, job_of, upstream
 from pipelines.resources import Storage
 
 OWN: dict[str, Any] = {"key_prefix": "publish", "group_name": "publish", "owners": ["team:data"]}
@@ -46,7 +46,7 @@ def snapshot(context: AssetExecutionContext, storage: Storage) -> MaterializeRes
     return MaterializeResult(
         metadata={
             "snapshot": manifest.id,
-            **_result({"snapshot_id": manifest.id}),
+            **answer({"snapshot_id": manifest.id}),
             "source": manifest.source,
             "as of": manifest.as_of.isoformat(),
             "rows": rows,
@@ -97,7 +97,7 @@ def amendment(context: AssetExecutionContext, config: AmendmentConfig, storage: 
     if config.part is None:
         return MaterializeResult(metadata={"snapshot": "none: nothing was asked for"})
     manifest = amend(storage.warehouse(), config.part, dagster_run_id=context.run_id)
-    return MaterializeResult(metadata={"snapshot": manifest.id, **_result({"snapshot_id": manifest.id})})
+    return MaterializeResult(metadata={"snapshot": manifest.id, **answer({"snapshot_id": manifest.id})})
 
 
 class PointerConfig(Config):
@@ -112,7 +112,7 @@ def pointer(config: PointerConfig, storage: Storage) -> MaterializeResult:
     published = storage.warehouse().published
     if config.rollback is not None:
         rollback(published, msgspec.json.decode(config.rollback, type=RollbackParams).snapshot_id)
-    return MaterializeResult(metadata=_result({"snapshot_id": current(published)}))
+    return MaterializeResult(metadata=answer({"snapshot_id": current(published)}))
 
 
 class ExportConfig(Config):
@@ -127,7 +127,7 @@ def export(context: AssetExecutionContext, config: ExportConfig, storage: Storag
     if config.export is None:
         return MaterializeResult(metadata={"snapshot": "none: nothing was asked for"})
     asked = msgspec.json.decode(config.export, type=ExportParams)
-    return MaterializeResult(metadata=_result(write_export(storage.warehouse(), asked, by=_job(context))))
+    return MaterializeResult(metadata=answer(write_export(storage.warehouse(), asked, by=job_of(context))))
 
 
 class BackupConfig(Config):
@@ -142,17 +142,7 @@ def backup(context: AssetExecutionContext, config: BackupConfig, storage: Storag
     if config.backup is None:
         return MaterializeResult(metadata={"snapshot": "none: nothing was asked for"})
     asked = msgspec.json.decode(config.backup, type=BackupParams)
-    return MaterializeResult(metadata=_result(write_backup(storage.warehouse(), asked, by=_job(context))))
-
-
-def _job(context: AssetExecutionContext) -> str:
-    """The id under which the API tells this Dagster run as a job."""
-    return context.run_id.replace("-", "")
-
-
-def _result(result: Any) -> dict[str, MetadataValue]:
-    """What the job answers with."""
-    return {"result": MetadataValue.json(msgspec.to_builtins(result))}
+    return MaterializeResult(metadata=answer(write_backup(storage.warehouse(), asked, by=job_of(context))))
 
 
 ASSETS = [snapshot, amendment, pointer, export, backup]

@@ -1,15 +1,14 @@
 """Assets of the stage trials: what jobs asked for beside the graph. A run of the graph leaves them as they are."""
 
-import json
 from typing import Any
 
 import msgspec
-from dagster import AssetExecutionContext, Config, MaterializeResult, MetadataValue, asset
+from dagster import AssetExecutionContext, Config, MaterializeResult, asset
 from dagster_duckdb import DuckDBResource
 from pydantic import Field
 
 from assets_config.contract.trials import BacktestParams, PredictParams, TrainParams
-from pipelines.report import table_made, upstream
+from pipelines.report import answer, job_of, table_made, upstream
 from pipelines.resources import Storage
 
 GROUP: dict[str, Any] = {"key_prefix": "trials", "group_name": "trials", "owners": ["team:forecasting"]}
@@ -34,8 +33,8 @@ def trial_run(context: AssetExecutionContext, config: TrainConfig, storage: Stor
         return table_made(warehouse, RUN)
     asked = msgspec.json.decode(config.train, type=TrainParams)
     with duckdb.get_connection() as connection:
-        made = train(warehouse, storage.declarations(), asked, connection, by=_job(context), git_sha=revision())
-    return table_made(warehouse, RUN, result=_told(made))
+        made = train(warehouse, storage.declarations(), asked, connection, by=job_of(context), git_sha=revision())
+    return table_made(warehouse, RUN, **answer(made))
 
 
 class BacktestConfig(Config):
@@ -59,8 +58,8 @@ def trial_backtest(
         return table_made(warehouse, BACKTEST)
     asked = msgspec.json.decode(config.backtest, type=BacktestParams)
     with duckdb.get_connection() as connection:
-        found = evaluate(warehouse, storage.declarations(), asked, connection, by=_job(context))
-    return table_made(warehouse, BACKTEST, result=_told(found))
+        found = evaluate(warehouse, storage.declarations(), asked, connection, by=job_of(context))
+    return table_made(warehouse, BACKTEST, **answer(found))
 
 
 @asset(**GROUP, kinds={"polars"}, deps=[trial_backtest])
@@ -95,18 +94,8 @@ def trial_forecast(
         return table_made(warehouse, FORECAST)
     asked = msgspec.json.decode(config.predict, type=PredictParams)
     with duckdb.get_connection() as connection:
-        made = predict(warehouse, storage.declarations(), asked, connection, by=_job(context))
-    return table_made(warehouse, FORECAST, result=_told(made))
-
-
-def _job(context: AssetExecutionContext) -> str:
-    """The id under which the API tells this Dagster run as a job."""
-    return context.run.run_id.replace("-", "")
-
-
-def _told(result: msgspec.Struct) -> MetadataValue:
-    """What the job answers with."""
-    return MetadataValue.json(json.loads(msgspec.json.encode(result)))
+        made = predict(warehouse, storage.declarations(), asked, connection, by=job_of(context))
+    return table_made(warehouse, FORECAST, **answer(made))
 
 
 ASSETS = [trial_run, trial_backtest, trial_fold, trial_metric, trial_forecast]
