@@ -20,6 +20,7 @@ from assets_config.contract.layout import Published
 from serving.layers.access import Access
 from serving.layers.browsers import Browsers
 from serving.layers.cache import Cache, only_reads
+from serving.layers.direct import Direct
 from serving.layers.edge import Edge, host_check
 from serving.layers.limits import Limits
 from serving.layers.metrics import Meter
@@ -266,7 +267,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     )
 
 
-def create_asgi(settings: Settings | None = None) -> Browsers:
+def create_asgi(settings: Settings | None = None) -> Edge:
     """What the server runs: the application behind what every request passes, outermost first.
 
     The cache is inside of Access: what it holds is given to those who may read it.
@@ -274,9 +275,14 @@ def create_asgi(settings: Settings | None = None) -> Browsers:
     settings = settings or read_settings()
     app = create_app(settings)
     rules = Rules(app)
-    cache = Cache(Limits(app, rules, settings), app.state.library, limit=settings.cache_mb << 20, shared=only_reads(app))
+    cache = Cache(
+        Limits(Direct(app, app, app.state.library), rules, settings),
+        app.state.library,
+        limit=settings.cache_mb << 20,
+        shared=only_reads(app),
+    )
     app.state.meter.cache = cache
     inner: ASGIApp = OldPaths(Access(cache, rules, settings))
     if settings.traces:
         inner = Traces(inner, provider_for(settings.traces))
-    return Browsers(Edge(inner, host_check(settings.hosts)), origins=settings.cors_origins, pages=docs.POLICIES)
+    return Edge(inner, host_check(settings.hosts), Browsers(origins=settings.cors_origins, pages=docs.POLICIES))

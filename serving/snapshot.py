@@ -7,6 +7,7 @@ blocks as it reads them.
 
 import asyncio
 import hashlib
+import os
 import re
 import time
 from collections import OrderedDict
@@ -218,6 +219,7 @@ class Library:
         self, published: Published, *, memory: str = "1GB", cubes_memory: int = 1 << 30, pinned: int = 3, threads: int = 4
     ) -> None:
         self.published = published
+        self._pointer = str(published.pointer)
         self.failure: str | None = None  # why the snapshot that is pointed to is not the one that is served
         self._memory, self._cubes_memory = memory, cubes_memory
         self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="duckdb")
@@ -286,7 +288,7 @@ class Library:
     def stat(self) -> tuple[int, ...]:
         """What the pointer looks like now: it differs after every publish. 3 us."""
         try:
-            found = self.published.pointer.stat()
+            found = os.stat(self._pointer)
         except OSError:
             return ()
         return (found.st_ino, found.st_mtime_ns, found.st_size)
