@@ -27,8 +27,21 @@ from pipelines.planning import assets as planning
 from pipelines.publish import assets as publish
 from pipelines.resources import Storage, duckdb_resource, settings
 from pipelines.sources import assets as sources
+from pipelines.trials import assets as trials
 
-STAGES: tuple[ModuleType, ...] = (sources, core, features, models, backtests, forecasts, planning, kpis, knowledge, publish)
+STAGES: tuple[ModuleType, ...] = (
+    sources,
+    core,
+    features,
+    models,
+    backtests,
+    trials,
+    forecasts,
+    planning,
+    kpis,
+    knowledge,
+    publish,
+)
 EXECUTORS: dict[str, ExecutorDefinition] = {"in_process": in_process_executor, "multiprocess": multiprocess_executor}
 
 

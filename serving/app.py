@@ -49,6 +49,7 @@ from serving.routes import (
     drilldowns,
     errors,
     explanations,
+    exports,
     featuresets,
     forecasts,
     health,
@@ -70,6 +71,7 @@ from serving.routes import (
     seeder,
     sets,
     system,
+    trials,
 )
 from serving.settings import Settings, read_settings
 from serving.snapshot import Library, Snapshot
@@ -120,6 +122,7 @@ HANDLERS = [
     explanations.get_model_card_plot,
     registry.compare_model_runs,
     registry.list_standings,
+    trials.list_run_forecasts,
     annotations.annotate_model_run,
     modeltypes.list_model_types,
     aliases.list_aliases,
@@ -165,6 +168,9 @@ HANDLERS = [
     jobs.retry_job,
     jobs.list_job_events,
     jobs.explain_job,
+    exports.list_exports,
+    exports.get_export,
+    exports.get_export_file,
     assets.list_assets,
     assets.get_asset,
     assets.list_check_results,
@@ -261,7 +267,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
         pinned=settings.pinned_snapshots,
         threads=settings.query_threads,
     )
-    jobs_of_dagster = Jobs(settings.dagster_url, settings.data, on_request=[pass_on] if settings.traces else ())
+    hooks = [pass_on] if settings.traces else ()
+    jobs_of_dagster = Jobs(settings.dagster_url, settings.data, most_waiting=settings.max_waiting_jobs, on_request=hooks)
     state = State(
         {
             "settings": settings,

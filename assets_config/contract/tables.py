@@ -41,6 +41,7 @@ from assets_config.contract.sales import FeatureCatalog, FeaturePreview, KpiDail
 from assets_config.contract.sets import ForecastSet, ForecastSetLevel
 from assets_config.contract.state import ModelAlias, ModelRunNote
 from assets_config.contract.stock import DemandUnconstrained, InventoryDaily, WeeklyActual
+from assets_config.contract.trials import TrialBacktest, TrialFold, TrialForecast, TrialMetric, TrialRun
 
 SCHEMA_VERSION = "4"
 """Rises with every change of a published Struct that an older reader could not read."""
@@ -96,6 +97,11 @@ TABLES: dict[str, type[Struct]] = {
     "notification_template": NotificationTemplate,
     "notification": Notification,
     "notification_delivery": NotificationDelivery,
+    "trial_run": TrialRun,
+    "trial_backtest": TrialBacktest,
+    "trial_fold": TrialFold,
+    "trial_metric": TrialMetric,
+    "trial_forecast": TrialForecast,
 }
 """Every published table by name. Its asset is the one whose last key part is that name."""
 
@@ -123,6 +129,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "inventory": ("inventory_policy", "stock_risk", "replenishment_proposal"),
     "alerts": ("alert",),
     "notifications": ("notification", "notification_delivery"),
+    "trials": ("trial_run", "trial_backtest", "trial_fold", "trial_metric", "trial_forecast"),
 }
 """Tables that are published together: each part is one immutable folder with one `tables.duckdb`.
 
@@ -132,6 +139,9 @@ FACTS_PREFIX = "facts_"
 
 STATE = "state"
 """The part of what people decided. It belongs to no source, and a table that nothing was decided in may be missing."""
+
+TRIALS = "trials"
+"""The part of what jobs tried beside the graph: a table that nothing was tried of may be missing."""
 
 ORDER: dict[str, tuple[str, ...]] = {
     "dim_store": ("store_id",),
@@ -184,5 +194,10 @@ ORDER: dict[str, tuple[str, ...]] = {
     "notification_template": ("event",),
     "notification": ("created_at", "notification_id"),
     "notification_delivery": ("notification_id", "attempt"),
+    "trial_run": ("created_at", "run_id"),
+    "trial_backtest": ("made_at", "backtest_id"),
+    "trial_fold": ("backtest_id", "fold"),
+    "trial_metric": ("backtest_id", "model_type", "level", "segment", "fold", "bucket"),
+    "trial_forecast": ("made_at", "forecast_id", "store_id", "product_id", "date"),
 }
 """The physical order of each table, so that range filters skip what they do not need."""

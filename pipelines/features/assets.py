@@ -5,10 +5,10 @@ from typing import Any
 from dagster import MaterializeResult, asset
 from dagster_duckdb import DuckDBResource
 
-from pipelines.report import table_made, upstream
+from pipelines.report import GRAPH_POOL, table_made, upstream
 from pipelines.resources import Storage, settings
 
-GROUP: dict[str, Any] = {"key_prefix": "features", "group_name": "features", "owners": ["team:forecasting"]}
+GROUP: dict[str, Any] = {"key_prefix": "features", "group_name": "features", "owners": ["team:forecasting"], "pool": GRAPH_POOL}
 
 
 @asset(

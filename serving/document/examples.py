@@ -24,6 +24,8 @@ COMES_FROM: dict[str, tuple[str, str]] = {
     "alert_id": ("list_alerts", "items/0/alert_id"),
     "backtest_id": ("list_backtests", "items/0/backtest_id"),
     "batch_id": ("list_batches", "items/0/batch_id"),
+    "export_id": ("list_exports", "items/0/export_id"),
+    "get_export_file{name}": ("list_exports", "items/0/files/0/name"),
     "item": ("list_items", "items/0/sku"),
     "job_id": ("list_jobs", "items/0/job_id"),
     "kind": ("list_ingest_kinds", "items/0/kind"),

@@ -146,7 +146,7 @@ def _tell_jobs_apart(document: dict[str, Any]) -> None:
                 "type": "object",
                 "title": name,
                 "description": JOB_TYPES[name].summary,
-                "properties": {"job_type": {**own["job_type"], "enum": [name]}, "params": schema},
+                "properties": {"job_type": {**own["job_type"], "enum": [name]}, "params": schema, "dry_run": own["dry_run"]},
                 "required": required,
                 "additionalProperties": False,
             }

@@ -38,6 +38,7 @@ READS: dict[str, tuple[str, ...]] = {
     "list_model_types": ("registry",),
     "list_products": (),
     "list_replenishment_proposals": ("inventory",),
+    "list_run_forecasts": ("registry", "trials"),
     "list_segments": ("segments",),
     "list_sources": ("knowledge",),
     "list_agent_tools": ("knowledge",),

@@ -9,10 +9,11 @@ from pydantic import Field
 
 from assets_config.contract.alerts import SetAlertRuleParams, UpdateAlertParams
 from pipelines.planning.inventory.assets import inventory_policy, stock_risk
-from pipelines.report import table_made, upstream
+from pipelines.report import GRAPH_POOL, job_of, table_made, upstream
 from pipelines.resources import Storage, settings
 
-GROUP: dict[str, Any] = {"key_prefix": "planning", "group_name": "planning", "owners": ["team:planning"]}
+GROUP: dict[str, Any] = {"key_prefix": "planning", "group_name": "planning", "owners": ["team:planning"], "pool": GRAPH_POOL}
+STATE = {**GROUP, "pool": None}  # changed under a lock of its own, beside a run of the graph
 
 
 class RuleConfig(Config):
@@ -21,7 +22,7 @@ class RuleConfig(Config):
     set_alert_rule: str | None = Field(default=None, description="Rule and changes, as JSON (contract.alerts.SetAlertRuleParams).")
 
 
-@asset(**GROUP, kinds={"polars"}, deps=upstream("core/sales_daily"))
+@asset(**STATE, kinds={"polars"}, deps=upstream("core/sales_daily"))
 def alert_rule(context: AssetExecutionContext, config: RuleConfig, storage: Storage) -> MaterializeResult:
     """What is worth an alert: the rules of alerts.yaml with what people set over them."""
     from assets_config.alerts import alert_rules
@@ -29,7 +30,7 @@ def alert_rule(context: AssetExecutionContext, config: RuleConfig, storage: Stor
 
     warehouse, said = storage.warehouse(), config.set_alert_rule
     commands = [] if said is None else [msgspec.json.decode(said, type=SetAlertRuleParams)]
-    change_rules(warehouse, alert_rules(settings().config), commands, at=_now(), by=_job(context))
+    change_rules(warehouse, alert_rules(settings().config), commands, at=_now(), by=job_of(context))
     return table_made(warehouse, RULES)
 
 
@@ -57,7 +58,7 @@ def alert(context: AssetExecutionContext, config: AlertConfig, storage: Storage)
 
     warehouse, at = storage.warehouse(), _now()
     if config.update_alert is not None:
-        change_alert(warehouse, msgspec.json.decode(config.update_alert, type=UpdateAlertParams), at=at, by=_job(context))
+        change_alert(warehouse, msgspec.json.decode(config.update_alert, type=UpdateAlertParams), at=at, by=job_of(context))
         return table_made(warehouse, ALERTS)
     measured, as_of = frames(warehouse)
     book = look(warehouse, measured, rules_of(warehouse.read(RULES)), as_of=as_of, at=at)
@@ -65,11 +66,6 @@ def alert(context: AssetExecutionContext, config: AlertConfig, storage: Storage)
     for each in book.alerts.values():
         states[each.state] = states.get(each.state, 0) + 1
     return table_made(warehouse, ALERTS, alerts_of=states)
-
-
-def _job(context: AssetExecutionContext) -> str:
-    """The id under which the API tells this Dagster run as a job."""
-    return context.run.run_id.replace("-", "")
 
 
 def _now() -> datetime:

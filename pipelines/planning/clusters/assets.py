@@ -9,10 +9,10 @@ from dagster_duckdb import DuckDBResource
 from pydantic import Field
 
 from assets_config.contract.clusters import ClusterParams
-from pipelines.report import table_made, upstream
+from pipelines.report import GRAPH_POOL, table_made, upstream
 from pipelines.resources import Storage, settings
 
-GROUP: dict[str, Any] = {"key_prefix": "planning", "group_name": "planning", "owners": ["team:planning"]}
+GROUP: dict[str, Any] = {"key_prefix": "planning", "group_name": "planning", "owners": ["team:planning"], "pool": GRAPH_POOL}
 
 
 @asset(**GROUP, kinds={"duckdb"}, deps=upstream("core/dim_store", "core/dim_product", "core/sales_daily"))

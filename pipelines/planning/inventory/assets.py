@@ -5,10 +5,10 @@ from typing import Any
 from dagster import MaterializeResult, asset
 from dagster_duckdb import DuckDBResource
 
-from pipelines.report import table_made, upstream
+from pipelines.report import GRAPH_POOL, table_made, upstream
 from pipelines.resources import Storage, settings
 
-GROUP: dict[str, Any] = {"key_prefix": "planning", "group_name": "planning", "owners": ["team:planning"]}
+GROUP: dict[str, Any] = {"key_prefix": "planning", "group_name": "planning", "owners": ["team:planning"], "pool": GRAPH_POOL}
 SUPPLY = ("core/dim_product", "core/dim_process")
 
 

@@ -9,10 +9,11 @@ from pydantic import Field
 
 from assets_config.contract.notifications import RetryNotificationParams, SetPreferenceParams, SetTemplateParams
 from pipelines.planning.alerts.assets import alert
-from pipelines.report import table_made, upstream
+from pipelines.report import GRAPH_POOL, job_of, table_made, upstream
 from pipelines.resources import Storage, settings
 
-GROUP: dict[str, Any] = {"key_prefix": "planning", "group_name": "planning", "owners": ["team:planning"]}
+GROUP: dict[str, Any] = {"key_prefix": "planning", "group_name": "planning", "owners": ["team:planning"], "pool": GRAPH_POOL}
+STATE = {**GROUP, "pool": None}  # changed under a lock of its own, beside a run of the graph
 
 
 class PreferenceConfig(Config):
@@ -21,7 +22,7 @@ class PreferenceConfig(Config):
     set_preference: str | None = Field(default=None, description="As JSON (contract.notifications.SetPreferenceParams).")
 
 
-@asset(**GROUP, kinds={"polars"}, deps=upstream("core/sales_daily"))
+@asset(**STATE, kinds={"polars"}, deps=upstream("core/sales_daily"))
 def notification_preference(context: AssetExecutionContext, config: PreferenceConfig, storage: Storage) -> MaterializeResult:
     """What each user is told of, and how: as notifications.yaml says, and as people set it over that."""
     from assets_config.notifications import notification_rules
@@ -29,7 +30,7 @@ def notification_preference(context: AssetExecutionContext, config: PreferenceCo
 
     warehouse, said = storage.warehouse(), config.set_preference
     commands = [] if said is None else [msgspec.json.decode(said, type=SetPreferenceParams)]
-    change_preferences(warehouse, notification_rules(settings().config), commands, at=_now(), by=_job(context))
+    change_preferences(warehouse, notification_rules(settings().config), commands, at=_now(), by=job_of(context))
     return table_made(warehouse, PREFERENCES)
 
 
@@ -39,7 +40,7 @@ class TemplateConfig(Config):
     set_template: str | None = Field(default=None, description="As JSON (contract.notifications.SetTemplateParams).")
 
 
-@asset(**GROUP, kinds={"polars"}, deps=upstream("core/sales_daily"))
+@asset(**STATE, kinds={"polars"}, deps=upstream("core/sales_daily"))
 def notification_template(context: AssetExecutionContext, config: TemplateConfig, storage: Storage) -> MaterializeResult:
     """In which words each event of an alert is told: as notifications.yaml says, and as people set it over that."""
     from assets_config.notifications import notification_rules
@@ -47,7 +48,7 @@ def notification_template(context: AssetExecutionContext, config: TemplateConfig
 
     warehouse, said = storage.warehouse(), config.set_template
     commands = [] if said is None else [msgspec.json.decode(said, type=SetTemplateParams)]
-    change_templates(warehouse, notification_rules(settings().config), commands, at=_now(), by=_job(context))
+    change_templates(warehouse, notification_rules(settings().config), commands, at=_now(), by=job_of(context))
     return table_made(warehouse, TEMPLATES)
 
 
@@ -72,7 +73,7 @@ def notification(context: AssetExecutionContext, config: RetryConfig, storage: S
         mail_from=held.mail_from,
     )
     retry = None if said is None else msgspec.json.decode(said, type=RetryNotificationParams)
-    deliver(warehouse, outlets, now=_now, retry=retry, by=_job(context))
+    deliver(warehouse, outlets, now=_now, retry=retry, by=job_of(context))
     made = warehouse.read(NOTIFICATIONS)
     for row in made.filter(state="dead").head(20).iter_rows(named=True):
         context.log.warning(f"{row['channel']}: {row['subject']}: given up: {row['reason']}")
@@ -88,11 +89,6 @@ def notification_delivery(storage: Storage) -> MaterializeResult:
     warehouse = storage.warehouse()
     write_deliveries(warehouse)
     return table_made(warehouse, DELIVERIES)
-
-
-def _job(context: AssetExecutionContext) -> str:
-    """The id under which the API tells this Dagster run as a job."""
-    return context.run.run_id.replace("-", "")
 
 
 def _now() -> datetime:
