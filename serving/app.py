@@ -27,6 +27,7 @@ from serving.layers.moved import OldPaths
 from serving.layers.rules import OPEN, Rules
 from serving.layers.traces import Traces, pass_on, provider_for
 from serving.orchestrator.assets import Assets
+from serving.orchestrator.feeds import Feeds
 from serving.orchestrator.jobs import Jobs
 from serving.parameters import kinds_of, refuse_odd_values
 from serving.problems import FieldError, NoSnapshot, Validation, answer
@@ -43,6 +44,7 @@ from serving.routes import (
     docs,
     drilldowns,
     errors,
+    events,
     explanations,
     featuresets,
     forecasts,
@@ -59,9 +61,10 @@ from serving.routes import (
     registry,
     seeder,
     sets,
+    stream,
     system,
 )
-from serving.settings import Settings, read_settings
+from serving.settings import Settings, is_asked_to_stop, read_settings
 from serving.snapshot import Library, Snapshot
 
 HANDLERS = [
@@ -138,6 +141,8 @@ HANDLERS = [
     jobs.retry_job,
     jobs.list_job_events,
     jobs.explain_job,
+    events.list_events,
+    stream.stream,
     assets.list_assets,
     assets.get_asset,
     assets.list_check_results,
@@ -210,7 +215,7 @@ def _query_name(name: str, declared: Any) -> str:
 @asynccontextmanager
 async def lifespan(app: Litestar) -> AsyncIterator[None]:
     """The process is looked at while it runs; at the end everything is closed."""
-    async with app.state.meter.looking():
+    async with app.state.meter.looking(), app.state.feeds.running():
         yield
     await app.state.jobs.close()
     app.state.library.close()
@@ -234,6 +239,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             "library": library,
             "meter": Meter(library),
             "jobs": jobs_of_dagster,
+            "feeds": Feeds(jobs_of_dagster.dagster, most_readers=settings.stream_readers, is_stopping=is_asked_to_stop),
             "assets": Assets(jobs_of_dagster.dagster),
             "orchestrator": health.Orchestrator(settings.dagster_url),
         }

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from serving.orchestrator.dagster import Dagster, time_of
+from serving.orchestrator.dagster import FRAGMENT, Dagster, time_of, values_of
 from serving.problems import NotFound
 
 ASSETS = """{ assetNodes { assetKey { path } groupName description kinds isPartitioned staleStatus
@@ -22,13 +22,13 @@ ASSETS = """{ assetNodes { assetKey { path } groupName description kinds isParti
     ... on TableSchemaMetadataEntry { schema { columns { name type description } } } } }
   assetChecksOrError { ... on AssetChecks { checks { name description blocking
     executionForLatestMaterialization { status evaluation { success severity } } } } } } }"""
-CHECKS = """query Checks($key: AssetKeyInput!, $check: String!, $limit: Int!) {
+CHECKS = (
+    """query Checks($key: AssetKeyInput!, $check: String!, $limit: Int!) {
   assetCheckExecutions(assetKey: $key, checkName: $check, limit: $limit) { runId status timestamp
-    evaluation { success severity timestamp metadataEntries { label
-      ... on TextMetadataEntry { text } ... on IntMetadataEntry { intValue } ... on FloatMetadataEntry { floatValue }
-      ... on BoolMetadataEntry { boolValue } ... on JsonMetadataEntry { jsonString } } } } }"""
+    evaluation { success severity timestamp metadataEntries { ...Values } } } }"""
+    + FRAGMENT
+)
 NEWEST = 100  # results of each check that are listed
-VALUES = ("text", "intValue", "floatValue", "boolValue", "jsonString")
 
 CheckStatus = Literal["passed", "warned", "failed", "unknown", "none"]
 Freshness = Literal["fresh", "stale", "missing"]
@@ -133,7 +133,8 @@ class Assets:
             for each in (await self._dagster.ask(CHECKS, asked))["assetCheckExecutions"]:
                 at = time_of(float((each["evaluation"] or each)["timestamp"]))  # without one: when it was planned
                 assert at is not None
-                found.append(CheckResult(name, _status(each), at, each["runId"].replace("-", ""), _details(each["evaluation"])))
+                details = values_of(each["evaluation"]["metadataEntries"] if each["evaluation"] else ())
+                found.append(CheckResult(name, _status(each), at, each["runId"].replace("-", ""), details))
         return sorted(found, key=lambda each: (each.at, each.check), reverse=True)
 
     async def _node(self, key: str) -> Mapping[str, Any]:
@@ -196,12 +197,3 @@ def _status(execution: Mapping[str, Any] | None) -> CheckStatus:
     if said["success"]:
         return "passed"
     return "warned" if said["severity"] == "WARN" else "failed"
-
-
-def _details(evaluation: Mapping[str, Any] | None) -> dict[str, Any]:
-    found = {}
-    for entry in evaluation["metadataEntries"] if evaluation else ():
-        for name in VALUES:
-            if entry.get(name) is not None:
-                found[entry["label"]] = msgspec.json.decode(entry[name]) if name == "jsonString" else entry[name]
-    return found
