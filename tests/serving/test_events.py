@@ -240,7 +240,7 @@ def test_a_frame_that_is_too_large_ends_the_socket(api: Server) -> None:
     [
         ("", 422, "VALIDATION"),
         ("topic=weather", 422, "VALIDATION"),
-        ("topic=job:none", 404, "NOT_FOUND"),
+        ("topic=job:none", 422, "VALIDATION"),
         (f"topic=job:{'0' * 32}", 404, "NOT_FOUND"),
         ("topic=system&after=soon", 422, "VALIDATION"),
         ("&".join(["topic=system"] * 21), 422, "VALIDATION"),
