@@ -28,6 +28,17 @@ class Settings(Struct, frozen=True, kw_only=True):
     threads: Annotated[
         Annotated[int, Meta(ge=1)] | None, Meta(description="Threads that DuckDB uses in one step; all cores by default.")
     ] = None
+    jobs_retention_days: Annotated[
+        int, Meta(ge=0, le=36500, description="Days that ended jobs and their events are kept; 0 keeps all [days].")
+    ] = 30
+    variance: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=10,
+            description="Share by which sales may be off the forecast until forecasts are made again unasked; 0: never [ratio].",
+        ),
+    ] = 0.2
 
 
 SETTINGS = listed(Settings)

@@ -28,7 +28,7 @@ OPEN = {
     *("GET /livez", "GET /readyz", "GET /health", "GET /docs", "GET /openapi.json", "GET /errors/{problem:str}"),
     *("GET /docs/assets/{file_path:path}", "HEAD /docs/assets/{file_path:path}"),
 }
-ADMIN = {"GET /api/v1/config", "DELETE /api/v1/seeder/data"}
+ADMIN = {"GET /api/v1/config", "DELETE /api/v1/seeder/data", "POST /api/v1/data/refresh"}
 
 
 class Route(NamedTuple):
