@@ -17,7 +17,11 @@ from dagster import (
 UNDER_WAY = [DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
 
 
-@sensor(minimum_interval_seconds=10, default_status=DefaultSensorStatus.RUNNING)
+@sensor(
+    minimum_interval_seconds=10,
+    default_status=DefaultSensorStatus.RUNNING,
+    description="Mark runs whose process was killed as failed, so that those which wait go on.",
+)
 def dead_runs(context: SensorEvaluationContext) -> SkipReason:
     """Mark as failed what is under way according to Dagster, while its process on this machine is gone."""
     failed = fail_dead_runs(context.instance)

@@ -18,7 +18,12 @@ WHAT_TO_DO = {
 ELSE = "Open the step below for its stack; if it is not plain from that, report it with the id of the run."
 
 
-@run_failure_sensor(name="failed_runs", minimum_interval_seconds=10, default_status=DefaultSensorStatus.RUNNING)
+@run_failure_sensor(
+    name="failed_runs",
+    minimum_interval_seconds=10,
+    default_status=DefaultSensorStatus.RUNNING,
+    description="Write into each run that failed which asset it was, what that asset reads, and what to do.",
+)
 def failed_runs(context: RunFailureSensorContext) -> None:
     """Say of each run that failed which asset it was, what that asset reads, and what to do."""
     graph = context.repository_def.asset_graph if context.repository_def is not None else None

@@ -1,11 +1,22 @@
 """What an asset says of itself in the Dagster UI after it was made."""
 
-from collections.abc import Mapping
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import duckdb
 import msgspec
-from dagster import AssetKey, MaterializeResult, MetadataValue, TableColumn, TableRecord, TableSchema
+from dagster import (
+    AssetKey,
+    MarkdownMetadataValue,
+    MaterializeResult,
+    MetadataValue,
+    TableColumn,
+    TableColumnDep,
+    TableColumnLineage,
+    TableRecord,
+    TableSchema,
+)
 
 from assets_config.contract.tables import TABLES
 from pipelines.warehouse import Warehouse
@@ -31,6 +42,27 @@ def table_made(warehouse: Warehouse, key: str, **extra: Any) -> MaterializeResul
         schema = TableSchema([TableColumn(name) for name in names])
         metadata = {**metadata, "first rows": MetadataValue.table(records, schema=schema)}
     return MaterializeResult(metadata=metadata)
+
+
+def drawn(svg: str, about: str) -> MarkdownMetadataValue:
+    """A chart, as an entry of metadata that the UI shows."""
+    return MetadataValue.md(f"![{about}](data:image/svg+xml;base64,{b64encode(svg.encode()).decode()})")
+
+
+def came_from(columns: Mapping[str, Iterable[tuple[str, str]]]) -> dict[str, Any]:
+    """Where columns came from, as metadata: of each the tables and columns that it was made of."""
+    deps = {name: [TableColumnDep(AssetKey(key.split("/")), column) for key, column in said] for name, said in columns.items()}
+    return {"dagster/column_lineage": TableColumnLineage(deps)}
+
+
+def as_in(warehouse: Warehouse, key: str, source: str) -> dict[str, Any]:
+    """The same for a table whose columns are those of another one, wherever they are called alike."""
+    with duckdb.connect() as connection:
+        own, others = (
+            [name for name, *_ in connection.execute(f"DESCRIBE SELECT * FROM {warehouse.parquet(each)}").fetchall()]
+            for each in (key, source)
+        )
+    return came_from({name: [(source, name)] for name in own if name in others})
 
 
 def descriptions(key: str) -> dict[str, str]:

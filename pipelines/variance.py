@@ -31,7 +31,12 @@ class Variance(Struct, frozen=True):
         return (self.sold - self.forecast) / self.forecast if self.forecast else None
 
 
-@sensor(job=backtest, minimum_interval_seconds=60, default_status=DefaultSensorStatus.RUNNING)
+@sensor(
+    job=backtest,
+    minimum_interval_seconds=60,
+    default_status=DefaultSensorStatus.RUNNING,
+    description="Forecast again where sales come out other than forecast, by more than DEMANDGRAPH_VARIANCE.",
+)
 def sales_off_forecast(context: SensorEvaluationContext) -> RunRequest | SkipReason:
     """Forecast again when sales since the cutoff differ in sum by more than DEMANDGRAPH_VARIANCE; once a week at most."""
     limit, warehouse = settings().variance, Storage().warehouse()

@@ -19,7 +19,8 @@ ASSETS = """{ assetNodes { assetKey { path } groupName description kinds isParti
   owners { ... on TeamAssetOwner { team } ... on UserAssetOwner { email } }
   dependencyKeys { path } dependedByKeys { path }
   assetMaterializations(limit: 1) { timestamp runId metadataEntries { label ... on IntMetadataEntry { intValue }
-    ... on TableSchemaMetadataEntry { schema { columns { name type description } } } } }
+    ... on TableSchemaMetadataEntry { schema { columns { name type description } } }
+    ... on TableColumnLineageMetadataEntry { lineage { columnName columnDeps { assetKey { path } columnName } } } } }
   assetChecksOrError { ... on AssetChecks { checks { name description blocking
     executionForLatestMaterialization { status evaluation { success severity } } } } } } }"""
 CHECKS = (
@@ -59,6 +60,9 @@ class AssetColumn(Struct, frozen=True):
     name: Annotated[str, Meta(description="Name of the column.")]
     type: Annotated[str, Meta(description="SQL type.")]
     description: Annotated[str | None, Meta(description="What it means, with its unit; null where the table is not published.")]
+    came_from: Annotated[
+        list[str], Meta(description="Columns that it was made of, as core/sales_daily.quantity; empty where that is not recorded.")
+    ] = []
 
 
 class AssetCheckSaid(Struct, frozen=True):
@@ -109,7 +113,10 @@ class Assets:
         newest = _newest(node)
         return AssetAnswer(
             **msgspec.structs.asdict(_said(node)),
-            columns=[AssetColumn(each["name"], each["type"], each["description"]) for each in newest.get("columns", [])],
+            columns=[
+                AssetColumn(each["name"], each["type"], each["description"], newest["came_from"].get(each["name"], []))
+                for each in newest.get("columns", [])
+            ],
             upstream=sorted("/".join(each["path"]) for each in node["dependencyKeys"]),
             downstream=sorted("/".join(each["path"]) for each in node["dependedByKeys"]),
             is_partitioned=node["isPartitioned"],
@@ -171,12 +178,19 @@ def _said(node: Mapping[str, Any]) -> AssetSaid:
 
 
 def _newest(node: Mapping[str, Any]) -> dict[str, Any]:
-    """The newest materialization with `rows` and `columns`; empty where there is none."""
+    """The newest materialization with `rows`, `columns` and where those came from; empty where there is none."""
     for made in node["assetMaterializations"]:
         entries = {each["label"]: each for each in made["metadataEntries"]}
         columns = entries.get("dagster/column_schema", {}).get("schema", {}).get("columns", [])
-        return {**made, "rows": entries.get("dagster/row_count", {}).get("intValue"), "columns": columns}
+        lineage = entries.get("dagster/column_lineage", {}).get("lineage", [])
+        came_from = {each["columnName"]: [_named(dep) for dep in each["columnDeps"]] for each in lineage}
+        rows = entries.get("dagster/row_count", {}).get("intValue")
+        return {**made, "rows": rows, "columns": columns, "came_from": came_from}
     return {}
+
+
+def _named(dep: Mapping[str, Any]) -> str:
+    return f"{'/'.join(dep['assetKey']['path'])}.{dep['columnName']}"
 
 
 def _freshness(node: Mapping[str, Any]) -> Freshness:

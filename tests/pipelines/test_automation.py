@@ -98,6 +98,12 @@ def test_only_the_daily_forecasts_wait_to_be_switched_on() -> None:
     assert all(each.default_status.value == "RUNNING" for each in REPOSITORY.sensor_defs)
 
 
+@pytest.mark.parametrize("each", [*REPOSITORY.schedule_defs, *REPOSITORY.sensor_defs], ids=lambda each: each.name)
+def test_what_runs_by_itself_says_what_it_does(each: Any) -> None:
+    assert len(each.description or "") > 20
+    assert f"| `{each.name}` |" in (Path(__file__).parents[2] / "docs/operations.md").read_text()
+
+
 def test_kpis_and_the_snapshot_follow_sales_and_nothing_else_follows(instance: DagsterInstance) -> None:
     every = sorted(key.to_user_string() for key in GRAPH.get_all_asset_keys())
     made(instance, *every)
