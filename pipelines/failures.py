@@ -30,13 +30,9 @@ def failed_runs(context: RunFailureSensorContext) -> None:
     for event in context.get_step_failure_events():
         error = event.step_failure_data.error
         cause = (error.cause or error) if error is not None else None
-        said = advice(
-            context.instance,
-            graph,
-            step=event.step_key or "",
-            error_type=(cause.cls_name if cause is not None else None) or "Error",
-            message=cause.message.strip() if cause is not None else "",
-        )
+        error_type = (cause.cls_name if cause is not None else None) or "Error"
+        message = cause.message.strip() if cause is not None else ""
+        said = advice(context.instance, graph, step=event.step_key or "", error_type=error_type, message=message)
         context.log.error(said)
         context.instance.report_engine_event(said, context.dagster_run)
 
@@ -50,10 +46,12 @@ def advice(instance: DagsterInstance, graph: BaseAssetGraph | None, *, step: str
         reads = (
             f" It reads {', '.join(_input(instance, parent) for parent in parents)}." if parents else " It reads the landing zone."
         )
-    known = next((each for each in (error_type, message.partition(":")[0].rpartition(".")[2]) if each in WHAT_TO_DO), None)
-    todo = WHAT_TO_DO[known] if known else ELSE
+    named, _, rest = message.partition(": ")
+    if named.rpartition(".")[2] == error_type:
+        message = rest
+    todo = WHAT_TO_DO.get(error_type, ELSE)
     again = "Then retry the run from here, or POST /api/v1/jobs/{job_id}/retry: it goes on from the step that failed."
-    return f"{key.to_user_string()} failed: {message}.{reads} What to do: {todo} {again}".replace("..", ".")
+    return f"{key.to_user_string()} failed: {message.rstrip('.')}.{reads} What to do: {todo} {again}"
 
 
 def _input(instance: DagsterInstance, key: AssetKey) -> str:

@@ -271,7 +271,7 @@ def test_a_failed_run_says_which_asset_what_it_reads_and_what_to_do(
 
     told = [entry.message for entry in instance.all_logs(result.run_id) if "What to do" in entry.message]
     assert len(told) == 1
-    assert told[0].startswith("models/fit failed: ")
+    assert told[0].startswith("models/fit failed: features/panel is not there yet"), "the message without the name of its class"
     assert "It reads features/panel (made 20" in told[0]
     assert "Make the tables that the message names" in told[0]
 

@@ -21,7 +21,7 @@ from websockets.sync.client import ClientConnection, connect
 from assets_config.contract.keys import KeyFile
 from serving.app import create_app
 from serving.orchestrator.feeds import EVERY, Feeds
-from serving.problems import Gone, NotFound
+from serving.problems import Gone, NotFound, RateLimited
 from tests.serving.conftest import settings_of
 from tests.serving.dagsters import Dagster, Run, webserver
 from tests.serving.served import KEY, PATIENCE, Server, server
@@ -394,6 +394,24 @@ def test_many_readers_of_one_topic_ask_dagster_once() -> None:
 
     assert all(each[:4] == [1, 2, 3, 4] for each in seen)
     assert counted.asked <= (time.monotonic() - began) / EVERY + 2
+
+
+def test_clients_and_topics_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.orchestrator.feeds.MOST_TOPICS", 2)
+
+    async def look() -> None:
+        feeds = Feeds(Counted(), most_readers=1, is_stopping=lambda: False)  # type: ignore[arg-type]
+        async with feeds.reading() as reader:
+            with pytest.raises(RateLimited, match="1 clients"):
+                await feeds.reading().__aenter__()
+            for n in range(2):
+                reader.join(await feeds.get(f"job:{n:032d}"), None)
+            with pytest.raises(RateLimited, match="2 topics"):
+                await feeds.get(f"job:{2:032d}")
+        async with feeds.reading():
+            assert await feeds.get(f"job:{2:032d}"), "who leaves makes room"
+
+    asyncio.run(look())
 
 
 def test_what_is_held_of_a_topic_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
