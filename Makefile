@@ -4,7 +4,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 EXTRAS := pipelines,serving,otel,dev
 
-.PHONY: help setup run test check format openapi fuzz bench soak chaos constraints clean
+.PHONY: help setup run test check format openapi screenshots fuzz bench soak chaos constraints clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 20
@@ -29,6 +29,9 @@ format: setup  ## put every file into its format
 
 openapi: setup  ## write the reviewed API document, tests/serving/openapi.json, as it is served now
 	$(BIN)/python -m tests.serving.reviewed
+
+screenshots: setup  ## take the pictures of the Dagster UI in docs/, while `make run` runs; needs chromium
+	$(BIN)/python docs/images/take.py $(ARGS)
 
 fuzz: setup  ## ask a real server thousands of odd questions, by its own document
 	$(BIN)/python -m tests.serving.fuzz

@@ -28,7 +28,11 @@ PATIENCE = 20.0  # seconds that a process may take to end by itself once it was 
 REMEMBERED = 120.0  # seconds for which a run that ended is looked at again: the queue may have let it start meanwhile
 
 
-@sensor(minimum_interval_seconds=10, default_status=DefaultSensorStatus.RUNNING)
+@sensor(
+    minimum_interval_seconds=10,
+    default_status=DefaultSensorStatus.RUNNING,
+    description="Mark runs whose process was killed as failed, so that those which wait go on.",
+)
 def dead_runs(context: SensorEvaluationContext) -> SkipReason:
     """End the runs that a client asked to end, and mark as failed those whose process on this machine is gone."""
     ended = end_cancelled_runs(context.instance, Cancels(Storage().warehouse().root), now=time.time())

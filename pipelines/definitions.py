@@ -1,22 +1,14 @@
-"""The asset graph, top-down: the stages in reading order, checks, the nightly verification, resources."""
+"""The asset graph, top-down: the stages in reading order, checks, what runs by itself, resources."""
 
 from types import ModuleType
 
-from dagster import (
-    AssetSelection,
-    DefaultScheduleStatus,
-    Definitions,
-    ExecutorDefinition,
-    ScheduleDefinition,
-    define_asset_job,
-    in_process_executor,
-    multiprocess_executor,
-)
+from dagster import Definitions, ExecutorDefinition, in_process_executor, map_asset_specs, multiprocess_executor
 
 from pipelines.backtests import assets as backtests
 from pipelines.core import assets as core
 from pipelines.dead_runs import dead_runs
 from pipelines.delivery import deliver, delivery
+from pipelines.failures import failed_runs
 from pipelines.features import assets as features
 from pipelines.forecasts import assets as forecasts
 from pipelines.inbox import ingest, landing_inbox
@@ -24,10 +16,13 @@ from pipelines.knowledge import assets as knowledge
 from pipelines.kpis import assets as kpis
 from pipelines.models import assets as models
 from pipelines.planning import assets as planning
+from pipelines.policies import follow_inputs, with_policies
 from pipelines.publish import assets as publish
 from pipelines.resources import Storage, duckdb_resource, settings
+from pipelines.schedules import JOBS, SCHEDULES
 from pipelines.sources import assets as sources
 from pipelines.trials import assets as trials
+from pipelines.variance import sales_off_forecast
 
 STAGES: tuple[ModuleType, ...] = (
     sources,
@@ -44,26 +39,12 @@ STAGES: tuple[ModuleType, ...] = (
 )
 EXECUTORS: dict[str, ExecutorDefinition] = {"in_process": in_process_executor, "multiprocess": multiprocess_executor}
 
-
-verification = define_asset_job(
-    "verify_published",
-    selection=AssetSelection.checks(*forecasts.CHECKS, *publish.CHECKS),
-    description="Check artifacts and published files against their checksums, and that explanations add up.",
-)
-
-nightly = ScheduleDefinition(
-    name="nightly_verification",
-    job=verification,
-    cron_schedule="17 3 * * *",
-    default_status=DefaultScheduleStatus.RUNNING,
-)
-
 defs = Definitions(
-    assets=[asset for stage in STAGES for asset in stage.ASSETS],
+    assets=[*map_asset_specs(with_policies, [asset for stage in STAGES for asset in stage.ASSETS])],
     asset_checks=[*forecasts.CHECKS, *knowledge.CHECKS, *publish.CHECKS],
-    jobs=[verification, ingest, deliver],
-    sensors=[dead_runs, landing_inbox, delivery],
-    schedules=[nightly],
+    jobs=[*JOBS, ingest, deliver],
+    sensors=[dead_runs, landing_inbox, delivery, sales_off_forecast, failed_runs, follow_inputs],
+    schedules=SCHEDULES,
     resources={"storage": Storage(), "duckdb": duckdb_resource()},
     executor=EXECUTORS[settings().executor],
 )

@@ -25,7 +25,12 @@ deliver = define_asset_job(
 )
 
 
-@sensor(job=deliver, minimum_interval_seconds=30, default_status=DefaultSensorStatus.RUNNING)
+@sensor(
+    job=deliver,
+    minimum_interval_seconds=30,
+    default_status=DefaultSensorStatus.RUNNING,
+    description="Deliver notifications that are due: after a failure, or when quiet hours end.",
+)
 def delivery(context: SensorEvaluationContext) -> RunRequest | SkipReason:
     """Start a delivery when a notification is due. Once a minute at most, so that one that takes longer is not started twice."""
     now = datetime.now(UTC)

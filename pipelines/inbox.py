@@ -33,7 +33,12 @@ ingest = define_asset_job(
 )
 
 
-@sensor(job=ingest, minimum_interval_seconds=10, default_status=DefaultSensorStatus.RUNNING)
+@sensor(
+    job=ingest,
+    minimum_interval_seconds=10,
+    default_status=DefaultSensorStatus.RUNNING,
+    description="Read files that were dropped into landing/inbox/<kind>/, and posted batches that were left behind.",
+)
 def landing_inbox(context: SensorEvaluationContext) -> RunRequest | SkipReason:
     """Start an ingest run when files lie in `landing/inbox/<kind>/`, or a posted batch was left behind. Once a set of files."""
     now = datetime.now(UTC)

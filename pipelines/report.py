@@ -1,11 +1,23 @@
 """What an asset says of itself in the Dagster UI after it was made."""
 
-from collections.abc import Mapping
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import duckdb
 import msgspec
-from dagster import AssetExecutionContext, AssetKey, MaterializeResult, MetadataValue, TableColumn, TableRecord, TableSchema
+from dagster import (
+    AssetExecutionContext,
+    AssetKey,
+    MarkdownMetadataValue,
+    MaterializeResult,
+    MetadataValue,
+    TableColumn,
+    TableColumnDep,
+    TableColumnLineage,
+    TableRecord,
+    TableSchema,
+)
 
 from assets_config.contract.tables import TABLES
 from pipelines.warehouse import Warehouse
@@ -46,6 +58,27 @@ def answer(result: msgspec.Struct | Mapping[str, Any]) -> dict[str, MetadataValu
 def job_of(context: AssetExecutionContext) -> str:
     """The id under which the API tells this Dagster run as a job."""
     return context.run.run_id.replace("-", "")
+
+
+def drawn(svg: str, about: str) -> MarkdownMetadataValue:
+    """A chart, as an entry of metadata that the UI shows."""
+    return MetadataValue.md(f"![{about}](data:image/svg+xml;base64,{b64encode(svg.encode()).decode()})")
+
+
+def came_from(columns: Mapping[str, Iterable[tuple[str, str]]]) -> dict[str, Any]:
+    """Where columns came from, as metadata: of each the tables and columns that it was made of."""
+    deps = {name: [TableColumnDep(AssetKey(key.split("/")), column) for key, column in said] for name, said in columns.items()}
+    return {"dagster/column_lineage": TableColumnLineage(deps)}
+
+
+def as_in(warehouse: Warehouse, key: str, source: str) -> dict[str, Any]:
+    """The same for a table whose columns are those of another one, wherever they are called alike."""
+    with duckdb.connect() as connection:
+        own, others = (
+            [name for name, *_ in connection.execute(f"DESCRIBE SELECT * FROM {warehouse.parquet(each)}").fetchall()]
+            for each in (key, source)
+        )
+    return came_from({name: [(source, name)] for name in own if name in others})
 
 
 def descriptions(key: str) -> dict[str, str]:

@@ -45,6 +45,17 @@ class Settings(Struct, frozen=True, kw_only=True):
              extra={"secret": True}),
     ] = None  # fmt: skip
     mail_from: Annotated[str, Meta(description="Sender of notifications by e-mail.")] = "demandgraph@localhost"
+    jobs_retention_days: Annotated[
+        int, Meta(ge=0, le=36500, description="Days that ended jobs and their events are kept; 0 keeps all [days].")
+    ] = 30
+    variance: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=10,
+            description="Share by which sales may be off the forecast until forecasts are made again unasked; 0: never [ratio].",
+        ),
+    ] = 0.2
 
 
 SETTINGS = listed(Settings)

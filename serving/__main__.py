@@ -6,12 +6,13 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator
+from typing import Any
 
-from granian import Granian
 from granian.constants import Interfaces
+from granian.server.mp import MPServer
 
 from assets_config.contract.keys import KeyFile, KeysError
-from serving.settings import SettingError, Settings, override, read_settings, share_counts
+from serving.settings import SettingError, Settings, ask_to_stop, override, read_settings, share_counts
 
 
 def main() -> int:
@@ -32,7 +33,7 @@ def main() -> int:
         print(f"warning: {warning}", file=sys.stderr)  # noqa: T201
     with tempfile.TemporaryDirectory(prefix="demandgraph-counts-") as folder:
         share_counts(folder)
-        Granian(
+        Server(
             "serving.worker:app",
             address=settings.host,
             port=settings.port,
@@ -43,6 +44,14 @@ def main() -> int:
             log_access=False,
         ).serve()
     return 0
+
+
+class Server(MPServer):
+    """Granian, that waits for open answers when it stops: streams of events are asked to end."""
+
+    def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
+        ask_to_stop()
+        super().signal_handler_interrupt(*args, **kwargs)  # type: ignore[no-untyped-call]
 
 
 def warnings(settings: Settings) -> Iterator[str]:

@@ -29,6 +29,7 @@ from serving.layers.moved import OldPaths
 from serving.layers.rules import OPEN, Rules
 from serving.layers.traces import Traces, pass_on, provider_for
 from serving.orchestrator.assets import Assets
+from serving.orchestrator.feeds import Feeds
 from serving.orchestrator.jobs import Jobs
 from serving.parameters import kinds_of, refuse_odd_values
 from serving.problems import FieldError, NoSnapshot, Validation, answer
@@ -48,6 +49,7 @@ from serving.routes import (
     docs,
     drilldowns,
     errors,
+    events,
     explanations,
     exports,
     featuresets,
@@ -66,14 +68,16 @@ from serving.routes import (
     providers,
     questions,
     rag,
+    refresh,
     registry,
     replenishment,
     seeder,
     sets,
+    stream,
     system,
     trials,
 )
-from serving.settings import Settings, read_settings
+from serving.settings import Settings, is_asked_to_stop, read_settings
 from serving.snapshot import Library, Snapshot
 
 HANDLERS = [
@@ -171,6 +175,9 @@ HANDLERS = [
     exports.list_exports,
     exports.get_export,
     exports.get_export_file,
+    events.list_events,
+    refresh.refresh_data,
+    stream.stream,
     assets.list_assets,
     assets.get_asset,
     assets.list_check_results,
@@ -250,7 +257,7 @@ def _query_name(name: str, declared: Any) -> str:
 @asynccontextmanager
 async def lifespan(app: Litestar) -> AsyncIterator[None]:
     """The process is looked at while it runs; at the end everything is closed."""
-    async with app.state.meter.looking():
+    async with app.state.meter.looking(), app.state.feeds.running():
         yield
     await app.state.jobs.close()
     app.state.library.close()
@@ -276,6 +283,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             "meter": Meter(library),
             "jobs": jobs_of_dagster,
             "documents": Documents(settings.data.absolute()),
+            "feeds": Feeds(jobs_of_dagster.dagster, most_readers=settings.stream_readers, is_stopping=is_asked_to_stop),
             "assets": Assets(jobs_of_dagster.dagster),
             "orchestrator": health.Orchestrator(settings.dagster_url),
         }

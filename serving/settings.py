@@ -73,6 +73,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     request_seconds: Annotated[
         float, Meta(gt=0, le=3600, description="Longest time until an answer begins, waiting for the body not counted [s].")
     ] = 30
+    stream_readers: Annotated[
+        int, Meta(ge=1, le=100_000, description="Clients that may follow events at once, in each worker process.")
+    ] = 1000
+    stream_heartbeat_seconds: Annotated[
+        float, Meta(gt=0, le=3600, description="A stream of events that is silent for so long sends a heartbeat [s].")
+    ] = 15
+    stream_send_seconds: Annotated[
+        float, Meta(gt=0, le=3600, description="A reader of events that takes nothing for so long is cut off [s].")
+    ] = 20
     query_threads: Annotated[int, Meta(ge=1, le=64, description="Threads that run DuckDB queries, in each worker process.")] = 4
     query_memory_mb: Annotated[int, Meta(ge=64, description="Memory that DuckDB may use for each opened snapshot [MiB].")] = 1024
     cubes_memory_mb: Annotated[
@@ -141,3 +150,19 @@ def shared_counts() -> Path | None:
     """That folder; None in a process that counts for itself."""
     folder = os.environ.get(COUNTS)
     return Path(folder) if folder else None
+
+
+STOPPING = "stopping"
+
+
+def ask_to_stop() -> None:
+    """Let the processes that were started from here know that they will be stopped, so that streams end first."""
+    folder = shared_counts()
+    if folder is not None:
+        (folder / STOPPING).touch()
+
+
+def is_asked_to_stop() -> bool:
+    """Whether the process that started this one is about to stop it."""
+    folder = shared_counts()
+    return folder is not None and (folder / STOPPING).exists()

@@ -4,7 +4,7 @@ from typing import Any
 
 from dagster import AssetExecutionContext, MaterializeResult, asset
 
-from pipelines.report import GRAPH_POOL, table_made, upstream
+from pipelines.report import GRAPH_POOL, drawn, table_made, upstream
 from pipelines.resources import Storage
 
 GROUP: dict[str, Any] = {
@@ -151,6 +151,7 @@ def backtest_metric(context: AssetExecutionContext, storage: Storage) -> Materia
 
     from pipelines.backtests.folds import folds
     from pipelines.backtests.metrics import SCHEMA, metric_rows, truths, with_added_value
+    from pipelines.backtests.plots import errors_by_horizon
     from pipelines.features.levels import read_members
     from pipelines.features.panel import read_panel
 
@@ -164,7 +165,9 @@ def backtest_metric(context: AssetExecutionContext, storage: Storage) -> Materia
     metrics = with_added_value(pl.DataFrame(rows, schema={name: SCHEMA[name] for name in SCHEMA if not name.startswith("fva_")}))
     warehouse.write("backtests/backtest_metric", metrics)
     whole = metrics.filter(fold=-1, bucket="all", level="series", segment="all")
-    return table_made(warehouse, "backtests/backtest_metric", wape=dict(whole.select("model_type", "wape").iter_rows()))
+    wape = dict(whole.select("model_type", "wape").iter_rows())
+    plot = drawn(errors_by_horizon(metrics), "WAPE by days ahead")
+    return table_made(warehouse, "backtests/backtest_metric", wape=wape, **{"errors by horizon": plot})
 
 
 ASSETS = [prediction, ensemble_weight, backtest, backtest_fold, backtest_metric]

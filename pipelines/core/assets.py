@@ -22,7 +22,7 @@ from pipelines.core.lines import Incoming
 from pipelines.core.quality import UNSEEN_GAP, closed_days, reject_share, stale_days
 from pipelines.core.stockouts import write_unconstrained
 from pipelines.errors import SourceError
-from pipelines.report import GRAPH_POOL, table_made, upstream
+from pipelines.report import GRAPH_POOL, as_in, table_made, upstream
 from pipelines.resources import Storage
 from pipelines.warehouse import Warehouse
 
@@ -56,7 +56,7 @@ def dim_store(storage: Storage) -> MaterializeResult:
     """One row a store, as it is now."""
     warehouse = storage.warehouse()
     entities.write_newest(warehouse, "store")
-    return table_made(warehouse, "core/dim_store")
+    return table_made(warehouse, "core/dim_store", **as_in(warehouse, "core/dim_store", "core/hist_store"))
 
 
 @asset(**GROUP, kinds={"polars", "parquet"}, deps=[hist_product])
@@ -64,7 +64,7 @@ def dim_product(storage: Storage) -> MaterializeResult:
     """One row a product, as it is now."""
     warehouse = storage.warehouse()
     entities.write_newest(warehouse, "product")
-    return table_made(warehouse, "core/dim_product")
+    return table_made(warehouse, "core/dim_product", **as_in(warehouse, "core/dim_product", "core/hist_product"))
 
 
 @asset(**GROUP, kinds={"polars", "parquet"}, deps=[*upstream("sources/batches"), dim_store, dim_product])

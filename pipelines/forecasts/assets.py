@@ -17,7 +17,7 @@ from dagster import (
 from pydantic import Field
 
 from assets_config.contract.state import AnnotateRunParams, DeleteAliasParams, SetAliasParams
-from pipelines.report import GRAPH_POOL, job_of, table_made, upstream
+from pipelines.report import GRAPH_POOL, as_in, drawn, job_of, table_made, upstream
 from pipelines.resources import Storage
 
 GROUP: dict[str, Any] = {
@@ -270,11 +270,14 @@ def forecast_level(storage: Storage) -> MaterializeResult:
     from pipelines.features.levels import read_members
     from pipelines.features.panel import read_panel
     from pipelines.forecasts.levels import level_frame
+    from pipelines.forecasts.plots import fan
 
     warehouse = storage.warehouse()
     members = read_members(warehouse, read_panel(warehouse))
-    warehouse.write("forecasts/forecast_level", level_frame(warehouse.read("forecasts/forecast"), members))
-    return table_made(warehouse, "forecasts/forecast_level")
+    table = level_frame(warehouse.read("forecasts/forecast"), members)
+    warehouse.write("forecasts/forecast_level", table)
+    same = as_in(warehouse, "forecasts/forecast_level", "forecasts/forecast")
+    return table_made(warehouse, "forecasts/forecast_level", **same, **{"days ahead": drawn(fan(table), "forecast with ranges")})
 
 
 @asset(**GROUP, kinds={"polars"}, deps=[*upstream("features/series_segment"), forecast, forecast_level])
@@ -368,13 +371,15 @@ def interval_coverage(storage: Storage) -> MaterializeResult:
     from pipelines.backtests.folds import folds
     from pipelines.features.panel import read_panel
     from pipelines.forecasts.coverage import coverage_frame
+    from pipelines.forecasts.plots import calibration
 
     warehouse, declared = storage.warehouse(), storage.declarations()
     panel = read_panel(warehouse)
     of_series, levels = warehouse.read("forecasts/forecast"), warehouse.read("forecasts/forecast_level")
     table = coverage_frame(panel, of_series, levels, folds(panel.days, declared.evaluation))
     warehouse.write("forecasts/interval_coverage", table)
-    return table_made(warehouse, "forecasts/interval_coverage")
+    plot = drawn(calibration(table), "share of days within q05 and q95")
+    return table_made(warehouse, "forecasts/interval_coverage", calibration=plot)
 
 
 @asset_check(

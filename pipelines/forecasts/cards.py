@@ -8,8 +8,8 @@ import polars as pl
 
 from assets_config.declared import Declarations
 from pipelines.backtests import ensemble
+from pipelines.charts import bar_chart
 from pipelines.features.panel import Panel
-from pipelines.forecasts.bars import bar_chart
 from pipelines.forecasts.explanations import OF_SUMS
 from pipelines.models.fits import fitted, read_artifact
 from pipelines.models.types import BASELINES, ENSEMBLE, feature_set_of, module_of

@@ -1,7 +1,9 @@
 """kpi_daily: the additive measures of each store, product and day, month by month."""
 
 import hashlib
+import json
 from collections.abc import Sequence
+from datetime import date
 
 import duckdb
 
@@ -27,6 +29,34 @@ def write_kpi_daily(
     columns = _columns(measures, warehouse.parquet("core/sales_daily"), connection)
     with warehouse.partitioned("kpis/kpi_daily").locked():
         return _write(warehouse, index, columns, connection)
+
+
+def columns_of(expression: str, connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """The columns of core/sales_daily that the expression of a measure reads, by DuckDB's own parser.
+
+    >>> columns_of("quantity * coalesce(unit_price, 0)", duckdb.connect())
+    ['quantity', 'unit_price']
+    """
+    [(said,)] = connection.execute("SELECT json_serialize_sql('SELECT ' || ?)", [expression]).fetchall()
+    found: set[str] = set()
+    waiting = [json.loads(said)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            if node.get("class") == "COLUMN_REF":
+                found.add(node["column_names"][-1])
+            waiting += node.values()
+        elif isinstance(node, list):
+            waiting += node
+    return sorted(found)
+
+
+def weekly(warehouse: Warehouse, measure: str, connection: duckdb.DuckDBPyConnection) -> list[tuple[date, float]]:
+    """The sums of a measure over the whole chain, by the Mondays of the weeks that are known in full."""
+    query = f"""
+        SELECT date_trunc('week', date)::DATE AS week, sum("{measure}")::DOUBLE FROM {warehouse.parquet("kpis/kpi_daily")}
+        GROUP BY week HAVING count(DISTINCT date) = 7 ORDER BY week"""
+    return connection.execute(query).fetchall()
 
 
 def _write(warehouse: Warehouse, index: Index, columns: str, connection: duckdb.DuckDBPyConnection) -> list[str]:

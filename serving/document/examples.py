@@ -75,6 +75,7 @@ EXAMPLES: dict[str, Example] = {
     "list_batches": Example("kind=sales-daily&state=loaded"),
     "list_calendar_days": Example(f"is_holiday=true&{RANGE}"),
     "list_check_results": Example("status=failed"),
+    "list_events": Example("topic=system"),
     "list_external_ids": Example("entity=product"),
     "list_forecast_accuracy": Example("level=store&bucket=h_1_7"),
     "list_forecast_levels": Example("level=category&source=forecast"),

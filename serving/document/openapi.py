@@ -50,7 +50,7 @@ EVERYWHERE = ("validation", "forbidden", "unknown")
 API = ("unauthorized", "not-found", "rate-limited")
 READ = ("bad-request", "gone", "no-snapshot", "database")
 WRITE = ("bad-request", "conflict", "gone", "payload-too-large", "unsupported-media-type", "orchestrator-unavailable", "database")
-OF_DAGSTER = ("list_job", "get_job", "explain_job", "list_assets", "get_asset", "list_check_results")
+OF_DAGSTER = ("list_events", "list_job", "get_job", "explain_job", "list_assets", "get_asset", "list_check_results")
 ALSO = {
     "is_ready": ("no-snapshot",),
     "get_problem_type": ("not-found",),

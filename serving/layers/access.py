@@ -17,6 +17,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from assets_config.contract.keys import Key
 from assets_config.contract.names import Role
 from serving.layers.buckets import Buckets
+from serving.layers.edge import POLICY_VIOLATION
 from serving.layers.keyring import Keyring
 from serving.layers.rules import RANK, Rule, Rules
 from serving.problems import Forbidden, Problem, RateLimited, Unauthorized, refuse
@@ -25,8 +26,9 @@ from serving.settings import Settings
 FORWARDED = {b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"}
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="demandgraph"'}
 REFUSED = {"WWW-Authenticate": 'Bearer realm="demandgraph", error="invalid_token"'}
+SUBPROTOCOL = "demandgraph"
+KEY_IN_SUBPROTOCOL = b"key."
 HOW = "Send it as `Authorization: Bearer <key>` or `X-API-Key: <key>`; `demandgraph keys new` makes one."
-POLICY_VIOLATION = 1008
 
 
 class Access:
@@ -64,6 +66,7 @@ class Access:
             role = "reader"
         state: dict[str, Any] = scope.setdefault("state", {})
         state["key"], state["role"] = key.name if key else None, role
+        state["still_holds"] = lambda: key is None or self._keyring.holds(key)
         wait = 0.0 if rule.is_probe else self._take(rule, f"key {key.id}" if key else _network(peer))
         if wait:
             seconds = math.ceil(wait)
@@ -92,6 +95,9 @@ class Access:
             elif name == b"authorization":
                 scheme, _, secret = value.strip().partition(b" ")
                 secrets.append(secret.strip() if scheme.lower() == b"bearer" else b"")
+            elif name == b"sec-websocket-protocol":  # a page in a browser can set no other header of a websocket
+                offered = (each.strip() for each in value.split(b","))
+                secrets += [each.removeprefix(KEY_IN_SUBPROTOCOL) for each in offered if each.startswith(KEY_IN_SUBPROTOCOL)]
             elif name in FORWARDED:
                 is_forwarded = True
         if not secrets:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send, WebSocketScope
 
 from serving.layers.browsers import Browsers
 from serving.layers.logs import access
@@ -20,6 +20,8 @@ from serving.problems import FAULT, Forbidden, Problem, Unknown, refuse
 
 log = logging.getLogger("serving.edge")
 REQUEST_ID = re.compile(rb"^[A-Za-z0-9._-]{1,64}$")
+WEBSOCKET = "WEBSOCKET"  # in place of a method; the status is the code that it was closed with
+POLICY_VIOLATION, ABNORMAL = 1008, 1006
 ELSEWHERE = "This server does not answer to that name: address it as 127.0.0.1 or localhost, or as DEMANDGRAPH_ALLOWED_HOSTS says."
 encode = msgspec.json.Encoder().encode
 
@@ -42,14 +44,16 @@ class Edge:
         self._browsers = browsers or Browsers()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == ScopeType.WEBSOCKET:
+            await self._hold(scope, receive, send)
+            return
         if scope["type"] != ScopeType.HTTP:
             await self.app(scope, receive, send)
             return
         began = time.perf_counter()
         headers = dict(scope["headers"])
-        request_id = _request_id(headers.get(b"x-request-id"))
         state: MutableMapping[str, Any] = scope.setdefault("state", {})
-        state["request_id"] = request_id
+        state["request_id"] = request_id = _request_id(headers.get(b"x-request-id"))
         added = [(b"x-request-id", request_id.encode()), *self._browsers.headers(scope["path"], headers.get(b"origin"))]
         status = 0
 
@@ -82,19 +86,54 @@ class Edge:
             if access.is_open:
                 access.write(_line(scope, state, status, took))
 
+    async def _hold(self, scope: WebSocketScope, receive: Receive, send: Send) -> None:
+        """A websocket, from its first message to the code that it is closed with, which its line in the log tells."""
+        headers = dict(scope["headers"])
+        state: MutableMapping[str, Any] = scope.setdefault("state", {})
+        state["request_id"] = _request_id(headers.get(b"x-request-id"))
+        began, code = time.perf_counter(), ABNORMAL
+
+        async def sent(message: Message) -> None:
+            nonlocal code
+            if message["type"] == "websocket.close":
+                code = message["code"]
+            await send(message)
+
+        async def received() -> Any:
+            nonlocal code
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                code = message["code"]
+            return message
+
+        try:
+            if self._is_host(headers.get(b"host", b"")):
+                await self.app(scope, received, sent)
+            else:
+                await sent({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": ELSEWHERE[:120]})
+        except Exception as error:
+            said = {"request_id": state["request_id"]}
+            log.error("websocket %s failed: %s", state["request_id"], scope["path"], exc_info=error, extra=said)
+        finally:
+            state["route"] = scope.get("path_template", "")
+            took = time.perf_counter() - began
+            count(state["route"], WEBSOCKET, code, took, None)
+            if access.is_open:
+                access.write(_line(scope, state, code, took))
+
 
 def _request_id(given: bytes | None) -> str:
     """The client's own where it is a plain word, else a new one."""
     return given.decode() if given and REQUEST_ID.match(given) else f"{random.getrandbits(128):032x}"
 
 
-def _line(scope: HTTPScope, state: Mapping[str, Any], status: int, took: float) -> bytes:
+def _line(scope: HTTPScope | WebSocketScope, state: Mapping[str, Any], status: int, took: float) -> bytes:
     snapshot = state.get("snapshot")
     return encode(
         {
             "time": datetime.now(UTC),
             "request_id": state["request_id"],
-            "method": scope["method"],
+            "method": scope.get("method", WEBSOCKET),
             "route": state.get("route") or None,
             "path": scope["path"],
             "status": status,

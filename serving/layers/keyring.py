@@ -4,6 +4,7 @@ import hmac
 import logging
 import os
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from assets_config.contract.keys import Key, KeyFile, KeysError, digest, key_of
@@ -36,6 +37,12 @@ class Keyring:
         found = self._keys.get(asked)
         is_known = hmac.compare_digest(asked, found.sha256 if found else NOBODY)
         return found if is_known else None
+
+    def holds(self, key: Key) -> bool:
+        """Whether a key that was found before can still be used: for what stays connected."""
+        self._refresh()
+        known = self._keys.get(key.sha256)
+        return known is not None and known.state(datetime.now(UTC)) == "active"
 
     def _refresh(self) -> None:
         """Read the file again where it changed. One that cannot be read has no key: nobody is let in by mistake."""

@@ -25,7 +25,7 @@ from serving.snapshot import Library
 
 EVERY = 1.0  # seconds between two looks at the process
 BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "WEBSOCKET")
 ELSEWHERE = "(none)"  # the route of a path that there is not
 PAGE = resource.getpagesize()
 

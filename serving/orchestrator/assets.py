@@ -12,23 +12,24 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from serving.orchestrator.dagster import Dagster, time_of
+from serving.orchestrator.dagster import FRAGMENT, Dagster, time_of, values_of
 from serving.problems import NotFound
 
 ASSETS = """{ assetNodes { assetKey { path } groupName description kinds isPartitioned staleStatus
   owners { ... on TeamAssetOwner { team } ... on UserAssetOwner { email } }
   dependencyKeys { path } dependedByKeys { path }
   assetMaterializations(limit: 1) { timestamp runId metadataEntries { label ... on IntMetadataEntry { intValue }
-    ... on TableSchemaMetadataEntry { schema { columns { name type description } } } } }
+    ... on TableSchemaMetadataEntry { schema { columns { name type description } } }
+    ... on TableColumnLineageMetadataEntry { lineage { columnName columnDeps { assetKey { path } columnName } } } } }
   assetChecksOrError { ... on AssetChecks { checks { name description blocking
     executionForLatestMaterialization { status evaluation { success severity } } } } } } }"""
-CHECKS = """query Checks($key: AssetKeyInput!, $check: String!, $limit: Int!) {
+CHECKS = (
+    """query Checks($key: AssetKeyInput!, $check: String!, $limit: Int!) {
   assetCheckExecutions(assetKey: $key, checkName: $check, limit: $limit) { runId status timestamp
-    evaluation { success severity timestamp metadataEntries { label
-      ... on TextMetadataEntry { text } ... on IntMetadataEntry { intValue } ... on FloatMetadataEntry { floatValue }
-      ... on BoolMetadataEntry { boolValue } ... on JsonMetadataEntry { jsonString } } } } }"""
+    evaluation { success severity timestamp metadataEntries { ...Values } } } }"""
+    + FRAGMENT
+)
 NEWEST = 100  # results of each check that are listed
-VALUES = ("text", "intValue", "floatValue", "boolValue", "jsonString")
 
 CheckStatus = Literal["passed", "warned", "failed", "unknown", "none"]
 Freshness = Literal["fresh", "stale", "missing"]
@@ -59,6 +60,9 @@ class AssetColumn(Struct, frozen=True):
     name: Annotated[str, Meta(description="Name of the column.")]
     type: Annotated[str, Meta(description="SQL type.")]
     description: Annotated[str | None, Meta(description="What it means, with its unit; null where the table is not published.")]
+    came_from: Annotated[
+        list[str], Meta(description="Columns that it was made of, as core/sales_daily.quantity; empty where that is not recorded.")
+    ] = []
 
 
 class AssetCheckSaid(Struct, frozen=True):
@@ -109,7 +113,10 @@ class Assets:
         newest = _newest(node)
         return AssetAnswer(
             **msgspec.structs.asdict(_said(node)),
-            columns=[AssetColumn(each["name"], each["type"], each["description"]) for each in newest.get("columns", [])],
+            columns=[
+                AssetColumn(each["name"], each["type"], each["description"], newest["came_from"].get(each["name"], []))
+                for each in newest.get("columns", [])
+            ],
             upstream=sorted("/".join(each["path"]) for each in node["dependencyKeys"]),
             downstream=sorted("/".join(each["path"]) for each in node["dependedByKeys"]),
             is_partitioned=node["isPartitioned"],
@@ -133,7 +140,8 @@ class Assets:
             for each in (await self._dagster.ask(CHECKS, asked))["assetCheckExecutions"]:
                 at = time_of(float((each["evaluation"] or each)["timestamp"]))  # without one: when it was planned
                 assert at is not None
-                found.append(CheckResult(name, _status(each), at, each["runId"].replace("-", ""), _details(each["evaluation"])))
+                details = values_of(each["evaluation"]["metadataEntries"] if each["evaluation"] else ())
+                found.append(CheckResult(name, _status(each), at, each["runId"].replace("-", ""), details))
         return sorted(found, key=lambda each: (each.at, each.check), reverse=True)
 
     async def _node(self, key: str) -> Mapping[str, Any]:
@@ -170,12 +178,19 @@ def _said(node: Mapping[str, Any]) -> AssetSaid:
 
 
 def _newest(node: Mapping[str, Any]) -> dict[str, Any]:
-    """The newest materialization with `rows` and `columns`; empty where there is none."""
+    """The newest materialization with `rows`, `columns` and where those came from; empty where there is none."""
     for made in node["assetMaterializations"]:
         entries = {each["label"]: each for each in made["metadataEntries"]}
         columns = entries.get("dagster/column_schema", {}).get("schema", {}).get("columns", [])
-        return {**made, "rows": entries.get("dagster/row_count", {}).get("intValue"), "columns": columns}
+        lineage = entries.get("dagster/column_lineage", {}).get("lineage", [])
+        came_from = {each["columnName"]: [_named(dep) for dep in each["columnDeps"]] for each in lineage}
+        rows = entries.get("dagster/row_count", {}).get("intValue")
+        return {**made, "rows": rows, "columns": columns, "came_from": came_from}
     return {}
+
+
+def _named(dep: Mapping[str, Any]) -> str:
+    return f"{'/'.join(dep['assetKey']['path'])}.{dep['columnName']}"
 
 
 def _freshness(node: Mapping[str, Any]) -> Freshness:
@@ -196,12 +211,3 @@ def _status(execution: Mapping[str, Any] | None) -> CheckStatus:
     if said["success"]:
         return "passed"
     return "warned" if said["severity"] == "WARN" else "failed"
-
-
-def _details(evaluation: Mapping[str, Any] | None) -> dict[str, Any]:
-    found = {}
-    for entry in evaluation["metadataEntries"] if evaluation else ():
-        for name in VALUES:
-            if entry.get(name) is not None:
-                found[entry["label"]] = msgspec.json.decode(entry[name]) if name == "jsonString" else entry[name]
-    return found

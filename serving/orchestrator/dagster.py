@@ -1,15 +1,21 @@
 """Questions to Dagster over GraphQL: fixed documents, bound variables, one problem where it does not answer."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+import msgspec
 
 from serving.layers.reads import outside
 from serving.problems import OrchestratorUnavailable
 
 LOCATION = "demandgraph"
+FRAGMENT = """
+fragment Values on MetadataEntry { label ... on TextMetadataEntry { text } ... on IntMetadataEntry { intValue }
+  ... on FloatMetadataEntry { floatValue } ... on BoolMetadataEntry { boolValue } ... on JsonMetadataEntry { jsonString } }"""
+"""What is asked of an entry of metadata, as `...Values`; `values_of` reads it."""
+VALUES = ("text", "intValue", "floatValue", "boolValue", "jsonString")
 Hook = Callable[[httpx.Request], Awaitable[None]]
 
 
@@ -41,3 +47,13 @@ class Dagster:
 def time_of(seconds: float | None) -> datetime | None:
     """A time as Dagster counts it, in seconds since 1970."""
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def values_of(entries: Iterable[Mapping[str, Any]], *, longest: int | None = None) -> dict[str, Any]:
+    """The metadata of an event by label: text, numbers, claims and JSON. Left out are tables, and what has too many letters."""
+    found: dict[str, Any] = {}
+    for entry in entries:
+        value = next((entry[name] for name in VALUES if entry.get(name) is not None), None)
+        if value is not None and (longest is None or len(str(value)) <= longest):
+            found[entry["label"]] = msgspec.json.decode(value) if "jsonString" in entry else value
+    return found

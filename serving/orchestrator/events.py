@@ -1,7 +1,7 @@
-"""What happens while a job runs, event by event, from Dagster's own log.
+"""What happens, event by event, from Dagster's own log: what a job does, and what is published.
 
-`seq` is the place of an event in the log of its run, from 1. The log only grows, so every worker counts alike; entries of
-Dagster that say nothing to a client are counted and left out.
+`seq` of a job's event is its place in the log of its run, from 1. The log only grows, so every worker counts alike; entries of
+Dagster that say nothing to a client are counted and left out. `seq` of a publish is the id that Dagster gave the event.
 """
 
 import base64
@@ -12,21 +12,34 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from serving.orchestrator.dagster import Dagster, time_of
-from serving.orchestrator.jobs import error_of
+from serving.orchestrator.dagster import FRAGMENT, Dagster, time_of, values_of
+from serving.orchestrator.jobs import FINAL, error_of
+from serving.problems import NotFound
 
-EVENTS = """query Events($id: ID!, $after: String, $limit: Int) {
+EVENTS = (
+    """query Events($id: ID!, $after: String, $limit: Int, $isFirst: Boolean!) {
+  runOrError(runId: $id) @include(if: $isFirst) { ... on Run { stepKeysToExecute } }
   logsForRun(runId: $id, afterCursor: $after, limit: $limit) { __typename ... on EventConnection { hasMore events {
     ... on MessageEvent { timestamp stepKey eventType }
-    ... on MaterializationEvent { assetKey { path } metadataEntries { label ... on IntMetadataEntry { intValue } } }
+    ... on MaterializationEvent { assetKey { path } metadataEntries { ...Values } }
     ... on AssetCheckEvaluationEvent { evaluation { assetKey { path } checkName success severity } }
     ... on ExecutionStepFailureEvent { error { message className cause { message className } } }
     ... on RunFailureEvent { error { message className cause { message className } } }
   } } } }"""
+    + FRAGMENT
+)
+PUBLISHES = (
+    """query Publishes($cursor: String) { assetOrError(assetKey: {path: ["publish", "snapshot"]}) { ... on Asset {
+  assetEventHistory(limit: 1, cursor: $cursor, eventTypeSelectors: [MATERIALIZATION]) { cursor results {
+    ... on MaterializationEvent { timestamp runId metadataEntries { ...Values } } } } } } }"""
+    + FRAGMENT
+)
+SYSTEM = "system"
+KEPT_PUBLISHES = 20  # that are told of those before the first look
 AT_ONCE = 500  # entries of Dagster's log a question
-MOST_ASKED = 10  # questions a request
+LONGEST = 4000  # letters of a value of an asset's metadata that is told
 
-EventType = Literal["job_state", "step_start", "step_complete", "asset_materialized", "asset_check"]
+EventType = Literal["job_state", "step_start", "step_complete", "asset_materialized", "asset_check", "snapshot_published"]
 STATES = {
     "RUN_ENQUEUED": "pending",
     "RUN_STARTING": "running",
@@ -39,42 +52,104 @@ STATES = {
 STEPS = {"STEP_SUCCESS": "completed", "STEP_FAILURE": "failed", "STEP_SKIPPED": "skipped"}
 
 
-class JobEvent(Struct, frozen=True):
-    """One event of a job."""
+class Event(Struct, frozen=True):
+    """One event of one topic."""
 
     id: Annotated[str, Meta(description="Topic and seq; unique among all events.")]
-    seq: Annotated[int, Meta(description="Place in the job's log, from 1, with gaps; send it as `after` for what follows.")]
-    topic: Annotated[str, Meta(description="job:{job_id}.")]
+    seq: Annotated[int, Meta(description="Place in the topic, rising, with gaps; send it as `after` for what follows.")]
+    topic: Annotated[str, Meta(description="job:{job_id}, or system.")]
     type: Annotated[EventType, Meta(description="What happened; says which members `data` has.")]
     data: Annotated[
         dict[str, Any],
         Meta(
             description="job_state: status, error_type, error_message. step_start: step. step_complete: step, status, error_type, "
-            "error_message. asset_materialized: asset, rows. asset_check: asset, check, passed, severity."
+            "error_message, steps_done, steps_planned, progress_pct. asset_materialized: asset, rows, metadata. asset_check: "
+            "asset, check, passed, severity. snapshot_published: snapshot_id, job_id, as_of."
         ),
     ]
     ts: Annotated[datetime, Meta(description="When it happened, UTC.")]
 
 
-async def events_of(dagster: Dagster, run_id: str, *, after: int, limit: int) -> tuple[list[JobEvent], int, bool]:
-    """The events after a place in the log; the place to go on from; and whether the log has more already."""
-    found: list[JobEvent] = []
-    topic, seq = f"job:{run_id.replace('-', '')}", after
-    for _ in range(MOST_ASKED):
-        cursor = json.dumps({"type": "OFFSET", "value": seq}).encode()
-        asked = {"id": run_id, "after": base64.b64encode(cursor).decode(), "limit": AT_ONCE}
-        log = (await dagster.ask(EVENTS, asked))["logsForRun"]
-        entries = log.get("events", [])
-        for n, entry in enumerate(entries):
-            seq += 1
-            told = _told(entry)
-            if told is not None:
-                found.append(JobEvent(f"{topic}:{seq}", seq, topic, told[0], told[1], _time(entry)))
-            if len(found) == limit:
-                return found, seq, n + 1 < len(entries) or bool(log.get("hasMore"))
-        if not log.get("hasMore"):
-            return found, seq, False
-    return found, seq, True
+class JobLog:
+    """A source of events: the log of one run, read from its beginning."""
+
+    def __init__(self, dagster: Dagster, run_id: str) -> None:
+        self.topic = f"job:{run_id.replace('-', '')}"
+        self.seq = self.first = 0
+        self.is_over, self.is_story = False, True
+        self._dagster, self._run_id = dagster, run_id
+        self._done = 0
+        self._planned: int | None = None
+
+    async def read(self) -> list[Event]:
+        """What the log has beyond what was read. Raises NotFound, OrchestratorUnavailable."""
+        found: list[Event] = []
+        has_more = True
+        while has_more:
+            cursor = base64.b64encode(json.dumps({"type": "OFFSET", "value": self.seq}).encode()).decode()
+            asked = {"id": self._run_id, "after": cursor, "limit": AT_ONCE, "isFirst": self._planned is None}
+            answer = await self._dagster.ask(EVENTS, asked)
+            log = answer["logsForRun"]
+            if log["__typename"] == "RunNotFoundError":
+                raise NotFound(f"No job has the id '{self.topic[4:104]}'; /api/v1/jobs lists them.")
+            planned = answer.get("runOrError", {}).get("stepKeysToExecute")
+            self._planned = self._planned if planned is None else len(planned)
+            entries = log.get("events", [])
+            found += [event for entry in entries if (event := self._next(entry)) is not None]
+            has_more = bool(entries and log.get("hasMore"))
+        return found
+
+    def _next(self, entry: Mapping[str, Any]) -> Event | None:
+        self.seq += 1
+        told = _told(entry)
+        if told is None:
+            return None
+        kind, data = told
+        if kind == "step_complete":
+            self._done += 1
+            data |= {"steps_done": self._done, "steps_planned": self._planned, "progress_pct": self._progress()}
+        if kind == "job_state":
+            self.is_over = data["status"] in FINAL
+        return Event(f"{self.topic}:{self.seq}", self.seq, self.topic, kind, data, _time(entry))
+
+    def _progress(self) -> float | None:
+        return round(min(100 * self._done / self._planned, 100), 1) if self._planned else None
+
+
+class PublishLog:
+    """A source of events: every snapshot that a run published, from the newest few on."""
+
+    def __init__(self, dagster: Dagster) -> None:
+        self.topic = SYSTEM
+        self.seq = self.first = 0
+        self.is_over, self.is_story = False, False
+        self._dagster = dagster
+
+    async def read(self) -> list[Event]:
+        """What was published since the last look. Raises OrchestratorUnavailable."""
+        found: list[Event] = []
+        cursor: str | None = None
+        while True:
+            asset = (await self._dagster.ask(PUBLISHES, {"cursor": cursor}))["assetOrError"]
+            history = asset.get("assetEventHistory") or {"results": []}
+            if not history["results"]:
+                break
+            cursor = str(history["cursor"])  # of one event: its id
+            seq = int(json.loads(base64.b64decode(cursor))["value"])
+            if seq <= self.seq:
+                break
+            if self.seq == 0 and len(found) == KEPT_PUBLISHES:
+                self.first = seq
+                break
+            found.insert(0, _published(history["results"][0], seq))
+        self.seq = found[-1].seq if found else self.seq
+        return found
+
+
+def _published(entry: Mapping[str, Any], seq: int) -> Event:
+    said = values_of(entry["metadataEntries"])
+    data = {"snapshot_id": said.get("snapshot"), "as_of": said.get("as of"), "job_id": entry["runId"].replace("-", "")}
+    return Event(f"{SYSTEM}:{seq}", seq, SYSTEM, "snapshot_published", data, _time(entry))
 
 
 def _time(entry: Mapping[str, Any]) -> datetime:
@@ -95,8 +170,9 @@ def _told(entry: Mapping[str, Any]) -> tuple[EventType, dict[str, Any]] | None:
     if kind in STEPS:
         return "step_complete", {"step": step, "status": STEPS[kind], **error}
     if kind == "ASSET_MATERIALIZATION":
-        rows = {each["label"]: each.get("intValue") for each in entry["metadataEntries"]}.get("dagster/row_count")
-        return "asset_materialized", {"asset": "/".join(entry["assetKey"]["path"]), "rows": rows}
+        said = values_of(entry["metadataEntries"], longest=LONGEST)
+        rows = said.pop("dagster/row_count", None)
+        return "asset_materialized", {"asset": "/".join(entry["assetKey"]["path"]), "rows": rows, "metadata": said}
     if kind == "ASSET_CHECK_EVALUATION":
         said = entry["evaluation"]
         asset = "/".join(said["assetKey"]["path"])

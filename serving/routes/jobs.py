@@ -17,7 +17,8 @@ from assets_config.contract.seeds import PRESETS, Seed
 from serving.asked import HELD, checked
 from serving.layers.access import require
 from serving.layers.rules import OPERATOR
-from serving.orchestrator.events import JobEvent, events_of
+from serving.orchestrator.events import Event
+from serving.orchestrator.feeds import JOB, Feeds
 from serving.orchestrator.jobs import Job, Jobs, filtered
 from serving.paging import After, Limit, Listed, Order, Page, PageSize, ordered, page_of
 from serving.parameters import JobPath, OfProduct, OfStore
@@ -72,7 +73,7 @@ class JobTypeSaid(Struct, frozen=True):
 class JobEvents(Struct, frozen=True):
     """Some events of a job, in the order in which they happened."""
 
-    items: Annotated[list[JobEvent], Meta(description="The events; empty where nothing follows yet.")]
+    items: Annotated[list[Event], Meta(description="The events; empty where nothing follows yet.")]
     next_after: Annotated[int, Meta(description="Send it as `after` for the events that follow, those yet to come too.")]
     has_more: Annotated[bool, Meta(description="Whether events that happened already follow.")]
     status: Annotated[JobStatus, Meta(description="State of the job; ended, and has_more false: these were the last.")]
@@ -177,8 +178,11 @@ async def list_job_events(state: State, job_id: JobPath, after: After = 0, limit
     """What a job did, in order: its states, steps, tables made, checks. Ask again with `after` to follow one that runs."""
     jobs: Jobs = state.jobs
     job = await jobs.get(job_id)
-    items, next_after, has_more = await events_of(jobs.dagster, job.dagster_run_id, after=after, limit=limit)
-    return JobEvents(items, next_after, has_more, job.status)
+    feeds: Feeds = state.feeds
+    feed = await feeds.get(JOB + job.job_id)
+    found = feed.after(after, limit + 1)
+    has_more, items = len(found) > limit, found[:limit]
+    return JobEvents(items, items[-1].seq if has_more else max(feed.source.seq, after), has_more, job.status)
 
 
 @get("/jobs/{job_id:str}/explanation", operation_id="explain_job", tags=["jobs"])

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
 from assets_config.contract.jobs import ASSETS
 from assets_config.contract.tables import TABLES
@@ -386,6 +387,47 @@ def test_assets_tell_when_they_were_made_and_what_checks_found(up: Running) -> N
     assert {"passed"} <= {each["status"] for each in results} <= {"passed", "unknown"}  # of the job that was cancelled
     assert get(f"{up.api}/api/v1/assets/core/nothing").status_code == 404
     assert get(f"{up.api}/api/v1/assets?stage=kpis&search=KPI_DAILY").json()["total"] == 1
+
+
+def test_columns_tell_where_they_came_from(up: Running) -> None:
+    columns = get(f"{up.api}/api/v1/assets/kpis/kpi_daily").json()["columns"]
+
+    found = {each["name"]: each["came_from"] for each in columns}
+    assert (found["units"], found["transactions"]) == (["core/sales_daily.quantity"], [])
+
+
+def test_a_job_is_followed_over_a_websocket_up_to_its_snapshot(up: Running) -> None:
+    key = up.client.headers["X-API-Key"]
+    url = f"{up.api.replace('http', 'ws')}/api/v1/stream?topic=system"
+    with connect(url, origin="https://shop.example", subprotocols=["demandgraph", f"key.{key}"]) as opened:  # type: ignore[arg-type, list-item]
+        job = up.client.post(f"{up.api}/api/v1/data/refresh").json()
+        opened.send(json.dumps({"subscribe": [f"job:{job['job_id']}"]}))
+        told: list[dict[str, Any]] = []
+        wanted = {("job_state", None, "completed"), ("snapshot_published", job["job_id"], None)}
+        while not wanted <= {(each["type"], each["data"].get("job_id"), each["data"].get("status")) for each in told}:
+            told.append(json.loads(opened.recv(timeout=120)))
+
+    published = {each["data"]["job_id"]: each["data"]["snapshot_id"] for each in told if each["type"] == "snapshot_published"}
+    kept = {each["id"]: each for each in get(f"{up.api}/api/v1/system/snapshots?page_size=100").json()["items"]}
+    assert published[job["job_id"]] in kept
+    steps = [each["data"]["step"] for each in told if each["type"] == "step_start"]
+    assert steps[0] == "publish/snapshot"
+    assert not [step for step in steps if step.split("/")[0] in ("features", "models", "backtests", "forecasts")]
+
+
+def test_a_failed_run_says_what_to_do_in_the_ui(up: Running) -> None:
+    [job, *_] = get(f"{up.api}/api/v1/jobs?status=failed").json()["items"]
+    query = "query L($id: ID!) { logsForRun(runId: $id) { ... on EventConnection { events { ... on MessageEvent { message } } } } }"
+    asked = {"query": query, "variables": {"id": job["dagster_run_id"]}}
+
+    deadline = time.monotonic() + 60
+    told: list[str] = []
+    while not told:
+        assert time.monotonic() < deadline
+        events = httpx.post(f"{up.dagster}/graphql", json=asked, timeout=30).json()["data"]["logsForRun"]["events"]
+        told = [each["message"] for each in events if "What to do" in each.get("message", "")]
+
+    assert told[0].startswith("sources/batches failed: ")
 
 
 def test_what_the_api_leans_on_is_well(up: Running) -> None:

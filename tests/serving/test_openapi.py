@@ -21,7 +21,7 @@ DOCUMENT = served()
 OPERATIONS = {operation["operationId"]: (path, method, operation) for path, method, operation in operations_of(DOCUMENT)}
 VERBS = {
     *("get", "list", "create", "cancel", "retry", "set", "delete", "annotate", "compare", "verify", "explain", "preview"),
-    *("check", "ingest", "replay", "generate", "append", "enrich", "is"),
+    *("check", "ingest", "replay", "generate", "append", "enrich", "is", "refresh"),
     *("retrieve", "answer", "index"),
     "update",
 }

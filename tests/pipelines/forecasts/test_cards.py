@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from pipelines.forecasts.bars import bar_chart
+from pipelines.charts import bar_chart
 from pipelines.forecasts.cards import Subject, about, card_frame
 from pipelines.warehouse import Warehouse
 

@@ -1,0 +1,68 @@
+"""What runs by itself, and when: data every day, forecasts every week, checks and tidying every night. Times are UTC."""
+
+from collections.abc import Sequence
+
+from dagster import AssetKey, AssetSelection, DefaultScheduleStatus, JobDefinition, ScheduleDefinition, define_asset_job
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from assets_config.contract.jobs import ASSETS, DATA_STAGES, ON_REQUEST
+from pipelines.forecasts import assets as forecasts
+from pipelines.publish import assets as publish
+from pipelines.retention import tidying
+
+Job = JobDefinition | UnresolvedAssetJobDefinition
+FORECAST_STAGES = ("features", "models", "backtests", "forecasts", "planning", "publish")
+"""What is made anew from the data: fits, backtests and forecasts are of one panel; plans follow."""
+
+
+def of_stages(stages: Sequence[str]) -> AssetSelection:
+    """Every asset of these stages, as the contract lists them."""
+    return AssetSelection.assets(
+        *(AssetKey(key.split("/")) for key in ASSETS if key.split("/")[0] in stages and key not in ON_REQUEST)
+    )
+
+
+verification = define_asset_job(
+    "verify_published",
+    selection=AssetSelection.checks(*forecasts.CHECKS, *publish.CHECKS),
+    description="Check artifacts and published files against their checksums, and that explanations add up.",
+)
+data = define_asset_job(
+    "daily_data",
+    selection=of_stages(DATA_STAGES),
+    description="Look at the source again, read what waits, bring core tables and KPIs up to date, publish. Starts no model.",
+)
+backtest = define_asset_job(
+    "weekly_backtest",
+    selection=of_stages(FORECAST_STAGES),
+    description="Fit, backtest and forecast again from the newest data, plan stock, and publish.",
+)
+
+
+def _schedule(name: str, job: Job, cron: str, about: str, *, job_type: str, runs: bool = True) -> ScheduleDefinition:
+    return ScheduleDefinition(
+        name=name,
+        job=job,
+        cron_schedule=cron,
+        execution_timezone="UTC",
+        description=about,
+        tags={"demandgraph/job_type": job_type},
+        default_status=DefaultScheduleStatus.RUNNING if runs else DefaultScheduleStatus.STOPPED,
+    )
+
+
+SCHEDULES = [
+    _schedule(
+        "nightly_verification", verification, "17 3 * * *", "Are all published files as they were?", job_type="verify_published"
+    ),
+    _schedule("daily_data", data, "37 3 * * *", "New rows of the source, KPIs, a snapshot.", job_type="ingest"),
+    _schedule("weekly_backtest", backtest, "17 4 * * 0", "Fits, backtests and forecasts, every Sunday.", job_type="materialize"),
+    _schedule(
+        *("daily_forecasts", backtest, "17 4 * * 1-6"),
+        "The same on the other days: switch it on where forecasts of the day before are too old.",
+        job_type="materialize",
+        runs=False,
+    ),
+    _schedule("nightly_retention", tidying, "47 4 * * *", "Ended jobs that are too old go.", job_type="retention"),
+]
+JOBS: list[Job] = [verification, data, backtest, tidying]

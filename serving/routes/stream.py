@@ -1,0 +1,161 @@
+"""What is happening, over a websocket: the same events as `/events`, with topics that may change while it is open.
+
+Frames in are JSON objects: {"subscribe": [topics], "after": seq}, {"unsubscribe": [topics]}, {"ping": anything}; members that are
+not known are left alone. Frames out are events, and between them {type, data, ts} with type subscribed, pong, heartbeat or error.
+"""
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import msgspec
+from litestar import WebSocket, websocket
+from litestar.datastructures import State
+from msgspec import Meta, Struct
+
+from serving.layers.access import SUBPROTOCOL
+from serving.layers.edge import POLICY_VIOLATION
+from serving.orchestrator.feeds import Feeds, Reader
+from serving.problems import Gone, Problem, Validation, invalid
+from serving.settings import Settings
+
+MOST_TOPICS = 20
+LARGEST_FRAME = 4096  # letters
+MOST_ANSWERS = 100  # that wait for a client which asks and does not read
+NORMAL, TOO_BIG, RESTART, TRY_LATER = 1000, 1009, 1012, 1013
+SLOW = 4408
+CLOSING = 5.0  # seconds that the last frame may take
+WHY = {
+    NORMAL: "bye",
+    POLICY_VIOLATION: "the key can be used no more, or too much was asked",
+    TOO_BIG: f"a frame may have {LARGEST_FRAME} letters",
+    RESTART: "the server stops; come back with after",
+    TRY_LATER: "too many clients follow events here; come back later",
+    SLOW: "too slow; come back with after",
+}
+
+
+class Frame(Struct, frozen=True):
+    """What a client asks."""
+
+    subscribe: list[str] = []
+    unsubscribe: list[str] = []
+    after: Annotated[int, Meta(ge=0, le=2**53)] | None = None
+    ping: Any = None
+
+
+class Said(Struct, frozen=True):
+    """What is sent beside events."""
+
+    type: str
+    data: dict[str, Any]
+    ts: datetime
+
+
+@websocket("/stream")
+async def stream(socket: WebSocket[Any, Any, Any], state: State) -> None:
+    """Follow jobs and publishes over a websocket; `?topic=` subscribes at once, from `?after=` on."""
+    feeds: Feeds = state.feeds
+    asked = {"subscribe": socket.query_params.getall("topic", []), "after": socket.query_params.get("after")}
+    await socket.accept(subprotocols=SUBPROTOCOL if SUBPROTOCOL in socket.scope["subprotocols"] else None)
+    try:
+        async with feeds.reading() as reader:
+            code = await Conversation(socket, feeds, reader, state.settings).hold(asked)
+    except Problem:
+        code = TRY_LATER
+    except TimeoutError:
+        code = SLOW
+    with suppress(Exception):  # the client may be gone
+        async with asyncio.timeout(CLOSING):
+            await socket.close(code, WHY[code])
+
+
+class Conversation:
+    """One websocket, from its first frame to the code that it is closed with."""
+
+    def __init__(self, socket: WebSocket[Any, Any, Any], feeds: Feeds, reader: Reader, settings: Settings) -> None:
+        self._socket, self._feeds, self._reader, self._settings = socket, feeds, reader, settings
+        self._answers: deque[Said] = deque()
+        self._code: int | None = None
+
+    async def hold(self, asked: dict[str, Any]) -> int:
+        """Listen and tell until one side ends it. Raises TimeoutError where the client takes nothing for too long."""
+        if asked["subscribe"]:
+            await self._answer(msgspec.json.encode(asked))
+        listening = asyncio.create_task(self._listen())
+        try:
+            return await self._tell()
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+
+    async def _tell(self) -> int:
+        still_holds = self._socket.scope["state"]["still_holds"]
+        while self._code is None:
+            if self._feeds.is_stopping:
+                return RESTART
+            if not still_holds():
+                return POLICY_VIOLATION
+            waiting = [self._answers.popleft() for _ in range(len(self._answers))]
+            try:
+                news = self._reader.news()
+            except Gone:
+                return SLOW
+            for frame in (*waiting, *news):
+                async with asyncio.timeout(self._settings.stream_send_seconds):
+                    await self._socket.send_text(msgspec.json.encode(frame).decode())
+            if not waiting and not news and not await self._reader.wait(self._settings.stream_heartbeat_seconds):
+                self._say("heartbeat")
+        return self._code
+
+    async def _listen(self) -> None:
+        while self._code is None:
+            message: Any = await self._socket.receive()
+            if message["type"] == "websocket.disconnect":
+                self._end(NORMAL)
+                return
+            text = message.get("text") or message.get("bytes") or ""
+            if len(text) > LARGEST_FRAME:
+                self._end(TOO_BIG)
+            elif len(self._answers) >= MOST_ANSWERS:
+                self._end(POLICY_VIOLATION)
+            else:
+                await self._answer(text)
+
+    def _end(self, code: int) -> None:
+        self._code = code
+        self._reader.woken.set()
+
+    def _say(self, kind: str, **data: Any) -> None:
+        self._answers.append(Said(kind, data, datetime.now(UTC)))
+        self._reader.woken.set()
+
+    async def _answer(self, text: str | bytes) -> None:
+        """Do what a frame asks; what is wrong with it is said, and the socket stays open."""
+        try:
+            frame = msgspec.json.decode(text, type=Frame, strict=False)
+            if not (frame.subscribe or frame.unsubscribe or frame.ping is not None):
+                raise invalid("subscribe", None, 'send {"subscribe": [topics]}, {"unsubscribe": [topics]} or {"ping": 1}')
+            for topic in frame.unsubscribe:
+                self._reader.leave(topic)
+            for topic in dict.fromkeys(frame.subscribe):
+                await self._subscribe(topic, frame.after)
+            if frame.ping is not None:
+                self._say("pong", ping=frame.ping)
+        except msgspec.DecodeError as error:
+            self._refuse(Validation(str(error)))
+        except Problem as problem:
+            self._refuse(problem)
+
+    async def _subscribe(self, topic: str, after: int | None) -> None:
+        if len(self._reader.places) >= MOST_TOPICS:
+            raise invalid("subscribe", topic[:100], f"one client follows {MOST_TOPICS} topics at most")
+        feed = await self._feeds.get(topic)
+        self._reader.join(feed, after)
+        self._say("subscribed", topic=feed.source.topic, seq=self._reader.places[feed.source.topic])
+
+    def _refuse(self, problem: Problem) -> None:
+        said = problem.body(str(self._socket.scope["state"].get("request_id", "")))
+        self._say("error", code=said.code, detail=said.detail)
