@@ -52,7 +52,10 @@ class Outlets(Struct, frozen=True, kw_only=True):
 
 def send(message: Queued, outlets: Outlets) -> str:
     """Deliver, and say what the other side said. Raises Undelivered."""
-    return SENDERS[message.channel](message, outlets)
+    try:
+        return SENDERS[message.channel](message, outlets)
+    except ValueError as error:  # what cannot stand in a header or an address, such as a name of a host
+        raise Undelivered(f"{type(error).__name__}: {error}"[:500], is_final=True) from error
 
 
 def is_written(message: Queued, outlets: Outlets) -> bool:

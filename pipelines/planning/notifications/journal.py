@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from assets_config.contract.alerts import Severity
 from assets_config.contract.durable import sync, write_bytes
 from assets_config.contract.notifications import AlertEvent, Channel, Notification, NotificationDelivery, Outcome
+from pipelines.errors import PipelineError
 
 KEPT = 20_000
 """Notifications that are kept, the newest, besides those that wait and those of alerts that are kept."""
@@ -82,12 +83,16 @@ class Journal:
         self.path = path
 
     def lines(self) -> list[Line]:
-        """Every whole line."""
+        """Every whole line. Raises PipelineError, naming one that was altered."""
         if not self.path.exists():
             return []
-        content = self.path.read_bytes()
-        decoder = msgspec.json.Decoder(Line)
-        return [decoder.decode(line) for line in content[: content.rfind(b"\n") + 1].splitlines()]
+        content, decoder, found = self.path.read_bytes(), msgspec.json.Decoder(Line), []
+        for number, line in enumerate(content[: content.rfind(b"\n") + 1].split(b"\n")[:-1], 1):
+            try:
+                found.append(decoder.decode(line))
+            except msgspec.MsgspecError as error:
+                raise PipelineError(f"{self.path}: line {number} was altered ({error}): mend it, or take it out") from error
+        return found
 
     def add(self, lines: Sequence[Line]) -> None:
         """Add lines; they are on the disk when this returns."""

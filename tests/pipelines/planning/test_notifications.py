@@ -151,6 +151,7 @@ def test_every_channel_is_told_once(root: Path, hook: Hook, post: Post, caplog: 
         ({"drip": 0.1}, ["failed"] * 5, "no answer within 0.4 seconds"),
         ({"url": f"http://127.0.0.1:{closed_port()}/"}, ["failed"] * 5, "Connection refused"),
         ({"url": "http://name.invalid/"}, ["failed"] * 5, "gaierror"),
+        ({"url": f"http://{'x' * 70}.example.com/"}, ["failed"], "UnicodeError"),
         ({"url": None}, ["failed"], "DEMANDGRAPH_WEBHOOK_URL is not set"),
     ],
     ids=lambda value: str(value)[:40],
@@ -415,6 +416,18 @@ def test_killed_while_it_is_sent_it_is_sent_again_under_its_id(root: Path, hook:
     assert (told["state"], told["attempts"]) == ("delivered", 2)
     assert bench.deliveries()[0] == (1, "unknown", "the run was killed while it was sent")
     assert len({headers["Idempotency-Key"] for headers, _ in hook.seen}) == 1
+
+
+def test_an_altered_journal_stops_and_names_the_line(root: Path) -> None:
+    bench = Bench(root)
+    bench.prefer("ann", "file")
+    bench.put(alert())
+    bench.run()
+    journal = journal_of(bench.warehouse)
+    journal.path.write_bytes(journal.path.read_bytes().replace(b'"began"', b'"begun"', 1))
+
+    with pytest.raises(PipelineError, match=r"journal.jsonl: line 2 was altered \(.*begun.*\): mend it, or take it out"):
+        bench.run()
 
 
 @pytest.mark.parametrize(
