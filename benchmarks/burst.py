@@ -142,9 +142,14 @@ def listing(up: Up) -> dict[str, Any]:
 
 
 def listed(up: Up) -> list[dict[str, Any]]:
+    """Every job; asked for again while the API first reads them all."""
     found: list[dict[str, Any]] = []
     while True:
-        page = up.client.get(f"/api/v1/jobs?page_size=100&page={len(found) // 100 + 1}").json()
+        answer = up.client.get(f"/api/v1/jobs?page_size=100&page={len(found) // 100 + 1}")
+        if answer.status_code == 503:
+            time.sleep(1)
+            continue
+        page = answer.json()
         found += page["items"]
         if len(found) >= page["total"] or not page["items"]:
             return found

@@ -11,12 +11,14 @@ from assets_config.contract.integrity import damage, sha256
 from assets_config.contract.layout import Published
 from assets_config.contract.manifest import Pointer
 from pipelines.errors import PublishError
+from pipelines.forecasts.state import changing
 from pipelines.publish.exports import keep_newest
 from pipelines.publish.snapshot import served
+from pipelines.trials.tables import adding
 from pipelines.warehouse import Warehouse
 
 DECIDED = ("forecasts/model_alias", "forecasts/model_run_note", "forecasts/frozen", "trials")
-"""Folders of the warehouse that no run of the graph makes again. Their files are whole at any time."""
+"""Folders of the warehouse that no run of the graph makes again."""
 
 
 def backup(warehouse: Warehouse, asked: BackupParams, *, by: str) -> BackupResult:
@@ -40,11 +42,10 @@ def backup(warehouse: Warehouse, asked: BackupParams, *, by: str) -> BackupResul
             shutil.copytree(warehouse.published.part(part.key), copied.part(part.key))
         copied.manifest(manifest.id).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
         copied.pointer.write_bytes(msgspec.json.encode(Pointer(manifest.id, manifest.published_at)))
-        for key in DECIDED:
-            if (warehouse.folder / key).exists():
-                shutil.copytree(
-                    warehouse.folder / key, folder / "warehouse" / key, ignore=shutil.ignore_patterns(".*", "*.lock", "*.tmp")
-                )
+        with changing(warehouse), adding(warehouse):
+            for key in DECIDED:
+                if (warehouse.folder / key).exists():
+                    shutil.copytree(warehouse.folder / key, folder / "warehouse" / key, ignore=shutil.ignore_patterns(".*"))
         faults = damage(copied, manifest)
         if faults:
             raise PublishError(f"the backup of {manifest.id} is not whole: {'; '.join(faults)}")

@@ -21,6 +21,7 @@ from pipelines.knowledge.bundle import current_bundle
 from pipelines.kpis.cubes import cubes_folder, months_of_years, read_index, rows_of
 from pipelines.models.fits import artifact_path
 from pipelines.publish.frames import check
+from pipelines.trials.tables import is_there
 from pipelines.warehouse import Warehouse, scan
 
 TABLE_KEYS = {
@@ -164,7 +165,7 @@ def _knowledge(warehouse: Warehouse) -> list[PartInputs]:
 def _trials(warehouse: Warehouse) -> list[PartInputs]:
     """The tables of trials of the source that is loaded, with the artifacts of their runs. Only while `tables.adding`."""
     keys = {table: TABLE_KEYS[table] for table in PARTS[TRIALS]}
-    tables = {table: [warehouse.path(key)] for table, key in keys.items() if warehouse.previous(key) is not None}
+    tables = {table: [warehouse.path(key)] for table, key in keys.items() if is_there(warehouse, key)}
     if not tables:
         raise PipelineError("nothing was tried yet: a job of type train, backtest or predict is the first")
     listed = warehouse.read(keys["trial_run"])["artifact_uri"].drop_nulls().to_list() if "trial_run" in tables else []

@@ -71,14 +71,18 @@ def adding(warehouse: Warehouse) -> Iterator[None]:
 
 def rows(warehouse: Warehouse, key: str) -> pl.DataFrame:
     """A table of trials as it is for the source that is loaded; without a row before the first."""
-    found = warehouse.previous(key)
-    return pl.DataFrame(schema=SCHEMAS[key]) if found is None else found
+    return warehouse.read(key) if is_there(warehouse, key) else pl.DataFrame(schema=SCHEMAS[key])
+
+
+def is_there(warehouse: Warehouse, key: str) -> bool:
+    """Whether a table of trials belongs to the source that is loaded."""
+    return warehouse.path(key).exists() and warehouse.stamp(key).lineage == warehouse.stamp("core/sales_daily").lineage
 
 
 def settle(warehouse: Warehouse, key: str) -> None:
     """Leave a table as it is, to the byte; make it without a row where there is none of the source that is loaded."""
     with adding(warehouse):
-        if warehouse.previous(key) is None:
+        if not is_there(warehouse, key):
             warehouse.write(key, pl.DataFrame(schema=SCHEMAS[key]))
 
 

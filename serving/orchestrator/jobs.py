@@ -104,7 +104,7 @@ class Jobs:
         self._index: dict[str, Job] = {}
         self._refreshed = -1.0
         self._changed: float | None = None  # when Dagster last changed one of them, by its clock
-        self._lock = asyncio.Lock()
+        self._refresh: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
         await self.dagster.close()
@@ -166,15 +166,17 @@ class Jobs:
 
     async def get(self, job_id: str) -> Job:
         """A job with its progress and, where it failed, the reason. Raises NotFound."""
-        run_id = _dashed(job_id)
-        answer = (await self.dagster.ask(RUN, {"id": run_id}))["runOrError"]
-        if answer["__typename"] != "Run":
-            raise NotFound(f"No job has the id '{job_id}'; /api/v1/jobs lists them.")
-        job = self._said(answer)
+        job = self._said(await self._run(job_id))
         if job.status == "failed":
-            reason = await self._reason(run_id)
+            reason = await self._reason(job.dagster_run_id)
             return msgspec.structs.replace(job, error_type=reason[0], error_message=reason[1])
         return job
+
+    async def _run(self, job_id: str) -> Mapping[str, Any]:
+        answer: Mapping[str, Any] = (await self.dagster.ask(RUN, {"id": _dashed(job_id)}))["runOrError"]
+        if answer["__typename"] != "Run":
+            raise NotFound(f"No job has the id '{job_id}'; /api/v1/jobs lists them.")
+        return answer
 
     async def cancel(self, job_id: str) -> Job:
         """End a job that waits or runs. Raises NotFound, or Conflict where it has ended.
@@ -189,7 +191,7 @@ class Jobs:
         policy = "SAFE_TERMINATE"
         for _ in range(CANCEL_TRIES):
             told = (await self.dagster.ask(CANCEL, {"id": job.dagster_run_id, "policy": policy}))["terminateRun"]
-            run = (await self.dagster.ask(RUN, {"id": job.dagster_run_id}))["runOrError"]
+            run = await self._run(job_id)
             job = self._said(run)
             if told["__typename"] == "TerminateRunSuccess" and run["status"] == "STARTED":
                 policy = "MARK_AS_CANCELED_IMMEDIATELY"  # a launcher such as Celery's ends the process and says nothing of it
@@ -199,32 +201,35 @@ class Jobs:
         return job
 
     async def newest(self) -> list[Job]:
-        """The newest runs, newest first; asked of Dagster at most once a second, and only what may have changed."""
-        async with self._lock:
-            if time.monotonic() - self._refreshed >= 1:
-                await self._refresh()
-                self._refreshed = time.monotonic()
+        """The newest runs, newest first; asked of Dagster at most once a second, and only what changed since."""
+        if self._refresh is None and time.monotonic() - self._refreshed >= 1:
+            self._refresh = asyncio.create_task(self._ask_for_changes())
+        if self._refresh is not None:
+            await asyncio.shield(self._refresh)  # a client that hangs up does not stop what others wait for
         return sorted(self._index.values(), key=lambda job: (job.created_at, job.job_id), reverse=True)
 
-    async def _refresh(self) -> None:
-        """Ask for the runs that changed since the last time; for all of them the first time."""
-        since = self._changed
-        asked = {} if since is None else {"updatedAfter": since - OVERLAP}
-        cursor, read = None, 0
-        while read < NEWEST:
-            answer = (await self.dagster.ask(RUNS, {"filter": asked, "cursor": cursor, "limit": PAGE}))["runsOrError"]
-            runs = answer.get("results", [])
-            for run in runs:
-                job = self._said(run)
-                self._index[job.job_id] = job
-                self._changed = max(self._changed or 0.0, run["updateTime"] or 0.0)
-            read += len(runs)
-            if len(runs) < PAGE:
-                break
-            cursor = runs[-1]["runId"]
-        if len(self._index) > NEWEST:
-            newest = sorted(self._index.values(), key=lambda job: (job.created_at, job.job_id))[-NEWEST:]
-            self._index = {job.job_id: job for job in newest}
+    async def _ask_for_changes(self) -> None:
+        """Take over the runs that changed since the last time; all of them the first time."""
+        asked = {} if self._changed is None else {"updatedAfter": self._changed - OVERLAP}
+        changed, cursor, read = self._changed or 0.0, None, 0
+        try:
+            while read < NEWEST:
+                answer = (await self.dagster.ask(RUNS, {"filter": asked, "cursor": cursor, "limit": PAGE}))["runsOrError"]
+                runs = answer.get("results", [])
+                for run in runs:
+                    job = self._said(run)
+                    self._index[job.job_id] = job
+                    changed = max(changed, run["updateTime"] or 0.0)
+                read += len(runs)
+                if len(runs) < PAGE:
+                    break
+                cursor = runs[-1]["runId"]
+            self._changed = changed  # newest come first: only what was read to its end is known
+            if len(self._index) > NEWEST:
+                newest = sorted(self._index.values(), key=lambda job: (job.created_at, job.job_id))[-NEWEST:]
+                self._index = {job.job_id: job for job in newest}
+        finally:
+            self._refresh, self._refreshed = None, time.monotonic()
 
     async def _launch(self, job_type: str, params: Struct, tags: Mapping[str, str]) -> str:
         await self.check()

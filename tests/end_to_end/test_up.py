@@ -22,6 +22,7 @@ from assets_config.contract.jobs import ASSETS
 from assets_config.contract.tables import TABLES
 from demandgraph.ports import any_free_port, is_free
 from tests.demandgraph.conftest import ends
+from tests.serving.conftest import client_of
 
 COMMAND = Path(sys.executable).with_name("demandgraph")
 get = partial(httpx.get, timeout=30)  # other tests may keep every core busy
@@ -222,6 +223,19 @@ def test_every_kind_of_job_ends_with_the_result_that_its_type_says(up: Running) 
         assert len(content.splitlines()) == file["rows"] + 1
     kept = up.data / results["backup"]["backup"]
     assert (kept / "published/snapshots" / f"{results['backup']['snapshot_id']}.json").exists()
+
+
+def test_more_jobs_than_may_wait_are_refused(up: Running) -> None:
+    """By a second API over the same root and the same Dagster, which lets one wait."""
+    answers = []
+    with client_of(up.data, dagster_url=up.dagster, max_waiting_jobs=1) as client:
+        while not answers or answers[-1].status_code == 202:
+            answers.append(client.post("/api/v1/jobs", json={"job_type": "train", "params": {"store_id": 1}}))
+            assert len(answers) < 20
+
+    assert (answers[-1].status_code, answers[-1].json()["code"]) == (429, "RATE_LIMITED")
+    assert answers[-1].headers["Retry-After"]
+    assert {finished(up, each.headers["Location"])["status"] for each in answers[:-1]} == {"completed"}
 
 
 def test_a_rollback_serves_the_snapshot_before(up: Running) -> None:
