@@ -18,6 +18,7 @@ from assets_config.contract.manifest import Kpi, Measure
 from assets_config.contract.names import Pattern
 from assets_config.contract.seeds import PRESETS, Preset, Seed
 from assets_config.features import FeatureSet
+from assets_config.knowledge import Encoder, NoEncoder
 from assets_config.mapping import FileSource, Name
 
 
@@ -85,6 +86,7 @@ class Declarations(Struct, frozen=True):
     grains: list[list[str]]
     feature_sets: dict[str, FeatureSet]
     registry: Registry = Registry()
+    encoder: Encoder = NoEncoder()
 
     def published_measures(self) -> list[Measure]:
         """The measures as the manifest states them."""
@@ -105,6 +107,10 @@ class _KpisFile(Struct, frozen=True, forbid_unknown_fields=True):
     measures: list[Any] = []
     kpis: list[Any] = []
     grains: list[list[str]] = []
+
+
+class _KnowledgeFile(Struct, frozen=True, forbid_unknown_fields=True):
+    encoder: dict[str, Any] = {}
 
 
 class _SourcesFile(Struct, frozen=True, forbid_unknown_fields=True):
@@ -165,7 +171,13 @@ def load_declarations(overlay: Path | None = None) -> Declarations:
         for grain in listed.grains:
             _check_grain(where, grain)
             grains += [grain] if grain not in grains else []
-    return Declarations(sources, models, evaluation, list(measures.values()), list(kpis.values()), grains, feature_sets, registry)
+    encoder: Encoder = NoEncoder()
+    for where, text in _texts("knowledge.yaml", overlay):
+        said = _file(where, text, _KnowledgeFile).encoder
+        encoder = _entry(where, said, Encoder, label="type") if said else encoder  # type: ignore[arg-type]
+    return Declarations(
+        sources, models, evaluation, list(measures.values()), list(kpis.values()), grains, feature_sets, registry, encoder
+    )
 
 
 def _generator(preset: Preset) -> Generator:

@@ -20,6 +20,7 @@ NAMES = tuple(
     f"{PREFIX}{name}"
     for name in (
         *("DATA", "CONFIG", "EXECUTOR", "MEMORY", "THREADS"),
+        "EMBEDDING_KEY",
         *("HOST", "PORT", "ALLOWED_HOSTS", "WORKERS", "DAGSTER_URL"),
         *("API_KEYS", "READER_OPEN", "CORS_ORIGINS", "READ_RATE", "WRITE_RATE", "RATE_BURST_SECONDS"),
         *("MAX_DAYS", "MAX_UPLOAD_MB", "MAX_BODY_KB", "BODY_SECONDS", "REQUEST_SECONDS"),

@@ -4,6 +4,9 @@
 FROM python:3.12-slim AS build
 WORKDIR /src
 COPY pyproject.toml README.md constraints.txt ./
+COPY CHANGELOG.md CONTRIBUTING.md ./
+COPY docs ./docs
+COPY tests/serving/openapi.json ./tests/serving/openapi.json
 COPY assets_config ./assets_config
 COPY demandgraph ./demandgraph
 COPY pipelines ./pipelines

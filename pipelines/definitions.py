@@ -11,6 +11,7 @@ from pipelines.failures import failed_runs
 from pipelines.features import assets as features
 from pipelines.forecasts import assets as forecasts
 from pipelines.inbox import ingest, landing_inbox
+from pipelines.knowledge import assets as knowledge
 from pipelines.kpis import assets as kpis
 from pipelines.models import assets as models
 from pipelines.policies import follow_inputs, with_policies
@@ -20,12 +21,12 @@ from pipelines.schedules import JOBS, SCHEDULES
 from pipelines.sources import assets as sources
 from pipelines.variance import sales_off_forecast
 
-STAGES: tuple[ModuleType, ...] = (sources, core, features, models, backtests, forecasts, kpis, publish)
+STAGES: tuple[ModuleType, ...] = (sources, core, features, models, backtests, forecasts, kpis, knowledge, publish)
 EXECUTORS: dict[str, ExecutorDefinition] = {"in_process": in_process_executor, "multiprocess": multiprocess_executor}
 
 defs = Definitions(
     assets=[*map_asset_specs(with_policies, [asset for stage in STAGES for asset in stage.ASSETS])],
-    asset_checks=[*forecasts.CHECKS, *publish.CHECKS],
+    asset_checks=[*forecasts.CHECKS, *knowledge.CHECKS, *publish.CHECKS],
     jobs=[*JOBS, ingest],
     sensors=[dead_runs, landing_inbox, sales_off_forecast, failed_runs, follow_inputs],
     schedules=SCHEDULES,

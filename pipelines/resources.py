@@ -39,6 +39,10 @@ class Settings(Struct, frozen=True, kw_only=True):
             description="Share by which sales may be off the forecast until forecasts are made again unasked; 0: never [ratio].",
         ),
     ] = 0.2
+    embedding_key: Annotated[
+        str,
+        Meta(description="Key of the embeddings server that knowledge.yaml names, where it asks for one.", extra={"secret": True}),
+    ] = ""
 
 
 SETTINGS = listed(Settings)

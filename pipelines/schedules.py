@@ -11,8 +11,9 @@ from pipelines.publish import assets as publish
 from pipelines.retention import tidying
 
 Job = JobDefinition | UnresolvedAssetJobDefinition
-FORECAST_STAGES = ("features", "models", "backtests", "forecasts", "publish")
-"""What is made anew from the data: fits, backtests and forecasts belong together, since each forecast is of one panel."""
+FORECAST_STAGES = ("features", "models", "backtests", "forecasts", "knowledge", "publish")
+"""What is made anew from the data: fits, backtests and forecasts belong together, since each forecast is of one panel; and the
+knowledge base holds their cards."""
 
 
 def of_stages(stages: Sequence[str]) -> AssetSelection:

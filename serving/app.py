@@ -16,10 +16,12 @@ from litestar.params import QueryParameter
 from litestar.static_files import create_static_files_router
 from litestar.types import ASGIApp
 
+from assets_config.contract.documents import Documents
 from assets_config.contract.layout import Published
 from serving.layers.access import Access
 from serving.layers.browsers import Browsers
 from serving.layers.cache import Cache, only_reads
+from serving.layers.direct import Direct
 from serving.layers.edge import Edge, host_check
 from serving.layers.limits import Limits
 from serving.layers.metrics import Meter
@@ -58,6 +60,8 @@ from serving.routes import (
     modeltypes,
     overview,
     providers,
+    questions,
+    rag,
     refresh,
     registry,
     seeder,
@@ -148,6 +152,13 @@ HANDLERS = [
     assets.list_assets,
     assets.get_asset,
     assets.list_check_results,
+    rag.retrieve_passages,
+    questions.answer_question,
+    questions.list_agent_tools,
+    rag.list_sources,
+    rag.index_document,
+    rag.index_project_documents,
+    rag.delete_source,
     providers.check_providers,
     system.get_info,
     system.list_snapshots,
@@ -242,6 +253,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             "meter": Meter(library),
             "jobs": jobs_of_dagster,
             "feeds": Feeds(jobs_of_dagster.dagster, most_readers=settings.stream_readers, is_stopping=is_asked_to_stop),
+            "documents": Documents(settings.data.absolute()),
             "assets": Assets(jobs_of_dagster.dagster),
             "orchestrator": health.Orchestrator(settings.dagster_url),
         }
@@ -267,7 +279,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     )
 
 
-def create_asgi(settings: Settings | None = None) -> Browsers:
+def create_asgi(settings: Settings | None = None) -> Edge:
     """What the server runs: the application behind what every request passes, outermost first.
 
     The cache is inside of Access: what it holds is given to those who may read it.
@@ -275,9 +287,14 @@ def create_asgi(settings: Settings | None = None) -> Browsers:
     settings = settings or read_settings()
     app = create_app(settings)
     rules = Rules(app)
-    cache = Cache(Limits(app, rules, settings), app.state.library, limit=settings.cache_mb << 20, shared=only_reads(app))
+    cache = Cache(
+        Limits(Direct(app, app, app.state.library), rules, settings),
+        app.state.library,
+        limit=settings.cache_mb << 20,
+        shared=only_reads(app),
+    )
     app.state.meter.cache = cache
     inner: ASGIApp = OldPaths(Access(cache, rules, settings))
     if settings.traces:
         inner = Traces(inner, provider_for(settings.traces))
-    return Browsers(Edge(inner, host_check(settings.hosts)), origins=settings.cors_origins, pages=docs.POLICIES)
+    return Edge(inner, host_check(settings.hosts), Browsers(origins=settings.cors_origins, pages=docs.POLICIES))

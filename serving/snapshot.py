@@ -7,6 +7,7 @@ blocks as it reads them.
 
 import asyncio
 import hashlib
+import os
 import re
 import time
 from collections import OrderedDict
@@ -159,6 +160,11 @@ class Snapshot:
         note(part)
         return part in self.manifest.parts and table in self.manifest.parts[part].tables
 
+    def folder(self, part: str) -> Path:
+        """Where the files of a part lie. They never change."""
+        note(part)
+        return self._published.part(self.manifest.parts[part].key)
+
     def release(self) -> None:
         """End a lease; the last one of a retired snapshot closes it."""
         self.leases -= 1
@@ -218,6 +224,7 @@ class Library:
         self, published: Published, *, memory: str = "1GB", cubes_memory: int = 1 << 30, pinned: int = 3, threads: int = 4
     ) -> None:
         self.published = published
+        self._pointer = str(published.pointer)
         self.failure: str | None = None  # why the snapshot that is pointed to is not the one that is served
         self._memory, self._cubes_memory = memory, cubes_memory
         self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="duckdb")
@@ -286,7 +293,7 @@ class Library:
     def stat(self) -> tuple[int, ...]:
         """What the pointer looks like now: it differs after every publish. 3 us."""
         try:
-            found = self.published.pointer.stat()
+            found = os.stat(self._pointer)
         except OSError:
             return ()
         return (found.st_ino, found.st_mtime_ns, found.st_size)

@@ -22,11 +22,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pipelines": {
         *("assets_config", "pipelines", "dagster", "dagster_duckdb", "duckdb", "numba", "numpy", "polars", "pyarrow"),
         *("rich", "statsmodels", "xgboost", "yaml"),
+        *("httpx", "lancedb", "markdown_it", "threadpoolctl"),
         "pydantic",  # Dagster's config classes are described with its Field
     },
     "serving": {
         *("assets_config", "serving", "duckdb", "granian", "httpx", "litestar", "nanoarrow", "numpy", "swagger_ui_bundle"),
         *("opentelemetry", "prometheus_client"),
+        "lancedb",
     },
     "demandgraph": {"assets_config", "demandgraph", "rich", "yaml"},
 }

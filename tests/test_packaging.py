@@ -81,8 +81,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ignored = shutil.ignore_patterns("__pycache__")
     for package in ("assets_config", "pipelines", "serving", "demandgraph"):
         shutil.copytree(ROOT / package, copy / package, ignore=ignored)
-    for file in ("pyproject.toml", "README.md"):
-        shutil.copy(ROOT / file, copy)
+    shutil.copytree(ROOT / "docs", copy / "docs")
+    (copy / "tests/serving").mkdir(parents=True)
+    for file in ("pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "tests/serving/openapi.json"):
+        shutil.copy(ROOT / file, copy / file)
     command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", "dist", "."]
     subprocess.run(command, cwd=copy, check=True, timeout=120)
     return next((copy / "dist").glob("demandgraph-*.whl"))
@@ -98,6 +100,13 @@ def test_the_wheel_holds_code_and_data(wheel: Path) -> None:
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert tracked - packed == set(), "add the kind of file to [tool.setuptools.package-data]"
+
+
+def test_the_wheel_holds_what_the_knowledge_base_is_made_of(wheel: Path) -> None:
+    packed = {name.partition(".data/data/share/demandgraph/")[2] for name in zipfile.ZipFile(wheel).namelist()}
+
+    pages = {path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]}
+    assert pages | {"openapi.json"} <= packed
 
 
 def test_declarations_are_read_and_overlaid_from_the_wheel(wheel: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from assets_config.contract.knowledge import RagDeleteParams, RagIndexParams
 from assets_config.contract.names import STAGES, Role
 from assets_config.contract.seeds import Overrides, Seed, resolve
 from assets_config.contract.state import AnnotateRunParams, DeleteAliasParams, SetAliasParams
@@ -66,6 +67,13 @@ ASSETS = (
     "forecasts/interval_coverage",
     "kpis/kpi_daily",
     "kpis/cubes",
+    "knowledge/document",
+    "knowledge/rag_chunk",
+    "knowledge/rag_source",
+    "knowledge/vectors",
+    "knowledge/query_table",
+    "knowledge/evaluation",
+    "knowledge/index",
     "publish/snapshot",
 )
 """Every asset that a job may select, upstream first."""
@@ -213,6 +221,14 @@ JOB_TYPES: dict[str, JobType] = {
         JobType(
             "annotate_run", AnnotateRunParams, "operator", "Archive a model run, or change its tags and notes.", ("publish",),
             state="forecasts/model_run_note",
+        ),
+        JobType(
+            "rag_index", RagIndexParams, "operator", "Index a posted document, or the project's own again, and publish.",
+            ("knowledge", "publish"), state="knowledge/document",
+        ),
+        JobType(
+            "rag_delete", RagDeleteParams, "operator", "Take a document out of the knowledge base and publish.",
+            ("knowledge", "publish"), state="knowledge/document",
         ),
     )
 }  # fmt: skip

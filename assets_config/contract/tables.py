@@ -24,6 +24,7 @@ from assets_config.contract.catalogue import (
 from assets_config.contract.explanations import ForecastExplanation
 from assets_config.contract.forecasts import Forecast
 from assets_config.contract.ingest import IngestAudit, IngestBatch, IngestReject
+from assets_config.contract.knowledge import RagChunk, RagSource
 from assets_config.contract.levels import ForecastLevel
 from assets_config.contract.model_types import ModelType
 from assets_config.contract.registry import Backtest, BacktestFold, BacktestMetric, ModelRun
@@ -72,6 +73,8 @@ TABLES: dict[str, type[Struct]] = {
     "backtest": Backtest,
     "backtest_fold": BacktestFold,
     "backtest_metric": BacktestMetric,
+    "rag_source": RagSource,
+    "rag_chunk": RagChunk,
 }
 """Every published table by name. Its asset is the one whose last key part is that name."""
 
@@ -94,6 +97,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "levels": ("forecast_level",),
     "sets": ("forecast_set", "forecast_set_level"),
     "accuracy": ("forecast_accuracy", "forecast_value_added", "interval_coverage"),
+    "knowledge": ("rag_source", "rag_chunk"),
 }
 """Tables that are published together: each part is one immutable folder with one `tables.duckdb`.
 
@@ -141,5 +145,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "backtest": ("model_type", "backtest_id"),
     "backtest_fold": ("backtest_id", "fold"),
     "backtest_metric": ("backtest_id", "level", "segment", "fold", "bucket"),
+    "rag_source": ("path", "source_id"),
+    "rag_chunk": ("position",),
 }
 """The physical order of each table, so that range filters skip what they do not need."""

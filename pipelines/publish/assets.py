@@ -18,7 +18,7 @@ from pipelines.resources import Storage
     group_name="publish",
     kinds={"duckdb"},
     owners=["team:data"],
-    deps=upstream(*TABLE_KEYS.values(), "kpis/cubes"),
+    deps=upstream(*TABLE_KEYS.values(), "kpis/cubes", "knowledge/index"),
     pool="publish",
 )
 def snapshot(context: AssetExecutionContext, storage: Storage) -> MaterializeResult:

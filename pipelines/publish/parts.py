@@ -12,10 +12,12 @@ import msgspec
 
 from assets_config.contract.durable import making_folder
 from assets_config.contract.integrity import part_damage, sha256
+from assets_config.contract.knowledge import KNOWLEDGE
 from assets_config.contract.layout import Published
 from assets_config.contract.manifest import File, Manifest, Part
 from assets_config.contract.tables import FACTS_PREFIX, ORDER, PARTS, SCHEMA_VERSION, STATE
 from pipelines.errors import PipelineError
+from pipelines.knowledge.bundle import current_bundle
 from pipelines.kpis.cubes import cubes_folder, months_of_years, read_index, rows_of
 from pipelines.publish.frames import check
 from pipelines.warehouse import Warehouse, scan
@@ -57,6 +59,8 @@ TABLE_KEYS = {
     "forecast_accuracy": "forecasts/forecast_accuracy",
     "forecast_value_added": "forecasts/forecast_value_added",
     "interval_coverage": "forecasts/interval_coverage",
+    "rag_source": "knowledge/rag_source",
+    "rag_chunk": "knowledge/rag_chunk",
 }
 """The asset that makes each published table: its last key part is the table's name (a test holds it to the graph)."""
 
@@ -90,6 +94,8 @@ def inputs(warehouse: Warehouse, name: str) -> list[PartInputs]:
         return _kpis(warehouse)
     if name == STATE:
         return _state(warehouse)
+    if name == KNOWLEDGE:
+        return _knowledge(warehouse)
     tables = {table: warehouse.files(TABLE_KEYS[table]) for table in PARTS[name]}
     extras: dict[str, Path] = {}
     if name == "registry":
@@ -126,6 +132,13 @@ def _state(warehouse: Warehouse) -> list[PartInputs]:
     if not tables:
         raise PipelineError("nothing was decided yet: materialise forecasts (or everything) first")
     return [PartInputs(STATE, tables, {}, warehouse.stamp(TABLE_KEYS[next(iter(tables))]).dataset_id)]
+
+
+def _knowledge(warehouse: Warehouse) -> list[PartInputs]:
+    """The last index that was finished, with the tables that it was made of, whatever a run is making meanwhile."""
+    bundle = current_bundle(warehouse)
+    tables = {table: [bundle.file(f"{table}.parquet")] for table in PARTS[KNOWLEDGE]}
+    return [PartInputs(KNOWLEDGE, tables, {"index.zip": bundle.file("index.zip")}, bundle.digest[:16])]
 
 
 def make_part(

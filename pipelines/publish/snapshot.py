@@ -11,6 +11,7 @@ import msgspec
 
 from assets_config.contract.durable import locked, remove_leftovers, write_bytes
 from assets_config.contract.integrity import damage
+from assets_config.contract.knowledge import KNOWLEDGE
 from assets_config.contract.layout import Published
 from assets_config.contract.manifest import Check, Kpi, Manifest, Measure, Part, Pointer
 from assets_config.contract.tables import PARTS, SCHEMA_VERSION, STATE
@@ -142,7 +143,7 @@ def _make_parts(warehouse: Warehouse, kept: Sequence[Manifest], now: datetime) -
     for name in PARTS:
         try:
             made = inputs(warehouse, name)
-            if name != STATE:
+            if name not in (STATE, KNOWLEDGE):
                 _check_lineage(warehouse, PARTS[name])
         except PipelineError as error:
             if name in REQUIRED_PARTS:

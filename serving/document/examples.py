@@ -37,6 +37,7 @@ COMES_FROM: dict[str, tuple[str, str]] = {
     "run_id_b": ("list_model_runs", "items/1/run_id"),
     "set_id": ("list_forecast_sets", "items/0/set_id"),
     "snapshot_id": ("list_snapshots", "items/0/id"),
+    "source_id": ("list_sources", "items/0/source_id"),
     "stage": ("list_assets", "items/0/stage"),
     "store": ("list_stores", "items/0/code"),
 }
@@ -90,6 +91,14 @@ EXAMPLES: dict[str, Example] = {
     "list_stock_status": Example("sort_by=days_of_cover&page_size=10"),
     "list_stores": Example("search=s00&sort_by=name"),
     "preview_feature_set": Example("store={store}&rows=2"),
+    "answer_question": Example(body={"query": "How do I go back to an earlier snapshot?", "filters": {"kind": ["markdown"]}}),
+    "index_document": Example(
+        body={"source_path": "handbook/returns.md", "content": "# Returns\n\nTake them back.", "tags": ["handbook"]}
+    ),
+    "index_project_documents": Example(body={"path_prefix": "docs/adr"}),
+    "list_agent_tools": Example("query=stock%20of%20a%20product&page_size=3"),
+    "list_sources": Example("page_size=5"),
+    "retrieve_passages": Example(body={"query": "rows that are rejected", "top_k": 3, "per_source": 1}),
     "set_alias": Example(body={"name": "production", "run_id": "{run_id}", "note": "best of the last backtest"}),
 }
 """Those that send more than a path."""

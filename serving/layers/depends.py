@@ -36,6 +36,8 @@ READS: dict[str, tuple[str, ...]] = {
     "list_model_types": ("registry",),
     "list_products": (),
     "list_segments": ("segments",),
+    "list_sources": ("knowledge",),
+    "list_agent_tools": ("knowledge",),
     "list_standings": ("registry",),
     "list_stock": ("stock",),
     "list_stores": (),

@@ -22,6 +22,7 @@ OPERATIONS = {operation["operationId"]: (path, method, operation) for path, meth
 VERBS = {
     *("get", "list", "create", "cancel", "retry", "set", "delete", "annotate", "compare", "verify", "explain", "preview"),
     *("check", "ingest", "replay", "generate", "append", "enrich", "is", "refresh"),
+    *("retrieve", "answer", "index"),
 }
 NEEDS_DAGSTER = {"assets", "jobs"}
 

@@ -1,0 +1,1 @@
+"""Documents -> passages -> vectors, a table that encodes questions, an index, and how good searching it is."""
