@@ -11,8 +11,9 @@ from pipelines.publish import assets as publish
 from pipelines.retention import tidying
 
 Job = JobDefinition | UnresolvedAssetJobDefinition
-FORECAST_STAGES = ("features", "models", "backtests", "forecasts", "planning", "publish")
-"""What is made anew from the data: fits, backtests and forecasts are of one panel; plans follow."""
+FORECAST_STAGES = ("features", "models", "backtests", "forecasts", "planning", "knowledge", "publish")
+"""What is made anew from the data: fits, backtests and forecasts are of one panel; plans follow, and the
+knowledge base holds their cards."""
 
 
 def of_stages(stages: Sequence[str]) -> AssetSelection:

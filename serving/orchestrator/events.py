@@ -76,28 +76,24 @@ class JobLog:
     def __init__(self, dagster: Dagster, run_id: str) -> None:
         self.topic = f"job:{run_id.replace('-', '')}"
         self.seq = self.first = 0
-        self.is_over, self.is_story = False, True
+        self.is_over, self.has_more, self.is_story = False, False, True
         self._dagster, self._run_id = dagster, run_id
         self._done = 0
         self._planned: int | None = None
 
     async def read(self) -> list[Event]:
-        """What the log has beyond what was read. Raises NotFound, OrchestratorUnavailable."""
-        found: list[Event] = []
-        has_more = True
-        while has_more:
-            cursor = base64.b64encode(json.dumps({"type": "OFFSET", "value": self.seq}).encode()).decode()
-            asked = {"id": self._run_id, "after": cursor, "limit": AT_ONCE, "isFirst": self._planned is None}
-            answer = await self._dagster.ask(EVENTS, asked)
-            log = answer["logsForRun"]
-            if log["__typename"] == "RunNotFoundError":
-                raise NotFound(f"No job has the id '{self.topic[4:104]}'; /api/v1/jobs lists them.")
-            planned = answer.get("runOrError", {}).get("stepKeysToExecute")
-            self._planned = self._planned if planned is None else len(planned)
-            entries = log.get("events", [])
-            found += [event for entry in entries if (event := self._next(entry)) is not None]
-            has_more = bool(entries and log.get("hasMore"))
-        return found
+        """The next page of the log. Raises NotFound, OrchestratorUnavailable; nothing counts as read then."""
+        cursor = base64.b64encode(json.dumps({"type": "OFFSET", "value": self.seq}).encode()).decode()
+        asked = {"id": self._run_id, "after": cursor, "limit": AT_ONCE, "isFirst": self._planned is None}
+        answer = await self._dagster.ask(EVENTS, asked)
+        log = answer["logsForRun"]
+        if log["__typename"] == "RunNotFoundError":
+            raise NotFound(f"No job has the id '{self.topic.partition(':')[2]}'; /api/v1/jobs lists them.")
+        planned = answer.get("runOrError", {}).get("stepKeysToExecute")
+        self._planned = self._planned if planned is None else len(planned)
+        entries = log.get("events", [])
+        self.has_more = bool(entries and log.get("hasMore"))
+        return [event for entry in entries if (event := self._next(entry)) is not None]
 
     def _next(self, entry: Mapping[str, Any]) -> Event | None:
         self.seq += 1
@@ -122,7 +118,7 @@ class PublishLog:
     def __init__(self, dagster: Dagster) -> None:
         self.topic = SYSTEM
         self.seq = self.first = 0
-        self.is_over, self.is_story = False, False
+        self.is_over, self.has_more, self.is_story = False, False, False
         self._dagster = dagster
 
     async def read(self) -> list[Event]:

@@ -32,6 +32,7 @@ class Source(Protocol):
     topic: str
     seq: int  # place up to which it was read
     first: int  # place before the first event that it tells
+    has_more: bool  # whether some follow already
     is_over: bool  # whether none can follow
     is_story: bool  # whether who names no place wants all of it, rather than what is yet to come
 
@@ -58,15 +59,16 @@ class Feed:
     async def refresh(self) -> None:
         """Read what is new, unless that was just done or nothing can follow. Raises NotFound, OrchestratorUnavailable."""
         async with self._lock:
-            if self.is_over or time.monotonic() - self._asked < EVERY:
-                return
-            found = await self.source.read()
-            self._asked = time.monotonic()
-            self.events += found
-            self.first = max(self.first, self.source.first)
-            if len(self.events) > MOST_EVENTS:
-                self.first = self.events[-MOST_EVENTS - 1].seq
-                del self.events[:-MOST_EVENTS]
+            while not self.is_over and (self.source.has_more or time.monotonic() - self._asked >= EVERY):
+                self._hold(await self.source.read())
+                self._asked = time.monotonic()
+
+    def _hold(self, found: list[Event]) -> None:
+        self.events += found
+        self.first = max(self.first, self.source.first)
+        if len(self.events) > MOST_EVENTS:
+            self.first = self.events[-MOST_EVENTS - 1].seq
+            del self.events[:-MOST_EVENTS]
         if found or self.is_over:
             for reader in self.readers:
                 reader.woken.set()
@@ -166,13 +168,15 @@ class Feeds:
         Raises Validation for one of another kind, NotFound for one that there is not, RateLimited where too many are read.
         """
         source = self._source(topic)
-        feed = self._feeds.setdefault(source.topic, Feed(source))
+        feed = self._feeds.get(source.topic) or Feed(source)
         if not feed.readers and sum(bool(each.readers) for each in self._feeds.values()) >= MOST_TOPICS:
             raise RateLimited(f"{MOST_TOPICS} topics are read here already.", headers={"Retry-After": "5"})
+        self._feeds[source.topic] = feed  # before the question, so that others wait for the same one
         try:
             await feed.refresh()
-        except NotFound:
-            self._feeds.pop(source.topic, None)
+        except (NotFound, OrchestratorUnavailable):
+            if not feed.readers:
+                self._feeds.pop(source.topic, None)
             raise
         self._feeds[source.topic] = self._feeds.pop(source.topic, feed)  # the last is the one that was asked for last
         idle = [name for name, each in self._feeds.items() if not each.readers]

@@ -97,10 +97,10 @@ class EventStream(Response[None]):
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _send(self, scope: Scope, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
         async with self._feeds.reading() as reader:
             for topic, place in self._places.items():
                 reader.join(await self._feeds.get(topic), place)
+            await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
             async for piece in self._pieces(scope, reader):
                 async with asyncio.timeout(self._settings.stream_send_seconds):
                     await send({"type": "http.response.body", "body": piece, "more_body": True})

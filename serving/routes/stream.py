@@ -85,6 +85,7 @@ class Conversation:
         if asked["subscribe"]:
             await self._answer(msgspec.json.encode(asked))
         listening = asyncio.create_task(self._listen())
+        listening.add_done_callback(lambda _: self._end(NORMAL if self._code is None else self._code))
         try:
             return await self._tell()
         finally:

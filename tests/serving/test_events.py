@@ -20,8 +20,9 @@ from websockets.sync.client import ClientConnection, connect
 
 from assets_config.contract.keys import KeyFile
 from serving.app import create_app
-from serving.orchestrator.feeds import EVERY, Feeds
-from serving.problems import Gone, NotFound, RateLimited
+from serving.orchestrator.events import JobLog
+from serving.orchestrator.feeds import EVERY, Feed, Feeds
+from serving.problems import Gone, NotFound, OrchestratorUnavailable, RateLimited
 from tests.serving.conftest import settings_of
 from tests.serving.dagsters import Dagster, Run, webserver
 from tests.serving.served import KEY, PATIENCE, Server, server
@@ -394,6 +395,42 @@ def test_many_readers_of_one_topic_ask_dagster_once() -> None:
 
     assert all(each[:4] == [1, 2, 3, 4] for each in seen)
     assert counted.asked <= (time.monotonic() - began) / EVERY + 2
+
+
+class Paged(Counted):
+    """Its log has three pages, and the question for the second fails once."""
+
+    async def ask(self, query: str, variables: Any = None) -> Any:
+        if self.asked == 1 and not self.has_failed:
+            self.has_failed = True
+            raise OrchestratorUnavailable("away")
+        answer = await super().ask(query, variables)
+        answer["logsForRun"]["hasMore"] = self.asked < 3
+        return answer
+
+    has_failed = False
+
+
+def test_a_page_that_fails_loses_nothing_of_those_before() -> None:
+    async def look() -> None:
+        feed = Feed(JobLog(Paged(), "a" * 32))  # type: ignore[arg-type]
+        with pytest.raises(OrchestratorUnavailable):
+            await feed.refresh()
+        assert [each.seq for each in feed.events] == [1]
+        await feed.refresh()
+        assert [each.seq for each in feed.events] == [1, 2, 3]
+
+    asyncio.run(look())
+
+
+def test_a_topic_that_cannot_be_read_is_not_held() -> None:
+    async def look() -> None:
+        feeds = Feeds(Paged(), most_readers=1, is_stopping=lambda: False)  # type: ignore[arg-type]
+        with pytest.raises(OrchestratorUnavailable):
+            await feeds.get(f"job:{'a' * 32}")
+        assert not feeds._feeds
+
+    asyncio.run(look())
 
 
 def test_clients_and_topics_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
