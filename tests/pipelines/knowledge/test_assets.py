@@ -147,6 +147,8 @@ def test_a_publish_takes_the_last_index_that_was_finished(root: Path, monkeypatc
     before = part(root)
     write = bundle.write_bytes
 
+    (root / "warehouse/knowledge/.index-of-a-killed-run").mkdir()
+
     def killed(path: Path, content: bytes) -> None:
         raise KeyboardInterrupt
 
@@ -160,4 +162,5 @@ def test_a_publish_takes_the_last_index_that_was_finished(root: Path, monkeypatc
     run(root, ["knowledge", "publish"])
 
     assert half == before
+    assert not list((root / "warehouse/knowledge").glob(".*-*"))
     assert rows(root, "SELECT version FROM rag_source WHERE path = 'mine.md'") == [(1,)]
