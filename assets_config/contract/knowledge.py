@@ -106,6 +106,12 @@ class RagIndexParams(Struct, frozen=True, forbid_unknown_fields=True):
         Annotated[str, Meta(pattern=SOURCE_PATH)] | None, Meta(description="Only own documents below this path, such as docs/adr.")
     ] = None
 
+    def __post_init__(self) -> None:
+        """Raises ValueError, which decoding tells as a fault of the parameters, where they name no document or lead elsewhere."""
+        why = why_not_index(self)
+        if why is not None:
+            raise ValueError(why)
+
 
 class RagDeleteParams(Struct, frozen=True, forbid_unknown_fields=True):
     """Take a document and its chunks out of the next snapshot; earlier ones keep them."""

@@ -48,7 +48,6 @@ def document(context: AssetExecutionContext, config: KnowledgeConfig, storage: S
         before = after = kept.documents(warehouse)
         scanned = None
         if index is not None:
-            kept.refuse(index)
             scanned = (index.path_prefix or "") if index.scope == "project" else None
         found = [kept.posted(warehouse, index)] if index is not None and index.scope == "document" else []
         whole = not before or (index is None and config.rag_delete is None)

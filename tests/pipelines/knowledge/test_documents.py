@@ -4,6 +4,7 @@ import hashlib
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec import structs
 
@@ -20,7 +21,6 @@ from pipelines.knowledge.documents import (
     posted,
     project_documents,
     project_files,
-    refuse,
     summary,
     without,
 )
@@ -108,9 +108,16 @@ def test_a_document_that_cannot_be_cut_is_named(tmp_path: Path, content: bytes, 
 @pytest.mark.parametrize("path", ["../x.md", "a/../../x.md", "/etc/passwd", "a\\..\\b", "C:/x", "~/x", ".."])
 def test_a_path_that_leads_elsewhere_is_refused(path: str) -> None:
     assert why_not_path(path)
-    for params in (command(path, "0" * 64), RagIndexParams("project", path_prefix=path)):
-        with pytest.raises(PipelineError, match="relative path"):
-            refuse(params)
+    with pytest.raises(ValueError, match="relative path"):
+        command(path, "0" * 64)
+    with pytest.raises(msgspec.ValidationError, match="relative path"):
+        msgspec.convert({"scope": "project", "path_prefix": path}, RagIndexParams)
+
+
+def test_a_command_without_a_document_is_refused() -> None:
+    with pytest.raises(msgspec.ValidationError, match="needs source_path and sha256"):
+        msgspec.convert({}, RagIndexParams)
+    assert msgspec.convert({"scope": "project"}, RagIndexParams).path_prefix is None
 
 
 def test_the_project_finds_its_own_pages_and_its_api() -> None:
