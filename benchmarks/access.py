@@ -27,6 +27,7 @@ from serving.app import create_app
 from serving.layers.access import Access
 from serving.layers.browsers import Browsers
 from serving.layers.buckets import Buckets
+from serving.layers.edge import Edge
 from serving.layers.keyring import Keyring
 from serving.layers.limits import Limits
 from serving.layers.rules import Rules
@@ -112,9 +113,9 @@ async def measure(root: Path) -> dict[str, object]:
         "access_without_key": await cost(access, plain) - base,
         "access_with_key": await cost(access, keyed) - base,
         "limits": await cost(limits, plain) - base,
-        "browsers": await cost(Browsers(nothing), plain) - base,
-        "browsers_with_cors": await cost(Browsers(nothing, origins=settings.cors_origins), crossing) - base,
-        "all_with_key": await cost(Browsers(Access(limits, rules, settings)), keyed) - base,
+        "edge": await cost(Edge(nothing), plain) - base,
+        "edge_with_cors": await cost(Edge(nothing, browsers=Browsers(origins=settings.cors_origins)), crossing) - base,
+        "all_with_key": await cost(Edge(Access(limits, rules, settings)), keyed) - base,
     }
     buckets, keyring, client = Buckets(1e9, 1e9), Keyring(root), iter(range(10**9))
     pieces = {

@@ -42,7 +42,7 @@ def main() -> None:
         home = Path(root, "dagster")
         home.mkdir()
         (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
-        environment = {**os.environ, "DEMANDGRAPH_DATA": root, "DAGSTER_HOME": str(home), "DEMANDGRAPH_READ_RATE": "0"}
+        environment = {**os.environ, "DEMANDGRAPH_DATA": root, "DAGSTER_HOME": str(home), "DEMANDGRAPH_READ_RATE": "1000000000"}
         stages = ["--select", "sources", "core", "kpis", "publish"]
         command = [sys.executable, "-m", "pipelines", "materialize", *source, *stages]
         subprocess.run(command, env=environment, check=True, capture_output=True)

@@ -16,17 +16,32 @@ from dagster import (
 from pipelines.backtests import assets as backtests
 from pipelines.core import assets as core
 from pipelines.dead_runs import dead_runs
+from pipelines.delivery import deliver, delivery
 from pipelines.features import assets as features
 from pipelines.forecasts import assets as forecasts
 from pipelines.inbox import ingest, landing_inbox
 from pipelines.knowledge import assets as knowledge
 from pipelines.kpis import assets as kpis
 from pipelines.models import assets as models
+from pipelines.planning import assets as planning
 from pipelines.publish import assets as publish
 from pipelines.resources import Storage, duckdb_resource, settings
 from pipelines.sources import assets as sources
+from pipelines.trials import assets as trials
 
-STAGES: tuple[ModuleType, ...] = (sources, core, features, models, backtests, forecasts, kpis, knowledge, publish)
+STAGES: tuple[ModuleType, ...] = (
+    sources,
+    core,
+    features,
+    models,
+    backtests,
+    trials,
+    forecasts,
+    planning,
+    kpis,
+    knowledge,
+    publish,
+)
 EXECUTORS: dict[str, ExecutorDefinition] = {"in_process": in_process_executor, "multiprocess": multiprocess_executor}
 
 
@@ -46,8 +61,8 @@ nightly = ScheduleDefinition(
 defs = Definitions(
     assets=[asset for stage in STAGES for asset in stage.ASSETS],
     asset_checks=[*forecasts.CHECKS, *knowledge.CHECKS, *publish.CHECKS],
-    jobs=[verification, ingest],
-    sensors=[dead_runs, landing_inbox],
+    jobs=[verification, ingest, deliver],
+    sensors=[dead_runs, landing_inbox, delivery],
     schedules=[nightly],
     resources={"storage": Storage(), "duckdb": duckdb_resource()},
     executor=EXECUTORS[settings().executor],

@@ -5,10 +5,15 @@ from typing import Any
 
 import duckdb
 import msgspec
-from dagster import AssetKey, MaterializeResult, MetadataValue, TableColumn, TableRecord, TableSchema
+from dagster import AssetExecutionContext, AssetKey, MaterializeResult, MetadataValue, TableColumn, TableRecord, TableSchema
 
 from assets_config.contract.tables import TABLES
 from pipelines.warehouse import Warehouse
+
+GRAPH_POOL = "graph"
+"""The pool of every asset that writes a table of the graph or publishes all of them: of the runs that have one, one runs at a time.
+
+What is not in it (trials, state, what they amend a snapshot with) runs beside it."""
 
 
 def table_made(warehouse: Warehouse, key: str, **extra: Any) -> MaterializeResult:
@@ -31,6 +36,16 @@ def table_made(warehouse: Warehouse, key: str, **extra: Any) -> MaterializeResul
         schema = TableSchema([TableColumn(name) for name in names])
         metadata = {**metadata, "first rows": MetadataValue.table(records, schema=schema)}
     return MaterializeResult(metadata=metadata)
+
+
+def answer(result: msgspec.Struct | Mapping[str, Any]) -> dict[str, MetadataValue]:
+    """What a job answers with, as metadata of the asset that it told what to do."""
+    return {"result": MetadataValue.json(msgspec.to_builtins(result))}
+
+
+def job_of(context: AssetExecutionContext) -> str:
+    """The id under which the API tells this Dagster run as a job."""
+    return context.run.run_id.replace("-", "")
 
 
 def descriptions(key: str) -> dict[str, str]:

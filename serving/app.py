@@ -21,6 +21,7 @@ from assets_config.contract.layout import Published
 from serving.layers.access import Access
 from serving.layers.browsers import Browsers
 from serving.layers.cache import Cache, only_reads
+from serving.layers.direct import Direct
 from serving.layers.edge import Edge, host_check
 from serving.layers.limits import Limits
 from serving.layers.metrics import Meter
@@ -33,18 +34,22 @@ from serving.parameters import kinds_of, refuse_odd_values
 from serving.problems import FieldError, NoSnapshot, Validation, answer
 from serving.routes import (
     accuracy,
+    alertrules,
+    alerts,
     aliases,
     annotations,
     assets,
     backtests,
     batches,
     calendar,
+    clusters,
     config,
     dimensions,
     docs,
     drilldowns,
     errors,
     explanations,
+    exports,
     featuresets,
     forecasts,
     health,
@@ -55,14 +60,18 @@ from serving.routes import (
     kpis,
     metrics,
     modeltypes,
+    notifications,
     overview,
+    preferences,
     providers,
     questions,
     rag,
     registry,
+    replenishment,
     seeder,
     sets,
     system,
+    trials,
 )
 from serving.settings import Settings, read_settings
 from serving.snapshot import Library, Snapshot
@@ -70,6 +79,8 @@ from serving.snapshot import Library, Snapshot
 HANDLERS = [
     dimensions.list_stores,
     dimensions.get_store,
+    clusters.list_store_clusters,
+    clusters.get_cluster_diagnostics,
     dimensions.list_products,
     dimensions.get_product,
     dimensions.list_categories,
@@ -98,6 +109,8 @@ HANDLERS = [
     inventory.list_stock,
     inventory.get_stock,
     inventory.list_stock_status,
+    replenishment.list_stock_risks,
+    replenishment.list_replenishment_proposals,
     featuresets.list_feature_sets,
     featuresets.get_feature_set,
     featuresets.preview_feature_set,
@@ -109,12 +122,26 @@ HANDLERS = [
     explanations.get_model_card_plot,
     registry.compare_model_runs,
     registry.list_standings,
+    trials.list_run_forecasts,
     annotations.annotate_model_run,
     modeltypes.list_model_types,
     aliases.list_aliases,
     aliases.get_alias,
     aliases.set_alias,
     aliases.delete_alias,
+    alerts.list_alerts,
+    alerts.get_alert,
+    alerts.update_alert,
+    alertrules.list_alert_rules,
+    alertrules.set_alert_rule,
+    notifications.list_notifications,
+    notifications.list_deliveries,
+    notifications.retry_notification,
+    preferences.list_preferences,
+    preferences.get_preference,
+    preferences.set_preference,
+    preferences.list_templates,
+    preferences.set_template,
     backtests.list_backtests,
     backtests.get_backtest,
     backtests.list_backtest_folds,
@@ -141,6 +168,9 @@ HANDLERS = [
     jobs.retry_job,
     jobs.list_job_events,
     jobs.explain_job,
+    exports.list_exports,
+    exports.get_export,
+    exports.get_export_file,
     assets.list_assets,
     assets.get_asset,
     assets.list_check_results,
@@ -237,7 +267,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
         pinned=settings.pinned_snapshots,
         threads=settings.query_threads,
     )
-    jobs_of_dagster = Jobs(settings.dagster_url, settings.data, on_request=[pass_on] if settings.traces else ())
+    hooks = [pass_on] if settings.traces else ()
+    jobs_of_dagster = Jobs(settings.dagster_url, settings.data, most_waiting=settings.max_waiting_jobs, on_request=hooks)
     state = State(
         {
             "settings": settings,
@@ -270,7 +301,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     )
 
 
-def create_asgi(settings: Settings | None = None) -> Browsers:
+def create_asgi(settings: Settings | None = None) -> Edge:
     """What the server runs: the application behind what every request passes, outermost first.
 
     The cache is inside of Access: what it holds is given to those who may read it.
@@ -278,9 +309,14 @@ def create_asgi(settings: Settings | None = None) -> Browsers:
     settings = settings or read_settings()
     app = create_app(settings)
     rules = Rules(app)
-    cache = Cache(Limits(app, rules, settings), app.state.library, limit=settings.cache_mb << 20, shared=only_reads(app))
+    cache = Cache(
+        Limits(Direct(app, app, app.state.library), rules, settings),
+        app.state.library,
+        limit=settings.cache_mb << 20,
+        shared=only_reads(app),
+    )
     app.state.meter.cache = cache
     inner: ASGIApp = OldPaths(Access(cache, rules, settings))
     if settings.traces:
         inner = Traces(inner, provider_for(settings.traces))
-    return Browsers(Edge(inner, host_check(settings.hosts)), origins=settings.cors_origins, pages=docs.POLICIES)
+    return Edge(inner, host_check(settings.hosts), Browsers(origins=settings.cors_origins, pages=docs.POLICIES))

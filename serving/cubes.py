@@ -5,7 +5,8 @@ Everything is exact: money is counted in cents.
 
 from collections.abc import Sequence
 from datetime import date
-from itertools import pairwise, product
+from itertools import pairwise
+from itertools import product as combinations
 from math import prod
 from typing import Any
 
@@ -38,31 +39,22 @@ def from_cubes(snapshot: Snapshot, filters: Filters, bounds: Sequence[date], *, 
     """The sums by two look-ups a period; None where no published grain has the axes that are needed, or too many cells."""
     if filters.segments or group == "segment":
         return None
-    store_axes, product_axes = (
-        _axes(noun, side, group if SIDES.get(group or "") == noun else None)
-        for noun, side in (("store", filters.store), ("product", filters.product))
-    )
-    days = _days(snapshot, bounds)
-    for axes in product(store_axes, product_axes):
-        name = snapshot.grains.get(axes)
-        if name is None:
-            continue
-        order = snapshot.cubes.grains[name].axes
-        picks = [_pick(snapshot, axis, filters.store if SIDES[axis] == "store" else filters.product) for axis in order]
+    days, measures = _days(snapshot, bounds), len(snapshot.cubes.measures)
+    store, product = filters.store, filters.product
+    for name, order in _grains(snapshot, store.axis if store else None, product.axis if product else None, group):
+        picks = [_pick(snapshot, axis, store if SIDES[axis] == "store" else product) for axis in order]
         sizes = [len(snapshot.cubes.axes[axis]) if pick is None else len(pick) for axis, pick in zip(order, picks, strict=True)]
-        if prod(sizes) * len(days) * len(snapshot.cubes.measures) > MOST_CELLS:
+        if prod(sizes) * len(days) * measures > MOST_CELLS:
             continue
         found = _read(snapshot.arrays[name], picks, days)
         if group is None:
             flat = found.reshape(-1, *found.shape[-2:])
             return Sums([None], flat if len(flat) == 1 else flat.sum(axis=0, keepdims=True))
-        grouped = axes[0] if SIDES[group] == "store" else axes[1]
-        assert grouped is not None
-        place = order.index(grouped)
-        values = found.sum(axis=tuple(n for n in range(len(picks)) if n != place))
-        pick, members = picks[place], snapshot.cubes.axes[grouped]
+        place = next(n for n, axis in enumerate(order) if SIDES[axis] == SIDES[group])
+        values = found if len(picks) == 1 else found.sum(axis=tuple(n for n in range(len(picks)) if n != place))
+        pick, members = picks[place], snapshot.cubes.axes[order[place]]
         kept = members if pick is None else [members[n] for n in pick]
-        return Sums(kept, values) if grouped == group else _fold(snapshot, group, kept, values)
+        return Sums(kept, values) if order[place] == group else _fold(snapshot, group, kept, values)
     return None
 
 
@@ -110,9 +102,21 @@ async def from_facts(snapshot: Snapshot, filters: Filters, bounds: Sequence[date
     return Sums(groups, result)
 
 
-def _axes(noun: str, side: Side | None, group: str | None) -> list[str | None]:
+def _grains(snapshot: Snapshot, store: str | None, product: str | None, group: str | None) -> list[tuple[str, list[str]]]:
+    """The grains, and their axes, that serve filters on these axes and a grouping; those with the fewest cells first."""
+    asked = ("grains", store, product, group)
+    found: list[tuple[str, list[str]]] | None = snapshot.memo.get(asked)
+    if found is None:
+        sides = (("store", store), ("product", product))
+        axes = [_axes(noun, axis, group if SIDES.get(group or "") == noun else None) for noun, axis in sides]
+        names = [snapshot.grains[each] for each in combinations(*axes) if each in snapshot.grains]
+        found = snapshot.memo[asked] = [(name, snapshot.cubes.grains[name].axes) for name in names]
+    return found
+
+
+def _axes(noun: str, filtered: str | None, group: str | None) -> list[str | None]:
     """Axes of stores or of products that serve a filter and a grouping, the coarsest first; the finest serves all, folded."""
-    wanted = {axis for axis in (side.axis if side else None, group) if axis}
+    wanted = {axis for axis in (filtered, group) if axis}
     return [*(wanted if len(wanted) == 1 else () if wanted else (None,)), *([] if wanted == {noun} else [noun])]
 
 

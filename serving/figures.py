@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from math import gcd
 
 from assets_config.contract.expressions import quotient
 from assets_config.contract.manifest import Kpi, Measure
@@ -23,6 +24,11 @@ class Figures:
     def metrics(self, sums: Sequence[int]) -> dict[str, int | float | None]:
         """Every KPI by name; null where it divides by zero."""
         return {name: figure(sums) for name, figure in self.kpis.items()}
+
+    def table(self, rows: Sequence[Sequence[int]]) -> list[dict[str, int | float | None]]:
+        """`metrics` of each row."""
+        names, columns = tuple(self.kpis), [map(figure, rows) for figure in self.kpis.values()]
+        return [dict(zip(names, values)) for values in zip(*columns)]  # noqa: B905 - strict costs a third more
 
     def change(self, name: str, sums: Sequence[int], base: Sequence[int]) -> tuple[int | float | None, float | None]:
         """Value minus the base's, and that over the size of the base's; both of what is exact, not of what was rounded.
@@ -58,12 +64,14 @@ def _measure(place: int, scale: int) -> Figure:
 def _rate(over: tuple[int, int], under: tuple[int, int]) -> Figure:
     (first, scale), (second, of) = over, under
     power: int = 10 ** PLACES["money"]
+    common = gcd(of * power, scale)
+    up, down = of * power // common, scale // common
 
     def figure(sums: Sequence[int]) -> float | None:
-        above, below = sums[first] * of * power, sums[second] * scale
+        above, below = sums[first] * up, sums[second] * down
         if below > 0 <= above:
             return (2 * above + below) // (2 * below) / power
-        return rounded((sums[first] * of, below), PLACES["money"]) if below else None
+        return rounded((sums[first] * of, sums[second] * scale), PLACES["money"]) if below else None
 
     return figure
 
@@ -98,12 +106,10 @@ def shares(parts: Sequence[int]) -> list[float]:
     whole = sum(parts)
     if whole == 0:
         return [0.0] * len(parts)
-    sign = 1 if whole > 0 else -1
-    divided = [divmod(part * 10_000 * sign, abs(whole)) for part in parts]
-    left = 10_000 - sum(floor for floor, _ in divided)
-    rests = [rest for _, rest in divided]
-    largest = sorted(range(len(parts)), key=rests.__getitem__, reverse=True)[:left]  # ties: the first
-    floors = [floor for floor, _ in divided]
+    scale, whole = (10_000, whole) if whole > 0 else (-10_000, -whole)
+    floors = [part * scale // whole for part in parts]
+    rests = [part * scale % whole for part in parts]
+    largest = sorted(range(len(parts)), key=rests.__getitem__, reverse=True)[: 10_000 - sum(floors)]  # ties: the first
     for n in largest:
         floors[n] += 1
     return [floor / 100 for floor in floors]

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial, wraps
 from pathlib import Path
-from typing import IO, Any, get_args, get_type_hints
+from typing import IO, Any, TypeVar, get_args, get_type_hints
 
 import duckdb
 import msgspec.inspect
@@ -55,6 +55,7 @@ TYPES: dict[type, str] = {
 IS_MONEY = re.compile(r"\[money(/unit)?\]$")  # the unit that a description ends with
 REFUSED = re.compile(r";\s*q=0(\.0*)?\s*(;|$)")
 Read = Callable[..., Awaitable[Any]]
+Found = TypeVar("Found")
 
 
 class Table(Struct, frozen=True):
@@ -85,8 +86,7 @@ def table(path: str, *, field: str = "items", rows: "Rows | None" = None, **opti
             media_type = media_type_of(request.scope)
             if media_type == JSON:
                 found = await read(**given)
-                _check_json(len(getattr(found, field, ())), request.app.state.settings.max_rows)
-                return found
+                return bounded(found, field, request.app.state.settings.max_rows)
             is_whole = has_pages and not {"page", "page_size"} & set(request.query_params)
             return await _file(media_type, read, given, make, is_whole=is_whole)
 
@@ -94,6 +94,7 @@ def table(path: str, *, field: str = "items", rows: "Rows | None" = None, **opti
             asked = inspect.Parameter("request", inspect.Parameter.KEYWORD_ONLY, annotation=Request)
             signature = signature.replace(parameters=[*signature.parameters.values(), asked])
         answer.__signature__ = signature  # type: ignore[attr-defined]
+        answer.field = field  # type: ignore[attr-defined]
         answer.__annotations__ = {**read.__annotations__, "request": Request[Any, Any, Any]}
         return get(path, operation_class=_Operation, response_headers={"Vary": "Accept"}, **options)(answer)
 
@@ -128,10 +129,13 @@ def _negotiated(accept: str) -> str | None:
     return Accept(",".join(wanted)).best_match([each for each in OFFERED if each not in refused]) if wanted else None
 
 
-def _check_json(rows: int, most: int) -> None:
+def bounded(answer: Found, field: str, most: int) -> Found:
+    """An answer that goes out as JSON. Raises BadRequest, when it has more rows than that may have."""
+    rows = len(getattr(answer, field, ()))
     if rows > most:
         others = ", ".join(list(OFFERED)[1:])
         raise BadRequest(f"The answer has {rows:,} rows; JSON holds at most {most:,}: ask for less, or accept {others}.")
+    return answer
 
 
 async def _file(media_type: str, read: Read, given: dict[str, Any], make: Rows, *, is_whole: bool) -> Response[Any]:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from datetime import date
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
+from urllib.parse import parse_qsl
 
 from litestar.datastructures import MultiDict
 from litestar.params import PathParameter, QueryParameter
@@ -31,6 +32,21 @@ ProductPath = Annotated[
 RunPath = Annotated[str, PathParameter(description="run_id of a model run; see /registry/runs. Forecasts call it model_version.")]
 SetPath = Annotated[str, PathParameter(description="set_id of a set of forecasts; see /forecasts.")]
 JobPath = Annotated[str, PathParameter(description="job_id of a job; see /jobs. Every write answers with one.")]
+
+
+def pairs_of(query: bytes) -> tuple[tuple[str, str], ...] | None:
+    """The parameters of a query string as they are written, blank ones too; None where it is no UTF-8.
+
+    >>> pairs_of(b"b=2&a=%31&c")
+    (('b', '2'), ('a', '1'), ('c', ''))
+    """
+    try:
+        text = query.decode("ascii")
+        if "%" in text or "+" in text:
+            return tuple(parse_qsl(text, keep_blank_values=True, errors="strict"))
+    except ValueError:
+        return None
+    return tuple([(name, value) for name, _, value in [each.partition("=") for each in text.split("&") if each]])
 
 
 def kinds_of(field: FieldDefinition) -> frozenset[Any]:

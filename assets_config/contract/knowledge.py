@@ -113,6 +113,19 @@ class RagIndexParams(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(why)
 
 
+class DocumentsChanged(Struct, frozen=True):
+    """What became of the documents, and the snapshot that has them."""
+
+    snapshot_id: Annotated[str, Meta(description="Pin reads to it with ?snapshot=.")]
+    indexed: Annotated[int, Meta(description="Documents that are new. [documents]")]
+    updated: Annotated[int, Meta(description="Documents with other content than before. [documents]")]
+    unchanged: Annotated[int, Meta(description="Documents with the same content. [documents]")]
+    removed: Annotated[int, Meta(description="Documents that are there no more. [documents]")]
+    documents: Annotated[
+        dict[str, Literal["indexed", "updated", "unchanged", "removed"]], Meta(description="What became of each, by its path.")
+    ]
+
+
 class RagDeleteParams(Struct, frozen=True, forbid_unknown_fields=True):
     """Take a document and its chunks out of the next snapshot; earlier ones keep them."""
 

@@ -213,7 +213,7 @@ def summary(before: Sequence[Document], after: Sequence[Document]) -> dict[str, 
     there = {each.source_id for each in after if not each.removed}
     states |= {each.path: "removed" for key, each in known.items() if key not in there}
     counts = {state: list(states.values()).count(state) for state in ("indexed", "updated", "unchanged", "removed")}
-    return {**counts, "by path": states}
+    return {**counts, "documents": states}
 
 
 def keep(warehouse: Warehouse, key: str, rows: Sequence[Struct], schema: Mapping[str, Any]) -> None:

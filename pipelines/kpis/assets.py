@@ -5,11 +5,18 @@ from dagster_duckdb import DuckDBResource
 
 from pipelines.kpis.cubes import cubes_folder, write_cubes
 from pipelines.kpis.measures import write_kpi_daily
-from pipelines.report import table_made, upstream
+from pipelines.report import GRAPH_POOL, table_made, upstream
 from pipelines.resources import Storage
 
 
-@asset(key_prefix="kpis", group_name="kpis", kinds={"duckdb", "parquet"}, owners=["team:data"], deps=upstream("core/sales_daily"))
+@asset(
+    key_prefix="kpis",
+    group_name="kpis",
+    kinds={"duckdb", "parquet"},
+    owners=["team:data"],
+    pool=GRAPH_POOL,
+    deps=upstream("core/sales_daily"),
+)
 def kpi_daily(storage: Storage, duckdb: DuckDBResource) -> MaterializeResult:
     """The additive measures of kpis.yaml of each store, product and day: what every KPI is summed from."""
     warehouse = storage.warehouse()
@@ -21,6 +28,7 @@ def kpi_daily(storage: Storage, duckdb: DuckDBResource) -> MaterializeResult:
 @asset(
     key_prefix="kpis",
     group_name="kpis",
+    pool=GRAPH_POOL,
     kinds={"numpy"},
     owners=["team:data"],
     deps=[*upstream("core/dim_store", "core/dim_product"), kpi_daily],

@@ -8,17 +8,18 @@ that was made from a leased snapshot and nothing else. HEAD is answered as GET w
 import asyncio
 from collections import OrderedDict
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, cast
-from urllib.parse import parse_qsl
 
 from litestar import Litestar
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from msgspec import Struct
 
-from serving.layers.answers import Answer, keep
+from serving.layers.answers import Answer, Headers, keep
 from serving.layers.depends import dependence
 from serving.layers.reads import Reads, noting
+from serving.parameters import pairs_of
 from serving.snapshot import Library, Snapshot
 
 PREFIX = "/api/v1/"
@@ -26,8 +27,9 @@ LONGEST_QUERY = 2048  # bytes; what is longer is answered, but not kept
 LONGEST_ACCEPT = 256
 LARGEST_SHARE = 8  # an answer takes at most one in so many bytes of the cache
 KNOWN_VARY = {b"accept", b"accept-encoding", b"authorization", b"x-api-key", b"origin"}
-VARY = (b"vary", b"Accept, Accept-Encoding, Authorization, X-API-Key")
+VARY = (b"vary", b"Accept, Accept-Encoding")
 CONTROL = (b"cache-control", b"max-age=60")
+Query = tuple[tuple[str, str], ...]
 REPLACED = {b"content-length", b"vary", b"etag", b"cache-control"}
 
 
@@ -35,13 +37,16 @@ class Key(Struct, frozen=True):
     """What was asked, in the form in which equal questions are equal."""
 
     path: str
-    query: tuple[tuple[bytes, bytes], ...]
+    query: Query
     accept: bytes
     role: str
 
     @property
     def pin(self) -> str | None:
-        return next((value.decode("latin-1") for name, value in self.query if name == b"snapshot" and value), None)
+        for name, value in self.query:
+            if name == "snapshot":
+                return value or None
+        return None
 
     def __str__(self) -> str:
         return f"{self.path}\n{self.query}\n{self.accept!r}\n{self.role}"
@@ -60,7 +65,7 @@ class Cache:
         self._library = library
         self._shared = shared
         self._kept: OrderedDict[Key, Answer] = OrderedDict()
-        self._under_way: dict[tuple[Key, tuple[int, ...]], asyncio.Event] = {}
+        self._under_way: dict[tuple[Key, Snapshot | None], asyncio.Event] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -77,44 +82,39 @@ class Cache:
             key = _key(scope)
         if key is None:
             await self._pass(scope, receive, send)
-        elif not await self._answer_known(key, scope, headers, send):
-            await self._ask(key, scope, headers, receive, send)
+            return
+        found = self._find(key)
+        if found[1] is None and self._under_way and (other := self._under_way.get((key, found[0]))):
+            await other.wait()
+            found = self._find(key)
+        snapshot, answer = found
+        if answer is None:
+            await self._ask(key, snapshot, scope, headers, receive, send)
+            return
+        self.hits += 1
+        state = scope["state"]
+        state["snapshot"], state["route"], state["cache"] = snapshot, answer.route, "hit"
+        state["dataset_id"], state["model_version"] = answer.dataset_id, answer.model_version
+        await self._give(key, answer, headers, send)
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    async def _answer_known(self, key: Key, scope: HTTPScope, headers: dict[bytes, bytes], send: Send) -> bool:
-        """Answer with what is kept, or with what another request is just computing."""
-        for has_waited in (False, True):
-            snapshot = self._library.peek(key.pin)
-            answer = self._find(key, snapshot) if snapshot is not None else None
-            if answer is not None:
-                self.hits += 1
-                scope["state"] |= {
-                    "snapshot": snapshot,
-                    "dataset_id": answer.dataset_id,
-                    "model_version": answer.model_version,
-                    "route": answer.route,
-                    "cache": "hit",
-                }
-                await self._give(key, answer, headers, send)
-                return True
-            other = None if has_waited else self._under_way.get((key, self._library.stat()))
-            if other is None:
-                break
-            await other.wait()
-        return False
-
-    async def _ask(self, key: Key, scope: HTTPScope, headers: dict[bytes, bytes], receive: Receive, send: Send) -> None:
-        flight = (key, self._library.stat())
-        is_first = flight not in self._under_way and key.path.split("/", 4)[3] in self._shared
-        if is_first:
-            self._under_way[flight] = asyncio.Event()
+    async def _ask(
+        self, key: Key, snapshot: Snapshot | None, scope: HTTPScope, headers: dict[bytes, bytes], receive: Receive, send: Send
+    ) -> None:
+        """Have the application answer; who asks the same of the same snapshot meanwhile waits for it."""
+        scope["state"]["peeked"] = snapshot
+        heard = _Heard(self, key, scope, headers, send).send
+        flight = (key, snapshot)
+        if flight in self._under_way or key.path.split("/", 4)[3] not in self._shared:
+            await self._pass(scope, receive, heard)
+            return
+        self._under_way[flight] = asyncio.Event()
         try:
-            await self._pass(scope, receive, _Heard(self, key, scope, headers, send).send)
+            await self._pass(scope, receive, heard)
         finally:
-            if is_first:
-                self._under_way.pop(flight).set()
+            self._under_way.pop(flight).set()
 
     async def _pass(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         state = scope["state"]
@@ -144,18 +144,19 @@ class Cache:
         await send({"type": "http.response.start", "status": status, "headers": said})
         await send({"type": "http.response.body", "body": answer.body if body is None else body, "more_body": False})
 
-    def _find(self, key: Key, snapshot: Snapshot) -> Answer | None:
-        answer = self._kept.get(key)
-        if answer is None:
-            return None
+    def _find(self, key: Key) -> tuple[Snapshot | None, Answer | None]:
+        """The snapshot that is asked, None where it has to be opened first, and what is kept of it."""
+        snapshot, answer = self._library.peek(key.pin), self._kept.get(key)
+        if snapshot is None or answer is None:
+            return snapshot, None
         if not answer.is_of(snapshot):
             self._drop(key)
             answer = answer.of(snapshot)
             if answer is None:
-                return None
+                return snapshot, None
             self.put(key, answer)
         self._kept.move_to_end(key)
-        return answer
+        return snapshot, answer
 
     def put(self, key: Key, answer: Answer) -> None:
         """Keep an answer; what was used least recently makes room."""
@@ -200,20 +201,19 @@ class _Heard:
     def _can_be_kept(self, start: Message) -> bool:
         if start["type"] != "http.response.start" or start["status"] != 200 or self._scope["state"]["reads"].is_outside:
             return False
-        vary = b",".join(value for name, value in start["headers"] if name.lower() == b"vary")
-        named = {each.strip().lower() for each in vary.split(b",") if each.strip()}
-        return self._scope["state"].get("leased") is not None and named <= KNOWN_VARY
+        return self._scope["state"].get("leased") is not None and _kept_headers(*start["headers"]) is not None
 
     def _keep(self, start: Message, body: bytes) -> Answer:
         state: dict[str, Any] = self._scope["state"]
         snapshot: Snapshot = state["leased"]
         reads: Reads = state["reads"]
         operation = str(getattr(self._scope.get("route_handler"), "operation_id", ""))
-        assert start["type"] == "http.response.start"
+        headers = _kept_headers(*start["headers"])  # type: ignore[typeddict-item]
+        assert headers is not None
         answer = keep(
             snapshot,
             dependence(snapshot, operation, reads.parts),
-            [*((name, value) for name, value in start["headers"] if name.lower() not in REPLACED), CONTROL, VARY],
+            headers,
             body,
             asked=str(self._key),
             route=self._scope.get("path_template", ""),
@@ -245,13 +245,23 @@ class _Headless:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
+@lru_cache(maxsize=512)
+def _kept_headers(*said: tuple[bytes, bytes]) -> Headers | None:
+    """What an answer says beside its length and tag; None where it varies by more than the cache tells apart."""
+    vary = b",".join(value for name, value in said if name.lower() == b"vary")
+    named = {each.strip().lower() for each in vary.split(b",") if each.strip()}
+    if not named <= KNOWN_VARY:
+        return None
+    return [*((name, value) for name, value in said if name.lower() not in REPLACED), CONTROL, VARY]
+
+
 def _knows(if_none_match: bytes, tag: bytes) -> bool:
     given = [each.strip().removeprefix(b"W/") for each in if_none_match.split(b",")]
     return tag in given or given == [b"*"]
 
 
 def _key(scope: HTTPScope) -> Key | None:
-    """What a request asks; None for one that is too long to keep, or that names two snapshots.
+    """What a request asks; None for one that is too long to keep, that names two snapshots, or that is no text.
 
     Of a header that is sent twice every value counts: who reads another one of them must not get this one's answer.
     """
@@ -260,21 +270,22 @@ def _key(scope: HTTPScope) -> Key | None:
     if len(query) > LONGEST_QUERY or len(accept) > LONGEST_ACCEPT:
         return None
     parameters = _canonical(query)
-    if sum(name == b"snapshot" for name, _ in parameters) > 1:
+    if parameters is None:
         return None
     return Key(scope["path"], parameters, accept or b"*/*", str(scope["state"].get("role", "")))
 
 
 @lru_cache(maxsize=4096)
-def _canonical(query: bytes) -> tuple[tuple[bytes, bytes], ...]:
+def _canonical(query: bytes) -> Query | None:
     """The parameters by name; several of one name stay in their order, which answers repeat.
 
     >>> _canonical(b"b=2&a=%31&b=1")
-    ((b'a', b'1'), (b'b', b'2'), (b'b', b'1'))
+    (('a', '1'), ('b', '2'), ('b', '1'))
     """
-    text = query.decode("latin-1")  # which every byte has a character of, and back; given bytes, parse_qsl takes ASCII alone
-    parsed = parse_qsl(text, keep_blank_values=True, encoding="latin-1")
-    return tuple(sorted(((name.encode("latin-1"), value.encode("latin-1")) for name, value in parsed), key=lambda each: each[0]))
+    pairs = pairs_of(query)
+    if pairs is None or sum(name == "snapshot" for name, _ in pairs) > 1:
+        return None
+    return tuple(sorted(pairs, key=itemgetter(0)))
 
 
 @lru_cache(maxsize=256)

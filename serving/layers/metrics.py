@@ -2,12 +2,13 @@
 
 Requests, their times and what the cache did are summed over all worker processes, whichever of them answers `/metrics`: each
 keeps its counts in a file that all can read (`PROMETHEUS_MULTIPROC_DIR`, a folder of the server's own, which ends with it).
-What a process has rather than does (memory, leases) is told a process, with its pid, and looked at every five seconds.
+What a process has rather than does (memory, leases) is told a process, with its pid, and looked at every second.
 """
 
 import asyncio
 import resource
 import time
+from collections import Counter as Counter_
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -22,7 +23,7 @@ from serving.layers.cache import Cache
 from serving.settings import shared_counts
 from serving.snapshot import Library
 
-EVERY = 5.0  # seconds between two looks at the process
+EVERY = 1.0  # seconds between two looks at the process
 BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 ELSEWHERE = "(none)"  # the route of a path that there is not
@@ -47,20 +48,27 @@ cache_evicted = _gauge("cache_evicted", "Answers that made room for others since
 leases = _gauge("leases", "Reads of a snapshot that are under way.")
 swaps = _gauge("snapshot_swaps", "Snapshots that were opened in place of another since the start.")
 
-_children: dict[tuple[str, str, int], tuple[Any, Any]] = {}
-_cached = {result: cached.labels(result) for result in ("hit", "miss")}
+_times: dict[str, Any] = {}
+_waiting: Counter_[tuple[str, str, int] | str] = Counter_()
 
 
 def count(route: str, method: str, status: int, took: float, cache: str | None) -> None:
-    """One request has ended. A few microseconds: the counters of a route are looked up once."""
-    key = (route or ELSEWHERE, method if method in METHODS else "OTHER", status)
-    children = _children.get(key)
-    if children is None:
-        children = _children[key] = (requests.labels(*map(str, key)), seconds.labels(key[0]))
-    children[0].inc()
-    children[1].observe(took)
+    """One request has ended. Counts wait for `add_up`: a counter that all processes can read costs a microsecond each time."""
+    route = route or ELSEWHERE
+    time_of = _times.get(route)
+    if time_of is None:
+        time_of = _times[route] = seconds.labels(route)
+    time_of.observe(took)
+    _waiting[route, method if method in METHODS else "OTHER", status] += 1
     if cache is not None:
-        _cached[cache].inc()
+        _waiting[cache] += 1
+
+
+def add_up() -> None:
+    """Have all processes see what was counted."""
+    for key, many in _waiting.items():
+        (cached.labels(key) if isinstance(key, str) else requests.labels(*map(str, key))).inc(many)
+    _waiting.clear()
 
 
 class Told(Collector):
@@ -107,6 +115,7 @@ class Meter:
         return generate_latest(found)
 
     def look(self) -> None:
+        add_up()
         used = resource.getrusage(resource.RUSAGE_SELF)
         memory.set(int(Path("/proc/self/statm").read_text().split()[1]) * PAGE)
         cpu.set(used.ru_utime + used.ru_stime)
@@ -119,7 +128,7 @@ class Meter:
 
     @asynccontextmanager
     async def looking(self) -> AsyncIterator[None]:
-        """Look every few seconds, for as long as the application runs."""
+        """Look every second, for as long as the application runs."""
 
         async def look_again() -> None:
             while True:
@@ -133,3 +142,4 @@ class Meter:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+            add_up()

@@ -5,6 +5,7 @@ is_probe        True: asked by what watches the server, and so not counted again
 reads_body      True: the handler bounds its body by itself
 """
 
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from litestar import Litestar
@@ -34,22 +35,20 @@ class Rules:
     """The rules of an application. Its own router finds the route, so that no path means one thing here and another there."""
 
     def __init__(self, app: Litestar) -> None:
-        self._find = app.asgi_router.handle_routing  # keeps the last 1,024 answers
-        self._known: dict[tuple[int, str], Rule] = {}
+        self._find = app.asgi_router.handle_routing
+        self._of = lru_cache(maxsize=4096)(self._found)
 
     def of(self, scope: Scope) -> Rule:
-        method: Any = scope.get("method", "GET")  # a websocket has none, and is read
-        path, root = scope["path"], scope.get("root_path")
+        return self._of(scope["path"], scope.get("root_path", ""), scope.get("method"))
+
+    def _found(self, path: str, root: str, method: Any) -> Rule:
         if root:  # as Litestar takes it off
             path = path.split(root, maxsplit=1)[-1]
+        asked = method or "GET"  # a websocket has none, and is read
         try:
-            handler = self._find(path=normalize_path(path), method=scope.get("method"))[1]
+            return rule(self._find(path=normalize_path(path), method=method)[1].opt, asked)
         except HTTPException:  # there is nothing: who may not read or write learns no more than that
-            return rule({}, method)
-        key = (id(handler), method)
-        if key not in self._known:
-            self._known[key] = rule(handler.opt, method)
-        return self._known[key]
+            return rule({}, asked)
 
 
 def rule(opt: dict[str, Any], method: str) -> Rule:

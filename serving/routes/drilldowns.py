@@ -1,10 +1,9 @@
 """Who sold how much?"""
 
 from datetime import date, timedelta
-from operator import itemgetter
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from litestar import Request
+from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
 from msgspec import Meta, Struct
@@ -45,7 +44,7 @@ class DrilldownAnswer(Struct, frozen=True):
 @table("/analytics/drilldowns", operation_id="get_drilldown", tags=["analytics"])
 async def get_drilldown(
     lease: NamedDependency[Snapshot],
-    request: Request[Any, Any, Any],
+    state: State,
     dimension: FromQuery[Literal["store", "product", "category", "department", "region", "date", "cluster", "segment"]],
     start_date: Start,
     end_date: End,
@@ -61,7 +60,7 @@ async def get_drilldown(
     sort_order: FromQuery[Literal["asc", "desc"]] = "desc",
 ) -> DrilldownAnswer:
     """Members of a dimension ranked by a KPI, with their share of the revenue. A missing name is the member (unknown)."""
-    check_range(start_date, end_date, request.app.state.settings.max_days)
+    check_range(start_date, end_date, state.settings.max_days)
     if order_by not in lease.figures.kpis:
         raise invalid("order_by", order_by, f"use one of {', '.join(lease.figures.kpis)}")
     asked = FiltersSaid.of(store_id, product_id, category, department, region, cluster, segment)
@@ -80,17 +79,21 @@ def _ranked(
 ) -> tuple[list[DrilldownItem], int]:
     """The first members by rank, and how many there are. A KPI that is null comes last in either order."""
     names, figures = lease.labels.get(dimension), lease.figures
-    key, sign = figures.kpis[order_by], -1 if is_descending else 1
-    members = []
-    for member, its in zip(found.members, found.values[:, 0, :].tolist(), strict=True):
-        if any(its):
-            value = key(its)
-            members.append((value is None, sign * (value or 0), names[member] if names else str(member), member, its))
-    members.sort(key=itemgetter(0, 1, 2))
+    sign = -1 if is_descending else 1
+    rows = found.values[:, 0, :].tolist()
+    values = map(figures.kpis[order_by], rows)
+    members = [
+        (value is None, sign * (value or 0), names[member] if names else str(member), member, its)
+        for member, its, value in zip(found.members, rows, values, strict=True)
+        if any(its)
+    ]
+    members.sort()  # no two have one name, so that nothing behind it is compared
     at = figures.revenue
-    percent = shares([0 if at is None else its[at] for *_, its in members])
+    percent = shares([0 if at is None else each[-1][at] for each in members])
+    first = members[:most]
+    metrics = figures.table([each[-1] for each in first])
     items = [
-        DrilldownItem(name, member if names else None, figures.metrics(its), n, percent[n - 1])
-        for n, (_, _, name, member, its) in enumerate(members[:most], 1)
+        DrilldownItem(name, member if names else None, its, n, share)
+        for n, ((_, _, name, member, _), its, share) in enumerate(zip(first, metrics, percent, strict=False), 1)
     ]
     return items, len(members)

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from datetime import date
 from itertools import pairwise
-from typing import Annotated, Any
+from typing import Annotated
 
-from litestar import Request
+from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
 from msgspec import Meta, Struct
@@ -105,7 +105,7 @@ def _point_rows(answer: TimeseriesAnswer, lease: Snapshot) -> Table:
 @table("/analytics/kpis", rows=_kpi_row, operation_id="get_kpis", tags=["analytics"])
 async def get_kpis(
     lease: NamedDependency[Snapshot],
-    request: Request[Any, Any, Any],
+    state: State,
     start_date: Start,
     end_date: End,
     store_id: Stores = None,
@@ -118,7 +118,7 @@ async def get_kpis(
     compare: ComparedWith = None,
 ) -> KpiAnswer:
     """KPIs of a range of days, of everything or of what the filters leave, and what changed since an earlier range."""
-    check_range(start_date, end_date, request.app.state.settings.max_days)
+    check_range(start_date, end_date, state.settings.max_days)
     asked = FiltersSaid.of(store_id, product_id, category, department, region, cluster, segment)
     filters, bounds = resolve(lease, asked), whole(start_date, end_date)
     found = await sums(lease, filters, bounds)
@@ -130,7 +130,7 @@ async def get_kpis(
 @table("/analytics/timeseries", field="points", rows=_point_rows, operation_id="get_kpi_timeseries", tags=["analytics"])
 async def get_kpi_timeseries(
     lease: NamedDependency[Snapshot],
-    request: Request[Any, Any, Any],
+    state: State,
     granularity: FromQuery[Granularity],
     start_date: Start,
     end_date: End,
@@ -144,16 +144,17 @@ async def get_kpi_timeseries(
     compare: ComparedWith = None,
 ) -> TimeseriesAnswer:
     """KPIs by day, week (from Monday), month or quarter; the periods, and what they are compared with, add up to the range."""
-    check_range(start_date, end_date, request.app.state.settings.max_days)
+    check_range(start_date, end_date, state.settings.max_days)
     asked = FiltersSaid.of(store_id, product_id, category, department, region, cluster, segment)
     filters, bounds = resolve(lease, asked), period_bounds(start_date, end_date, granularity)
     found = await sums(lease, filters, bounds)
     comparisons: list[KpiComparison | None] = [None] * (len(bounds) - 1)
     if compare:
         comparisons = [*await compared(lease, filters, bounds, compare, found, daily=granularity == "day")]
+    metrics_of_each = lease.figures.table(found.values[0].tolist())
     points = [
-        Point(first, after - DAY, lease.figures.metrics(values), comparison)
-        for (first, after), values, comparison in zip(pairwise(bounds), found.values[0].tolist(), comparisons, strict=True)
+        Point(first, after - DAY, metrics, comparison)
+        for (first, after), metrics, comparison in zip(pairwise(bounds), metrics_of_each, comparisons, strict=True)
     ]
     return TimeseriesAnswer(granularity, points, asked, metadata(lease, "kpis"))
 

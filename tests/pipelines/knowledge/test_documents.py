@@ -40,7 +40,7 @@ def test_the_same_content_again_changes_nothing() -> None:
 
     assert again == known()
     assert summary(known(), again) == {
-        "indexed": 0, "updated": 0, "unchanged": 3, "removed": 0, "by path": dict.fromkeys(sorted(PAGES), "unchanged"),
+        "indexed": 0, "updated": 0, "unchanged": 3, "removed": 0, "documents": dict.fromkeys(sorted(PAGES), "unchanged"),
     }  # fmt: skip
 
 
@@ -48,7 +48,7 @@ def test_other_content_is_a_new_version_and_what_vanished_goes() -> None:
     after = changed(known(), found({"README.md": "# Read me\n\nOther.", "new.md": "New."}), whole=True, at=LATER, by=NEXT)
 
     assert [(each.path, each.version, each.indexed_by) for each in after] == [("README.md", 2, NEXT), ("new.md", 1, NEXT)]
-    assert {key: value for key, value in summary(known(), after).items() if key != "by path"} == {
+    assert {key: value for key, value in summary(known(), after).items() if key != "documents"} == {
         "indexed": 1, "updated": 1, "unchanged": 0, "removed": 2,
     }  # fmt: skip
 

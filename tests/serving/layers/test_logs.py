@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-import logging
+from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from litestar.testing import TestClient
 
 from serving.app import create_asgi
 from serving.layers.edge import Edge
-from serving.layers.logs import JsonLines
+from serving.layers.logs import JsonLines, access
+from serving.problems import NotFound, refuse
 from serving.settings import Settings
 from tests.serving.conftest import client_of
 from tests.serving.layers.test_cache import cache_of
@@ -54,10 +56,30 @@ def test_a_fault_in_front_of_every_route_is_a_problem_too(caplog: pytest.LogCapt
     assert "ZeroDivisionError: secret" in line["traceback"]
 
 
-def test_what_a_client_sends_cannot_make_a_line_of_its_own(root: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, "serving.access"), client_of(root) as client:
+@pytest.fixture
+def written() -> Iterator[BytesIO]:
+    """What is written of requests."""
+    stream = BytesIO()
+    access.open(stream)
+    yield stream
+    access.close()
+
+
+def test_what_a_client_sends_cannot_make_a_line_of_its_own(root: Path, written: BytesIO) -> None:
+    with client_of(root) as client:
         client.get('/a%0a{"status":200}%22', headers={"X-Request-ID": "r"})
 
-    [record] = [each for each in caplog.records if each.name == "serving.access"]
-    assert "\n" not in record.getMessage()
-    assert json.loads(record.getMessage())["path"] == '/a\n{"status":200}"'
+    [line] = written.getvalue().splitlines()
+    assert json.loads(line)["path"] == '/a\n{"status":200}"'
+
+
+def test_requests_that_end_together_have_a_line_each(written: BytesIO) -> None:
+    async def fine(scope: Any, receive: Any, send: Any) -> None:
+        await refuse(send, NotFound("nothing"), "")
+
+    async def ask() -> None:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(Edge(fine)), base_url="http://127.0.0.1") as client:
+            await asyncio.gather(*(client.get(f"/{n}") for n in range(50)))
+
+    asyncio.run(ask())
+    assert {json.loads(line)["path"] for line in written.getvalue().splitlines()} == {f"/{n}" for n in range(50)}
