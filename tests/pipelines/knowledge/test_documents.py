@@ -110,7 +110,7 @@ def test_a_path_that_leads_elsewhere_is_refused(path: str) -> None:
     assert why_not_path(path)
     with pytest.raises(ValueError, match="relative path"):
         command(path, "0" * 64)
-    with pytest.raises(msgspec.ValidationError, match="relative path|regex"):
+    with pytest.raises(msgspec.ValidationError, match=r"relative path|regex"):
         msgspec.convert({"scope": "project", "path_prefix": path}, RagIndexParams)
 
 
