@@ -20,7 +20,7 @@ class LocalEncoder(Struct, frozen=True, forbid_unknown_fields=True, tag_field="t
 class RemoteEncoder(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="openai_compatible"):
     """A server that speaks the embeddings API of OpenAI. Its key stands in the environment, never here."""
 
-    base_url: Annotated[str, Meta(pattern=r"^https?://[^\s/]+")]
+    base_url: Annotated[str, Meta(pattern=r"^https?://[^\s/@]+(/[^\s@]*)?$")]
     model: Annotated[str, Meta(min_length=1, max_length=200)]
     dimensions: Annotated[int, Meta(ge=1, le=8192)]  # what it must give
     batch: Annotated[int, Meta(ge=1, le=2048)] = 64  # texts a request

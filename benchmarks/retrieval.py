@@ -26,6 +26,7 @@ from pipelines.knowledge.chunks import chunks as cut
 from pipelines.knowledge.documents import Document, Found, changed
 from pipelines.knowledge.encoders import Cache
 from pipelines.knowledge.evaluation import Ranks, gains, heading_questions, link_questions, ranks, withheld
+from pipelines.knowledge.links import LINK
 from pipelines.knowledge.minilm import MiniLM
 from pipelines.knowledge.query_table import fitted, sentences
 
@@ -82,8 +83,7 @@ def measured(path: Path, model: Path, kept: Path, scratch: Path) -> dict[str, An
     digest = sha256(model / "model.safetensors")
     encodes = MiniLM(model, digest=digest, heads=12)
     cache = Cache(kept, encodes)
-    asked = {each.text for each in by_link}
-    learned = [*texts, *(each for each in sentences([each.text for each in rows]) if each not in asked)]
+    learned = [*texts, *(each for each in sentences([each.text for each in rows]) if not LINK.search(each))]
     began, cpu = time.perf_counter(), time.process_time()
     vectors = cache.vectors(learned)
     encoding, encoding_cpu = time.perf_counter() - began, time.process_time() - cpu

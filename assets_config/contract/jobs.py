@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 from assets_config.contract.alerts import AlertsParams, SetAlertRuleParams, UpdateAlertParams
 from assets_config.contract.clusters import ClusterParams, SegmentParams
 from assets_config.contract.copies import BackupParams, BackupResult, Export, ExportParams, RollbackParams
-from assets_config.contract.knowledge import RagDeleteParams, RagIndexParams
+from assets_config.contract.knowledge import DocumentsChanged, RagDeleteParams, RagIndexParams
 from assets_config.contract.names import STAGES, Role
 from assets_config.contract.notifications import (
     DeliverParams,
@@ -328,11 +328,11 @@ JOB_TYPES: dict[str, JobType] = {
         ),
         JobType(
             "rag_index", RagIndexParams, "operator", "Index a posted document, or the project's own again, and publish.",
-            ("knowledge", "publish"), state="knowledge/document",
+            ("knowledge", "publish"), state="knowledge/document", result=DocumentsChanged,
         ),
         JobType(
             "rag_delete", RagDeleteParams, "operator", "Take a document out of the knowledge base and publish.",
-            ("knowledge", "publish"), state="knowledge/document",
+            ("knowledge", "publish"), state="knowledge/document", result=DocumentsChanged,
         ),
         JobType(
             "segment", SegmentParams, "operator", "Class the series anew: demand pattern, ABC and XYZ.", ("publish",),

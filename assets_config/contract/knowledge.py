@@ -106,6 +106,25 @@ class RagIndexParams(Struct, frozen=True, forbid_unknown_fields=True):
         Annotated[str, Meta(pattern=SOURCE_PATH)] | None, Meta(description="Only own documents below this path, such as docs/adr.")
     ] = None
 
+    def __post_init__(self) -> None:
+        """Raises ValueError, which decoding tells as a fault of the parameters, where they name no document or lead elsewhere."""
+        why = why_not_index(self)
+        if why is not None:
+            raise ValueError(why)
+
+
+class DocumentsChanged(Struct, frozen=True):
+    """What became of the documents, and the snapshot that has them."""
+
+    snapshot_id: Annotated[str, Meta(description="Pin reads to it with ?snapshot=.")]
+    indexed: Annotated[int, Meta(description="Documents that are new. [documents]")]
+    updated: Annotated[int, Meta(description="Documents with other content than before. [documents]")]
+    unchanged: Annotated[int, Meta(description="Documents with the same content. [documents]")]
+    removed: Annotated[int, Meta(description="Documents that are there no more. [documents]")]
+    documents: Annotated[
+        dict[str, Literal["indexed", "updated", "unchanged", "removed"]], Meta(description="What became of each, by its path.")
+    ]
+
 
 class RagDeleteParams(Struct, frozen=True, forbid_unknown_fields=True):
     """Take a document and its chunks out of the next snapshot; earlier ones keep them."""

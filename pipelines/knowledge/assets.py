@@ -20,7 +20,7 @@ from dagster import (
 from pydantic import Field
 
 from assets_config.contract.knowledge import RagDeleteParams, RagIndexParams
-from pipelines.report import GRAPH_POOL, table_made, upstream
+from pipelines.report import GRAPH_POOL, answer, job_of, table_made, upstream
 from pipelines.resources import Storage, settings
 
 if TYPE_CHECKING:
@@ -43,12 +43,11 @@ def document(context: AssetExecutionContext, config: KnowledgeConfig, storage: S
 
     warehouse = storage.warehouse()
     index = None if config.rag_index is None else msgspec.json.decode(config.rag_index, type=RagIndexParams)
-    by, now = context.run.run_id.replace("-", ""), datetime.now(UTC).replace(tzinfo=None)
+    by, now = job_of(context), datetime.now(UTC).replace(tzinfo=None)
     with kept.changing(warehouse):
         before = after = kept.documents(warehouse)
         scanned = None
         if index is not None:
-            kept.refuse(index)
             scanned = (index.path_prefix or "") if index.scope == "project" else None
         found = [kept.posted(warehouse, index)] if index is not None and index.scope == "document" else []
         whole = not before or (index is None and config.rag_delete is None)
@@ -62,7 +61,7 @@ def document(context: AssetExecutionContext, config: KnowledgeConfig, storage: S
             after = kept.without(after, msgspec.json.decode(config.rag_delete, type=RagDeleteParams))
         kept.keep(warehouse, kept.DOCUMENTS, after, kept.SCHEMA)
         summary = kept.summary(before, after)
-    return table_made(warehouse, kept.DOCUMENTS, **summary)
+    return table_made(warehouse, kept.DOCUMENTS, **answer(summary))
 
 
 def _described(context: AssetExecutionContext) -> dict[str, str]:

@@ -17,10 +17,11 @@ from pipelines.knowledge.chunks import read_chunks, searched
 from pipelines.knowledge.documents import documents
 from pipelines.knowledge.encoders import Cache, Told, encoder
 from pipelines.knowledge.evaluation import Ranks, allows_hybrid, heading_questions, link_questions, ranks, verdict, withheld
+from pipelines.knowledge.links import LINK
 from pipelines.knowledge.query_table import QueryTable, fitted, sentences
 from pipelines.warehouse import Warehouse
 
-CODE = "2"
+CODE = "3"
 """Rises when the same chunks and encoder would give another table or evaluation."""
 
 
@@ -36,8 +37,13 @@ class Corpus:
     """The corpus of one data root, with the encoder that is declared."""
 
     def __init__(self, warehouse: Warehouse, declared: Encoder, *, key: str, told: Told | None = None) -> None:
-        """Raises PipelineError, when there are no chunks yet or the encoder cannot be had. `told` hears how much is encoded."""
+        """For whoever holds the lock of the stage; `told` hears how much is encoded.
+
+        Raises PipelineError, when there are no chunks yet or the encoder cannot be had.
+        """
         self.folder = warehouse.folder / "knowledge"
+        for scratch in self.folder.glob(".*-*"):  # of runs that were killed: the lock of the stage is held
+            shutil.rmtree(scratch, ignore_errors=True)
         self.chunks = read_chunks(warehouse)
         self.texts = [searched(each) for each in self.chunks]
         self.encodes = encoder(declared, key=key)
@@ -45,7 +51,7 @@ class Corpus:
         self._cache = None if self.encodes is None else Cache(self.folder / "vectors", self.encodes)
         self._withheld, asked = withheld(self.chunks, heading_questions(self.chunks))
         linked = link_questions(documents(warehouse), self.chunks)
-        self._questions, self._unlearned = [*asked, *linked], {each.text for each in linked}
+        self._questions = [*asked, *linked]
         self._sentences = sentences([each.text for each in self.chunks])
 
     @property
@@ -134,7 +140,7 @@ class Corpus:
         vectors = encoded = None
         if self._cache is not None and self._questions:
             vectors = self._cache.vectors(self._withheld, told=self._told)
-            learned = [each for each in self._sentences if each not in self._unlearned]
+            learned = [each for each in self._sentences if not LINK.search(each)]  # the questions are among these
             encoded = self._fitted(self._withheld, learned).encode([each.text for each in self._questions])
         return ranks(self._withheld, self._questions, vectors=vectors, encoded=encoded, scratch=self.folder)
 

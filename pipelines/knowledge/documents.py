@@ -17,7 +17,7 @@ from msgspec import Struct, structs
 
 from assets_config.contract.documents import Documents
 from assets_config.contract.durable import locked
-from assets_config.contract.knowledge import MOST_CHARACTERS, RagDeleteParams, RagIndexParams, RagKind, RagOrigin, why_not_index
+from assets_config.contract.knowledge import MOST_CHARACTERS, RagDeleteParams, RagIndexParams, RagKind, RagOrigin
 from assets_config.declared import Declarations
 from pipelines.errors import PipelineError
 from pipelines.knowledge import markdown, openapi
@@ -213,14 +213,7 @@ def summary(before: Sequence[Document], after: Sequence[Document]) -> dict[str, 
     there = {each.source_id for each in after if not each.removed}
     states |= {each.path: "removed" for key, each in known.items() if key not in there}
     counts = {state: list(states.values()).count(state) for state in ("indexed", "updated", "unchanged", "removed")}
-    return {**counts, "by path": states}
-
-
-def refuse(command: RagIndexParams) -> None:
-    """Raises PipelineError for a command that names no document, or one by a path that leads elsewhere."""
-    why = why_not_index(command)
-    if why is not None:
-        raise PipelineError(f"rag_index: {why}")
+    return {**counts, "documents": states}
 
 
 def keep(warehouse: Warehouse, key: str, rows: Sequence[Struct], schema: Mapping[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """What documents say of each other: a sentence with a link tells what its target is about, in words of its own."""
 
 import posixpath
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
@@ -12,6 +13,7 @@ from pipelines.knowledge.documents import Document
 from pipelines.knowledge.markdown import PARSER
 from pipelines.knowledge.passages import SENTENCE_END
 
+LINK = re.compile(r"\]\s*[(\[]")
 MOST_OF_A_TARGET = 40
 MOST_CHARACTERS = 300
 

@@ -236,7 +236,7 @@ def mode_of(base: Knowledge, asked: RagMode | None) -> tuple[RagMode, str | None
         raise Conflict("This snapshot's knowledge base has no vectors, so that it is searched by words alone: use mode keyword.")
     if base.index.encoder is None:
         return "keyword", base.index.reason if asked in (None, "hybrid") else None
-    return asked or base.index.mode, None if asked else base.index.reason
+    return asked or base.index.mode, None if asked or base.index.mode == "hybrid" else base.index.reason
 
 
 def named_sources(base: Knowledge, names: Sequence[str]) -> set[str]:

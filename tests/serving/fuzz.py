@@ -45,6 +45,8 @@ def serving(root: Path) -> Iterator[str]:
                 assert process.poll() is None, "the server ended"
                 assert time.monotonic() < deadline, "the server does not answer"
                 time.sleep(0.1)
+            # The first search loads a library, for which schemathesis would not wait where other processes are busy.
+            httpx.post(f"{url}/api/v1/rag/retrieve", json={"query": "sales"}, headers={"X-API-Key": KEY}, timeout=60)
             yield url
         finally:
             process.terminate()

@@ -113,6 +113,8 @@ PARAMS: dict[str, dict[str, Any]] = {
     "set_alias": {"name": "production", "run_id": "a" * 32},
     "delete_alias": {"name": "production"},
     "annotate_run": {"run_id": "a" * 32, "archive": True},
+    "rag_index": {"scope": "project", "path_prefix": "docs"},
+    "rag_delete": {"source_id": "a" * 16},
     "export": {"tables": ["dim_store"]},
 }
 

@@ -339,6 +339,15 @@ def test_a_publish_while_searching_disturbs_nobody(fruit_root: Path, tmp_path: P
     assert versions[last["metadata"]["snapshot_id"]] == 4
 
 
+def test_a_card_is_not_found_where_the_snapshot_has_no_cards(published_once: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(published_once, tmp_path / "data"))
+    index(root, [*found({"a.md": "Naive is a model."}), *found({"cards/naive.md": "The naive model."}, kind="card")])
+    publish_made(root)
+
+    with client_of(root) as client:
+        assert texts(retrieve(client, "naive model", filters={"kind": ["card", "markdown"]})) == ["Naive is a model."]
+
+
 def test_searching_alters_no_published_file(fruit_root: Path, tmp_path: Path) -> None:
     from pipelines.publish.snapshot import manifests
 

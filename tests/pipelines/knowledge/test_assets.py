@@ -9,10 +9,11 @@ from typing import Any
 import duckdb
 import pytest
 from dagster import AssetSelection, DagsterInstance
+from msgspec import structs
 
 from assets_config.contract.documents import Documents
 from assets_config.contract.jobs import run_config, selection
-from assets_config.contract.knowledge import KNOWLEDGE, RagDeleteParams, RagIndexParams
+from assets_config.contract.knowledge import KNOWLEDGE, DocumentsChanged, RagDeleteParams, RagIndexParams
 from assets_config.contract.manifest import Manifest, Part
 from pipelines.definitions import defs
 from pipelines.knowledge import bundle
@@ -55,7 +56,7 @@ def run(root: Path, stages: list[str], config: Mapping[str, Any] | None = None) 
 def start(root: Path, job_type: str, params: Any) -> dict[str, Any]:
     """Run a job as the API would launch it; gives what it says of the documents."""
     stages = list(dict.fromkeys(key.split("/")[0] for key in selection(job_type, params)))
-    return run(root, stages, run_config(job_type, params))["knowledge/document"]
+    return run(root, stages, run_config(job_type, params))["knowledge/document"]["result"]
 
 
 def part(root: Path, nth: int = 0) -> Part:
@@ -80,7 +81,7 @@ def test_a_second_run_changes_nothing_and_shares_the_part(root: Path) -> None:
     said = run(root, ["knowledge", "publish"])
 
     assert part(root) == before
-    assert counts(said["knowledge/document"]) == (0, 0, len(rows(root, "FROM rag_source")), 0)
+    assert counts(said["knowledge/document"]["result"]) == (0, 0, len(rows(root, "FROM rag_source")), 0)
     assert said["knowledge/index"]["mode"] == "keyword"
     assert said["checks"] == {"hybrid_is_as_good": True, "published_files_are_whole": True}
     kinds = {kind for (kind,) in rows(root, "SELECT DISTINCT kind FROM rag_source")}
@@ -95,6 +96,8 @@ def test_a_document_is_indexed_updated_left_alone_and_deleted(root: Path) -> Non
 
     first = start(root, "rag_index", command("mine/notes.md", kept.keep(b"# Notes\n\nApples.\n"), tags=["own"]))
     assert counts(first) == (1, 0, others, 0)
+    assert first["documents"]["mine/notes.md"] == "indexed"
+    assert set(first) == {each.name for each in structs.fields(DocumentsChanged)} - {"snapshot_id"}
     assert rows(root, there) == [(1, 1, '["own"]')]
     made = part(root)
 
@@ -147,6 +150,8 @@ def test_a_publish_takes_the_last_index_that_was_finished(root: Path, monkeypatc
     before = part(root)
     write = bundle.write_bytes
 
+    (root / "warehouse/knowledge/.index-of-a-killed-run").mkdir()
+
     def killed(path: Path, content: bytes) -> None:
         raise KeyboardInterrupt
 
@@ -160,4 +165,5 @@ def test_a_publish_takes_the_last_index_that_was_finished(root: Path, monkeypatc
     run(root, ["knowledge", "publish"])
 
     assert half == before
+    assert not list((root / "warehouse/knowledge").glob(".*-*"))
     assert rows(root, "SELECT version FROM rag_source WHERE path = 'mine.md'") == [(1,)]

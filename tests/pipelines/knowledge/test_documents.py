@@ -4,6 +4,7 @@ import hashlib
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec import structs
 
@@ -20,7 +21,6 @@ from pipelines.knowledge.documents import (
     posted,
     project_documents,
     project_files,
-    refuse,
     summary,
     without,
 )
@@ -40,7 +40,7 @@ def test_the_same_content_again_changes_nothing() -> None:
 
     assert again == known()
     assert summary(known(), again) == {
-        "indexed": 0, "updated": 0, "unchanged": 3, "removed": 0, "by path": dict.fromkeys(sorted(PAGES), "unchanged"),
+        "indexed": 0, "updated": 0, "unchanged": 3, "removed": 0, "documents": dict.fromkeys(sorted(PAGES), "unchanged"),
     }  # fmt: skip
 
 
@@ -48,7 +48,7 @@ def test_other_content_is_a_new_version_and_what_vanished_goes() -> None:
     after = changed(known(), found({"README.md": "# Read me\n\nOther.", "new.md": "New."}), whole=True, at=LATER, by=NEXT)
 
     assert [(each.path, each.version, each.indexed_by) for each in after] == [("README.md", 2, NEXT), ("new.md", 1, NEXT)]
-    assert {key: value for key, value in summary(known(), after).items() if key != "by path"} == {
+    assert {key: value for key, value in summary(known(), after).items() if key != "documents"} == {
         "indexed": 1, "updated": 1, "unchanged": 0, "removed": 2,
     }  # fmt: skip
 
@@ -108,9 +108,16 @@ def test_a_document_that_cannot_be_cut_is_named(tmp_path: Path, content: bytes, 
 @pytest.mark.parametrize("path", ["../x.md", "a/../../x.md", "/etc/passwd", "a\\..\\b", "C:/x", "~/x", ".."])
 def test_a_path_that_leads_elsewhere_is_refused(path: str) -> None:
     assert why_not_path(path)
-    for params in (command(path, "0" * 64), RagIndexParams("project", path_prefix=path)):
-        with pytest.raises(PipelineError, match="relative path"):
-            refuse(params)
+    with pytest.raises(ValueError, match="relative path"):
+        command(path, "0" * 64)
+    with pytest.raises(msgspec.ValidationError, match=r"relative path|regex"):
+        msgspec.convert({"scope": "project", "path_prefix": path}, RagIndexParams)
+
+
+def test_a_command_without_a_document_is_refused() -> None:
+    with pytest.raises(msgspec.ValidationError, match="needs source_path and sha256"):
+        msgspec.convert({}, RagIndexParams)
+    assert msgspec.convert({"scope": "project"}, RagIndexParams).path_prefix is None
 
 
 def test_the_project_finds_its_own_pages_and_its_api() -> None:

@@ -218,7 +218,11 @@ def test_the_encoder_is_declared_and_a_mistake_is_named(tmp_path: Path, small: L
     (tmp_path / "knowledge.yaml").write_text(f"encoder: {declared}")
     assert load_declarations(tmp_path).encoder == small
 
-    for wrong in ("{type: magic}", "{type: minilm_local}", "{type: openai_compatible, base_url: ftp://x, model: m, dimensions: 2}"):
+    for wrong in (
+        "{type: magic}",
+        "{type: minilm_local}",
+        "{type: openai_compatible, base_url: http://me:secret@x, model: m, dimensions: 2}",
+    ):
         (tmp_path / "knowledge.yaml").write_text(f"encoder: {wrong}")
         with pytest.raises(DeclarationError, match=r"knowledge\.yaml: entry"):
             load_declarations(tmp_path)

@@ -103,7 +103,7 @@ def test_parts_of_another_source_are_left_out_with_the_reason(own_root: Path) ->
     manifest = publish_again(own_root)
 
     assert manifest.source == "other"
-    assert set(manifest.parts) == {"catalogue", "stock", "planning", "ingest", "kpis", "facts_2024", "state"}
+    assert set(manifest.parts) == {"catalogue", "stock", "planning", "ingest", "kpis", "facts_2024", "state", "knowledge"}
     assert "forecasts/forecast was made from another source than other" in manifest.omitted["forecasts"]
     assert set(manifest.omitted) == {
         *("features", "segments", "forecasts", "explanations", "cards", "levels", "sets", "accuracy", "registry"),
