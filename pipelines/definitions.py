@@ -21,17 +21,18 @@ from pipelines.forecasts import assets as forecasts
 from pipelines.inbox import ingest, landing_inbox
 from pipelines.kpis import assets as kpis
 from pipelines.models import assets as models
+from pipelines.planning.season import assets as season
 from pipelines.publish import assets as publish
 from pipelines.resources import Storage, duckdb_resource, settings
 from pipelines.sources import assets as sources
 
-STAGES: tuple[ModuleType, ...] = (sources, core, features, models, backtests, forecasts, kpis, publish)
+STAGES: tuple[ModuleType, ...] = (sources, core, features, models, backtests, forecasts, season, kpis, publish)
 EXECUTORS: dict[str, ExecutorDefinition] = {"in_process": in_process_executor, "multiprocess": multiprocess_executor}
 
 
 verification = define_asset_job(
     "verify_published",
-    selection=AssetSelection.checks(*forecasts.CHECKS, *publish.CHECKS),
+    selection=AssetSelection.checks(*forecasts.CHECKS, *season.CHECKS, *publish.CHECKS),
     description="Check artifacts and published files against their checksums, and that explanations add up.",
 )
 
@@ -44,7 +45,7 @@ nightly = ScheduleDefinition(
 
 defs = Definitions(
     assets=[asset for stage in STAGES for asset in stage.ASSETS],
-    asset_checks=[*forecasts.CHECKS, *publish.CHECKS],
+    asset_checks=[*forecasts.CHECKS, *season.CHECKS, *publish.CHECKS],
     jobs=[verification, ingest],
     sensors=[dead_runs, landing_inbox],
     schedules=[nightly],

@@ -21,12 +21,15 @@ from assets_config.contract.seeds import Seed
 from assets_config.contract.tables import ORDER, PARTS, TABLES
 from pipelines.definitions import defs
 from pipelines.forecasts.assets import AliasConfig, NoteConfig
+from pipelines.planning.season.assets import DecisionConfig, PlanConfig
 from pipelines.publish.frames import fields
 from pipelines.publish.parts import TABLE_KEYS
 from pipelines.report import descriptions
 from pipelines.sources.assets import SourceConfig
 
 GRAPH = defs.resolve_asset_graph()
+AGENTS = {"planning": ("orchestrator", "demand", "inventory", "pricing")}
+"""Groups of assets within a stage."""
 KEYS = sorted(key.to_user_string() for key in GRAPH.get_all_asset_keys())
 
 
@@ -48,7 +51,7 @@ def test_every_asset_introduces_itself(key: str) -> None:
     node = GRAPH.get(AssetKey(key.split("/")))
 
     assert node.description
-    assert node.group_name == key.split("/")[0]
+    assert node.group_name in (key.split("/")[0], *AGENTS.get(key.split("/")[0], ()))
     assert node.owners
     assert node.kinds
 
@@ -95,6 +98,9 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "set_alias": {"name": "production", "run_id": "0" * 32, "protected": True, "note": 'as "agreed" {é}'},
     "delete_alias": {"name": "production", "force": True},
     "annotate_run": {"run_id": "0" * 32, "archive": True, "tags": ["a", "b"], "notes": "no\nmore"},
+    "season_plan": {"name": "Spring", "forecast_horizon_weeks": 12, "markdown_checkpoint_week": 6},
+    "reforecast": {"forecast_id": "0" * 32, "actual_sales_week_1_to_n": [70, 80]},
+    "decide_approval": {"approval_id": "0" * 32, "decision": "modify", "value": 9600},
 }
 """Parameters of the job types that need some."""
 
@@ -135,13 +141,21 @@ def test_the_config_of_a_job_is_one_that_its_run_takes(name: str) -> None:
     }.get(name, [])
 
 
+CONFIGS: dict[str, Any] = {
+    "model_alias": AliasConfig,
+    "model_run_note": NoteConfig,
+    "season_plan": PlanConfig,
+    "approval_decision": DecisionConfig,
+}
+
+
 @pytest.mark.parametrize("name", [name for name, job in JOB_TYPES.items() if job.state])
 def test_a_job_that_changes_state_tells_one_asset_and_publishes(name: str) -> None:
     params = msgspec.convert(PARAMETERS[name], JOB_TYPES[name].params)
 
     key = JOB_TYPES[name].state
-    assert selection(name, params) == [key, "publish/snapshot"]
+    assert selection(name, params) == sorted({key, *JOB_TYPES[name].also, "publish/snapshot"}, key=ASSETS.index)
     [(op, said)] = run_config(name, params)["ops"].items()
     assert GRAPH.get(AssetKey(key.split("/"))).assets_def.op.name == op
-    config = {"model_alias": AliasConfig, "model_run_note": NoteConfig}[key.split("/")[1]](**said["config"])
+    config = CONFIGS[key.split("/")[1]](**said["config"])
     assert msgspec.json.decode(getattr(config, name), type=JOB_TYPES[name].params) == params

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from assets_config.contract.names import STAGES, Role
+from assets_config.contract.plans import DecideApprovalParams, ReforecastParams, SeasonPlanParams, SeasonReviewParams
 from assets_config.contract.seeds import Overrides, Seed, resolve
 from assets_config.contract.state import AnnotateRunParams, DeleteAliasParams, SetAliasParams
 
@@ -64,11 +65,28 @@ ASSETS = (
     "forecasts/forecast_accuracy",
     "forecasts/forecast_value_added",
     "forecasts/interval_coverage",
+    "planning/season_plan",
+    "planning/approval_decision",
+    "planning/season_forecast",
+    "planning/season_store",
+    "planning/season_week",
+    "planning/season_buy",
+    "planning/allocation",
+    "planning/replenishment",
+    "planning/variance_week",
+    "planning/price_elasticity",
+    "planning/markdown",
+    "planning/approval",
+    "planning/season_result",
+    "planning/season_step",
     "kpis/kpi_daily",
     "kpis/cubes",
     "publish/snapshot",
 )
 """Every asset that a job may select, upstream first."""
+
+SEASON = tuple(key for key in ASSETS[ASSETS.index("planning/season_plan") : ASSETS.index("planning/season_step") + 1])
+"""All of season plans: what follows from a command is worked out by the run that carries it out."""
 
 DATA_STAGES = ("sources", "core", "kpis", "publish")
 """What a job that brings data in makes again: everything but models and forecasts, which jobs of their own train."""
@@ -167,6 +185,7 @@ class JobType(Struct, frozen=True):
     summary: str
     stages: tuple[str, ...] = DATA_STAGES  # what it makes
     source: Callable[[Any], dict[str, Any]] | None = None  # its parameters as config of the asset sources/batches
+    also: tuple[str, ...] = ()  # assets that it makes beside those of its stages
     state: str = ""  # the one asset that it changes, whose config has its parameters as JSON under the job type's name
 
 
@@ -214,6 +233,26 @@ JOB_TYPES: dict[str, JobType] = {
             "annotate_run", AnnotateRunParams, "operator", "Archive a model run, or change its tags and notes.", ("publish",),
             state="forecasts/model_run_note",
         ),
+        JobType(
+            "season_plan", SeasonPlanParams, "operator", "Plan a season: forecast it, propose what to make.", ("publish",),
+            also=SEASON, state="planning/season_plan",
+        ),
+        JobType(
+            "reforecast", ReforecastParams, "operator", "Forecast the weeks of a season that remain from those sold.", ("publish",),
+            also=SEASON, state="planning/season_plan",
+        ),
+        JobType(
+            "decide_approval", DecideApprovalParams, "operator", "Decide what a plan waits for; the plan goes on.", ("publish",),
+            also=SEASON, state="planning/approval_decision",
+        ),
+        *(
+            JobType(name, SeasonReviewParams, "operator", summary, ("publish",), also=SEASON)
+            for name, summary in (
+                ("allocate", "Share what was manufactured among stores again, for every plan."),
+                ("markdown", "Work out again what to cut at the checkpoint of every plan."),
+                ("variance_check", "Hold the sales that were reported against every plan."),
+            )
+        ),
     )
 }  # fmt: skip
 
@@ -242,7 +281,7 @@ def selection(job_type: str, params: Struct) -> list[str]:
             raise UnknownAssets(unknown)
         return [key for key in ASSETS if not params.assets or key in params.assets or key.split("/")[0] in params.assets]
     job = JOB_TYPES[job_type]
-    return [key for key in ASSETS if key.split("/")[0] in job.stages or key == job.state]
+    return [key for key in ASSETS if key.split("/")[0] in job.stages or key == job.state or key in job.also]
 
 
 def run_config(job_type: str, params: Struct) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-STAGES = ("sources", "core", "features", "models", "backtests", "forecasts", "kpis", "publish")
+STAGES = ("sources", "core", "features", "models", "backtests", "forecasts", "planning", "kpis", "publish")
 """The stages in the order in which data flows; an asset may depend on its own stage and on earlier ones only."""
 
 JobStatus = Literal["pending", "running", "cancelling", "completed", "failed", "cancelled"]

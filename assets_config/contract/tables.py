@@ -28,6 +28,21 @@ from assets_config.contract.levels import ForecastLevel
 from assets_config.contract.model_types import ModelType
 from assets_config.contract.registry import Backtest, BacktestFold, BacktestMetric, ModelRun
 from assets_config.contract.sales import FeatureCatalog, FeaturePreview, KpiDaily, SeriesSegment
+from assets_config.contract.season import (
+    Allocation,
+    Approval,
+    Markdown,
+    PriceElasticity,
+    Replenishment,
+    SeasonBuy,
+    SeasonForecast,
+    SeasonPlan,
+    SeasonResult,
+    SeasonStep,
+    SeasonStore,
+    SeasonWeek,
+    VarianceWeek,
+)
 from assets_config.contract.sets import ForecastSet, ForecastSetLevel
 from assets_config.contract.state import ModelAlias, ModelRunNote
 from assets_config.contract.stock import DemandUnconstrained, InventoryDaily, WeeklyActual
@@ -72,6 +87,19 @@ TABLES: dict[str, type[Struct]] = {
     "backtest": Backtest,
     "backtest_fold": BacktestFold,
     "backtest_metric": BacktestMetric,
+    "season_plan": SeasonPlan,
+    "season_forecast": SeasonForecast,
+    "season_week": SeasonWeek,
+    "season_store": SeasonStore,
+    "season_buy": SeasonBuy,
+    "allocation": Allocation,
+    "replenishment": Replenishment,
+    "variance_week": VarianceWeek,
+    "markdown": Markdown,
+    "approval": Approval,
+    "season_result": SeasonResult,
+    "season_step": SeasonStep,
+    "price_elasticity": PriceElasticity,
 }
 """Every published table by name. Its asset is the one whose last key part is that name."""
 
@@ -90,7 +118,12 @@ PARTS: dict[str, tuple[str, ...]] = {
     "forecasts": ("forecast",),
     "explanations": ("forecast_explanation",),
     "cards": ("model_card",),
-    "state": ("model_alias", "model_run_note"),
+    "state": ("model_alias", "model_run_note", "season_plan"),
+    "season": (
+        *("season_forecast", "season_week", "season_store", "season_buy", "allocation", "replenishment"),
+        *("variance_week", "markdown", "approval", "season_result", "season_step"),
+    ),
+    "prices": ("price_elasticity",),
     "levels": ("forecast_level",),
     "sets": ("forecast_set", "forecast_set_level"),
     "accuracy": ("forecast_accuracy", "forecast_value_added", "interval_coverage"),
@@ -141,5 +174,18 @@ ORDER: dict[str, tuple[str, ...]] = {
     "backtest": ("model_type", "backtest_id"),
     "backtest_fold": ("backtest_id", "fold"),
     "backtest_metric": ("backtest_id", "level", "segment", "fold", "bucket"),
+    "season_plan": ("plan_id", "version"),
+    "season_forecast": ("plan_id", "version"),
+    "season_week": ("plan_id", "version", "week"),
+    "season_store": ("plan_id", "store_id"),
+    "season_buy": ("plan_id",),
+    "allocation": ("plan_id", "store_id"),
+    "replenishment": ("plan_id", "week", "store_id"),
+    "variance_week": ("plan_id", "week"),
+    "markdown": ("plan_id", "cut"),
+    "approval": ("opened_at", "approval_id"),
+    "season_result": ("plan_id", "policy"),
+    "season_step": ("plan_id", "step_index"),
+    "price_elasticity": ("level", "member"),
 }
 """The physical order of each table, so that range filters skip what they do not need."""

@@ -57,6 +57,19 @@ TABLE_KEYS = {
     "forecast_accuracy": "forecasts/forecast_accuracy",
     "forecast_value_added": "forecasts/forecast_value_added",
     "interval_coverage": "forecasts/interval_coverage",
+    "season_plan": "planning/season_plan",
+    "season_forecast": "planning/season_forecast",
+    "season_week": "planning/season_week",
+    "season_store": "planning/season_store",
+    "season_buy": "planning/season_buy",
+    "allocation": "planning/allocation",
+    "replenishment": "planning/replenishment",
+    "variance_week": "planning/variance_week",
+    "markdown": "planning/markdown",
+    "approval": "planning/approval",
+    "season_result": "planning/season_result",
+    "season_step": "planning/season_step",
+    "price_elasticity": "planning/price_elasticity",
 }
 """The asset that makes each published table: its last key part is the table's name (a test holds it to the graph)."""
 
