@@ -24,6 +24,7 @@ from pipelines.models import assets as models
 from pipelines.planning.season import assets as season
 from pipelines.publish import assets as publish
 from pipelines.resources import Storage, duckdb_resource, settings
+from pipelines.season_watch import season_review, season_watch
 from pipelines.sources import assets as sources
 
 STAGES: tuple[ModuleType, ...] = (sources, core, features, models, backtests, forecasts, season, kpis, publish)
@@ -46,8 +47,8 @@ nightly = ScheduleDefinition(
 defs = Definitions(
     assets=[asset for stage in STAGES for asset in stage.ASSETS],
     asset_checks=[*forecasts.CHECKS, *season.CHECKS, *publish.CHECKS],
-    jobs=[verification, ingest],
-    sensors=[dead_runs, landing_inbox],
+    jobs=[verification, ingest, season_review],
+    sensors=[dead_runs, landing_inbox, season_watch],
     schedules=[nightly],
     resources={"storage": Storage(), "duckdb": duckdb_resource()},
     executor=EXECUTORS[settings().executor],

@@ -40,6 +40,7 @@ TAGS = {
     "inventory": "How much stock there is and was, and how long it lasts.",
     "items": "One product by day: sold and forecast, with reasons.",
     "jobs": "What is being made: start it, follow it, stop it, run it again.",
+    "planning": "Season plans: what to make, where it goes, what it costs, and the decisions.",
     "registry": "Model runs: compare, verify, name, annotate.",
     "system": "The server, its snapshots and what it leans on.",
 }

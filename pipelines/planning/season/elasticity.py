@@ -1,4 +1,4 @@
-"""How demand answers to prices: units on ln price within each series and month, with promotions, weekdays and holidays beside it."""
+"""How demand answers to prices: units on ln price in each month of each series, beside promotions, weekdays, holidays."""
 
 from collections.abc import Iterable
 
@@ -60,10 +60,10 @@ def elasticities(warehouse: Warehouse) -> list[PriceElasticity]:
 
 
 def estimate(days: Days) -> Estimate:
-    """The slope of ln(mean units) over ln(price), with each month of each series of its own level: a Poisson regression, by weighted least squares.
+    """The slope of ln(mean units) over ln(price), each month of each series having a level of its own.
 
-    Days without a sale count, as they must where a series sells less than one a day: leaving them out draws the slope to zero. The
-    standard error allows for noise beyond Poisson's.
+    A Poisson regression, by weighted least squares. Days without a sale count, as they must where a series sells less than one
+    a day: leaving them out draws the slope to zero. The standard error allows for noise beyond Poisson's.
     """
     rows, level, units = len(days.units), days.level, days.units
     changes = int(((np.diff(days.series) == 0) & (np.diff(days.price) != 0)).sum())

@@ -103,6 +103,8 @@ def change_plans(
 ) -> None:
     """Carry out commands on the plans, all or none; without any they stay as they are, to the byte.
 
+    A job that was killed and is carried out again finds its plan or version there, and adds none.
+
     Takes    last_sale, first_sale: the days that sales reach to and from; at: now, in UTC without a zone; by: the job, whose id a
              plan gets.
     Raises   PipelineError, naming the plan or the parameter that cannot be.
@@ -114,12 +116,10 @@ def change_plans(
                 told = found.get(command.forecast_id)
                 if told is None:
                     raise PipelineError(f"no plan has the id {command.forecast_id}; GET /workflows lists them")
-                told.append(_again(warehouse, command, told, at=at, by=by))
-            elif by not in found:  # a run that is carried out again after a crash has its plan already
-                lineage = warehouse.stamp("core/sales_daily").lineage
-                found[by] = [
-                    _planned(warehouse, command, last_sale=last_sale, first_sale=first_sale, lineage=lineage, at=at, by=by)
-                ]
+                if told[-1].requested_by != by:
+                    told.append(_again(warehouse, command, told, at=at, by=by))
+            elif by not in found:
+                found[by] = [_planned(warehouse, command, last_sale=last_sale, first_sale=first_sale, at=at, by=by)]
         _keep(warehouse, PLANS, SeasonPlan, [each for told in found.values() for each in told])
 
 
@@ -160,7 +160,7 @@ def _decided(
 
 
 def _planned(
-    warehouse: Warehouse, command: SeasonPlanParams, *, last_sale: date, first_sale: date, lineage: str, at: datetime, by: str
+    warehouse: Warehouse, command: SeasonPlanParams, *, last_sale: date, first_sale: date, at: datetime, by: str
 ) -> SeasonPlan:
     _refuse(why_not_plan(command))
     start = command.season_start_date or last_sale + timedelta(days=7 - last_sale.weekday())
@@ -190,7 +190,7 @@ def _planned(
         max_per_store=command.max_per_store,
         approval_hours=command.approval_hours,
         approval_default=command.approval_default,
-        lineage=lineage,
+        lineage=warehouse.stamp("core/sales_daily").lineage,
         requested_at=at,
         requested_by=by,
     )
@@ -198,8 +198,6 @@ def _planned(
 
 def _again(warehouse: Warehouse, command: ReforecastParams, told: Sequence[SeasonPlan], *, at: datetime, by: str) -> SeasonPlan:
     sold = [sum(week.values()) for week in weeks_sold(warehouse, command.forecast_id)]
-    if told[-1].requested_by == by:
-        return told[-1]
     _refuse(why_not_reforecast(command, told, len(sold)))
     actuals = command.actual_sales_week_1_to_n or sold
     return structs.replace(
