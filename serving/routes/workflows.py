@@ -303,7 +303,7 @@ async def _clusters(lease: Snapshot, plan_id: str) -> list[ClusterSaid]:
 def _events(found: Told) -> Iterator[EventSaid]:
     """What happened to a plan, under the names that agents of planning have for it."""
 
-    def event(kind: EventType, agent: Agent, at: datetime, **data: Any) -> EventSaid:
+    def event(kind: EventType, agent: Agent, at: datetime, /, **data: Any) -> EventSaid:
         return EventSaid(kind, agent, at.replace(tzinfo=UTC), data)
 
     made = {each.version: each for each in found.forecasts}

@@ -86,8 +86,8 @@ def test_a_season_from_a_sentence_to_its_result(api: httpx.Client) -> None:
     extracted = api.post("/parameters/extract", json={"text": SENTENCE}).json()
     assert (extracted["category"], extracted["confidence"]) == ("Dresses", "high")
     started = api.post("/workflows/forecast", json={**extracted["parameters"], "category": extracted["category"], "name": "Summer"})
-    plan_id = started.json()["workflow_id"]
     done(api, started)
+    plan_id = started.json()["workflow_id"]
 
     plan = api.get(f"/workflows/{plan_id}").json()
     assert plan["status"] == "awaiting_approval"
