@@ -21,13 +21,14 @@ from pipelines.forecasts import assets as forecasts
 from pipelines.inbox import ingest, landing_inbox
 from pipelines.kpis import assets as kpis
 from pipelines.models import assets as models
+from pipelines.planning.scenarios import assets as scenarios
 from pipelines.planning.season import assets as season
 from pipelines.publish import assets as publish
 from pipelines.resources import Storage, duckdb_resource, settings
 from pipelines.season_watch import season_review, season_watch
 from pipelines.sources import assets as sources
 
-STAGES: tuple[ModuleType, ...] = (sources, core, features, models, backtests, forecasts, season, kpis, publish)
+STAGES: tuple[ModuleType, ...] = (sources, core, features, models, backtests, forecasts, season, scenarios, kpis, publish)
 EXECUTORS: dict[str, ExecutorDefinition] = {"in_process": in_process_executor, "multiprocess": multiprocess_executor}
 
 

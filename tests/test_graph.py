@@ -21,6 +21,7 @@ from assets_config.contract.seeds import Seed
 from assets_config.contract.tables import ORDER, PARTS, TABLES
 from pipelines.definitions import defs
 from pipelines.forecasts.assets import AliasConfig, NoteConfig
+from pipelines.planning.scenarios.assets import ScenarioConfig
 from pipelines.planning.season.assets import DecisionConfig, PlanConfig
 from pipelines.publish.frames import fields
 from pipelines.publish.parts import TABLE_KEYS
@@ -100,6 +101,8 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "annotate_run": {"run_id": "0" * 32, "archive": True, "tags": ["a", "b"], "notes": "no\nmore"},
     "season_plan": {"name": "Spring", "forecast_horizon_weeks": 12, "markdown_checkpoint_week": 6},
     "reforecast": {"forecast_id": "0" * 32, "actual_sales_week_1_to_n": [70, 80]},
+    "scenario": {"name": "Cheaper", "product_id": "SKU-0001", "assumptions": {"price": {"change": -0.1}}},
+    "delete_scenario": {"scenario_id": "0" * 32},
     "decide_approval": {"approval_id": "0" * 32, "decision": "modify", "value": 9600},
 }
 """Parameters of the job types that need some."""
@@ -145,6 +148,7 @@ CONFIGS: dict[str, Any] = {
     "model_alias": AliasConfig,
     "model_run_note": NoteConfig,
     "season_plan": PlanConfig,
+    "scenario": ScenarioConfig,
     "approval_decision": DecisionConfig,
 }
 

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 
 from assets_config.contract.names import STAGES, Role
 from assets_config.contract.plans import DecideApprovalParams, ReforecastParams, SeasonPlanParams, SeasonReviewParams
+from assets_config.contract.scenarios import DeleteScenarioParams, ScenarioParams
 from assets_config.contract.seeds import Overrides, Seed, resolve
 from assets_config.contract.state import AnnotateRunParams, DeleteAliasParams, SetAliasParams
 
@@ -79,6 +80,8 @@ ASSETS = (
     "planning/approval",
     "planning/season_result",
     "planning/season_step",
+    "planning/scenario",
+    "planning/scenario_day",
     "kpis/kpi_daily",
     "kpis/cubes",
     "publish/snapshot",
@@ -244,6 +247,14 @@ JOB_TYPES: dict[str, JobType] = {
         JobType(
             "decide_approval", DecideApprovalParams, "operator", "Decide what a plan waits for; the plan goes on.", ("publish",),
             also=SEASON, state="planning/approval_decision",
+        ),
+        JobType(
+            "scenario", ScenarioParams, "operator", "Work a what-if out and save it.", ("publish",),
+            also=("planning/scenario_day",), state="planning/scenario",
+        ),
+        JobType(
+            "delete_scenario", DeleteScenarioParams, "operator", "Delete a saved scenario.", ("publish",),
+            also=("planning/scenario_day",), state="planning/scenario",
         ),
         *(
             JobType(name, SeasonReviewParams, "operator", summary, ("publish",), also=SEASON)

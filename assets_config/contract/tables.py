@@ -28,6 +28,7 @@ from assets_config.contract.levels import ForecastLevel
 from assets_config.contract.model_types import ModelType
 from assets_config.contract.registry import Backtest, BacktestFold, BacktestMetric, ModelRun
 from assets_config.contract.sales import FeatureCatalog, FeaturePreview, KpiDaily, SeriesSegment
+from assets_config.contract.scenarios import Scenario, ScenarioDay
 from assets_config.contract.season import (
     Allocation,
     Approval,
@@ -100,6 +101,8 @@ TABLES: dict[str, type[Struct]] = {
     "season_result": SeasonResult,
     "season_step": SeasonStep,
     "price_elasticity": PriceElasticity,
+    "scenario": Scenario,
+    "scenario_day": ScenarioDay,
 }
 """Every published table by name. Its asset is the one whose last key part is that name."""
 
@@ -118,7 +121,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "forecasts": ("forecast",),
     "explanations": ("forecast_explanation",),
     "cards": ("model_card",),
-    "state": ("model_alias", "model_run_note", "season_plan"),
+    "state": ("model_alias", "model_run_note", "season_plan", "scenario", "scenario_day"),
     "season": (
         *("season_forecast", "season_week", "season_store", "season_buy", "allocation", "replenishment"),
         *("variance_week", "markdown", "approval", "season_result", "season_step"),
@@ -187,5 +190,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "season_result": ("plan_id", "policy"),
     "season_step": ("plan_id", "step_index"),
     "price_elasticity": ("level", "member"),
+    "scenario": ("created_at", "scenario_id"),
+    "scenario_day": ("scenario_id", "date"),
 }
 """The physical order of each table, so that range filters skip what they do not need."""

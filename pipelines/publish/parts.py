@@ -70,6 +70,8 @@ TABLE_KEYS = {
     "season_result": "planning/season_result",
     "season_step": "planning/season_step",
     "price_elasticity": "planning/price_elasticity",
+    "scenario": "planning/scenario",
+    "scenario_day": "planning/scenario_day",
 }
 """The asset that makes each published table: its last key part is the table's name (a test holds it to the graph)."""
 

@@ -38,6 +38,7 @@ COMES_FROM: dict[str, tuple[str, str]] = {
     "run_id_a": ("list_model_runs", "items/0/run_id"),
     "run_id_b": ("list_model_runs", "items/1/run_id"),
     "set_id": ("list_forecast_sets", "items/0/set_id"),
+    "scenario_id": ("list_scenarios", "items/0/scenario_id"),
     "snapshot_id": ("list_snapshots", "items/0/id"),
     "stage": ("list_assets", "items/0/stage"),
     "week": ("list_workflows", "items/0/weeks_sold"),
@@ -51,6 +52,10 @@ EXAMPLES: dict[str, Example] = {
     "annotate_model_run": Example(body={"tags": ["checked"], "notes": "as good as the last one"}),
     "create_job": Example(body={"job_type": "materialize", "params": {"assets": ["forecasts", "publish"]}}),
     "create_reforecast": Example(body={"forecast_id": "{forecast_id}", "actual_sales_week_1_to_n": [310, 295, 270, 180]}),
+    "compare_scenarios": Example(body={"scenario_ids": ["a" * 32, "b" * 32], "rank_by": "revenue"}),
+    "create_scenario": Example(
+        body={"name": "Ten off", "product_id": "{product}", "assumptions": {"price": {"change": -0.1}}, "tags": ["price"]}
+    ),
     "create_workflow": Example(
         body={"name": "Winter", "category": "Dairy", "forecast_horizon_weeks": 12, "markdown_checkpoint_week": 6}
     ),
@@ -102,6 +107,9 @@ EXAMPLES: dict[str, Example] = {
     "list_stock_status": Example("sort_by=days_of_cover&page_size=10"),
     "list_stores": Example("search=s00&sort_by=name"),
     "preview_feature_set": Example("store={store}&rows=2"),
+    "simulate_scenario": Example(
+        body={"product_id": "{product}", "assumptions": {"price": {"change": -0.1}, "promotion": {"lift": 0.15}}}
+    ),
     "set_alias": Example(body={"name": "production", "run_id": "{run_id}", "note": "best of the last backtest"}),
 }
 """Those that send more than a path."""

@@ -48,7 +48,7 @@ class AllocationAnswer(Struct, frozen=True):
     unallocated: Annotated[int | None, Meta(description="Of those for stores, units that none could take. [units]")]
     constraint_relaxed: Annotated[bool, Meta(description="Whether the minima did not fit, so that each was cut.")]
     reason: Annotated[str, Meta(description="The arithmetic, in words.")]
-    store_allocations: Annotated[list[AllocationSaid], Meta(description="The stores by code; empty before the decision.")]
+    store_allocations: list[AllocationSaid]
     metadata: Metadata
 
 
@@ -88,7 +88,7 @@ class MarkdownAnswer(Struct, frozen=True):
     elasticity_coefficient: Annotated[float | None, Meta(description="Percent that demand moves with one of the price. [ratio]")]
     stock: Annotated[int | None, Meta(description="Units that are left. [units]")]
     reasoning: Annotated[str, Meta(description="The arithmetic, or what it waits for, in words.")]
-    options: Annotated[list[MarkdownSaid], Meta(description="No cut, the recommended one, and ten points beside it.")]
+    options: list[MarkdownSaid]
     metadata: Metadata
 
 

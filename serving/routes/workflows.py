@@ -146,7 +146,7 @@ class ResultsAnswer(Struct, frozen=True):
     weekly_demand_curve: Annotated[list[WeekSaid], Meta(description="The weeks; they add up to the season.")]
     cluster_distribution: Annotated[list[ClusterSaid], Meta(description="The clusters; they add up to the first version.")]
     decision_notes: Annotated[list[str], Meta(description="How the parameters led to what was decided, step by step.")]
-    results: Annotated[list[ResultSaid], Meta(description="Money by policy, most profit first; empty before the end.")]
+    results: list[ResultSaid]
     metadata: Metadata
 
 

@@ -109,7 +109,7 @@ def test_a_season_from_a_sentence_to_its_result(api: httpx.Client) -> None:
     assert api.get(f"/workflows/{plan_id}").json()["status"] == "in_season"
 
     planned = [each["units"] for each in curve]
-    missed = {1: planned[0], 2: planned[1], 3: planned[2] * 9 // 10}
+    missed = {week: planned[week - 1] * 85 // 100 for week in (1, 2, 3)}
     missed[4] = max(int(sum(planned[:4]) * 0.7) - sum(missed.values()), 0)  # 30 % short by the end of week 4
     report(api, plan_id, missed, codes)
     plan = until(lambda: (found := api.get(f"/workflows/{plan_id}").json())["version"] == 2 and found)

@@ -21,7 +21,7 @@ DOCUMENT = served()
 OPERATIONS = {operation["operationId"]: (path, method, operation) for path, method, operation in operations_of(DOCUMENT)}
 VERBS = {
     *("get", "list", "create", "cancel", "retry", "set", "delete", "annotate", "compare", "verify", "explain", "preview"),
-    *("check", "ingest", "replay", "generate", "append", "enrich", "is", "decide", "extract"),
+    *("check", "ingest", "replay", "generate", "append", "enrich", "is", "decide", "extract", "simulate"),
 }
 NEEDS_DAGSTER = {"assets", "jobs"}
 
@@ -94,6 +94,7 @@ MAY_BE_MISSING = {
     *("get_alias", "delete_alias"),
     *("get_workflow", "get_workflow_results", "get_allocation", "list_replenishment", "get_markdown", "list_variance"),
     *("get_variance", "get_approval", "decide_approval", "decide_manufacturing", "decide_markdown", "create_reforecast"),
+    *("get_scenario", "delete_scenario", "compare_scenarios"),
 }
 """A fresh data root has no alias and no plan; the example then names `production`."""
 
