@@ -16,7 +16,9 @@ Strategy = Literal["none", "weekly", "bi-weekly"]
 Decision = Literal["approve", "reject", "modify"]
 Default = Literal["approve", "reject"]
 LONGEST = 52
-PlanPath = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}(?!\n)$", description="A plan of /workflows; its forecast has the same id.")]
+PlanPath = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9._:-]{1,100}(?!\n)$", description="A plan of /workflows; its forecast has the same id.")
+]
 
 
 class SeasonParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

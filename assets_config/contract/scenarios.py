@@ -79,11 +79,11 @@ class Lifecycle(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Assumptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is assumed of the days ahead. Nothing: the forecast as it is."""
 
-    price: Price | None = None
-    promotion: PromotionPlan | None = None
-    holiday: Holiday | None = None
-    inventory: Stock | None = None
-    lifecycle: Lifecycle | None = None
+    price: Annotated[Price | None, Meta(description="Another price.")] = None
+    promotion: Annotated[PromotionPlan | None, Meta(description="A promotion.")] = None
+    holiday: Annotated[Holiday | None, Meta(description="A holiday or event.")] = None
+    inventory: Annotated[Stock | None, Meta(description="Stock that bounds sales.")] = None
+    lifecycle: Annotated[Lifecycle | None, Meta(description="A product that comes up or goes out.")] = None
 
 
 class Question(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -19,7 +19,7 @@ from serving.reply import Metadata, metadata
 from serving.snapshot import Snapshot
 
 ForecastPath = Annotated[str, PathParameter(description="A season forecast, the id of its plan; see /workflows.")]
-WeekPath = Annotated[int, PathParameter(ge=1, le=1000, description="Week of the season, from 1.")]
+WeekPath = Annotated[str, PathParameter(description="Week of the season, from 1.")]
 
 
 class AllocationSaid(Struct, frozen=True):
@@ -193,14 +193,16 @@ async def list_variance(
     return page_of([_variance(each) for each in plan.variances], page, page_size, metadata(lease, "season"))
 
 
-@get("/variance/{forecast_id:str}/week/{week:int}", operation_id="get_variance", tags=["planning"])
+@get("/variance/{forecast_id:str}/week/{week:str}", operation_id="get_variance", tags=["planning"])
 async def get_variance(lease: NamedDependency[Snapshot], forecast_id: ForecastPath, week: WeekPath) -> VarianceAnswer:
     """Plan and sales up to the end of one week. 404 for a week whose sales were not reported."""
     for each in (await plan_of(lease, forecast_id)).variances:
-        if each.week == week:
+        if str(each.week) == week:
             found: VarianceAnswer = _variance(each, VarianceAnswer, forecast_id=forecast_id, metadata=metadata(lease, "season"))
             return found
-    raise NotFound(f"Plan {forecast_id} has no sales of week {week} yet; /api/v1/variance/{forecast_id} lists the weeks it has.")
+    raise NotFound(
+        f"Plan {forecast_id} has no sales of a week {week[:20]} yet; /api/v1/variance/{forecast_id} lists the weeks it has."
+    )
 
 
 def _variance(row: VarianceWeek, shape: type[Any] = VarianceSaid, **more: Any) -> Any:
