@@ -7,6 +7,7 @@ import msgspec
 from litestar import Request, Response, delete, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency
+from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import Meta, Struct, structs
 
@@ -184,15 +185,22 @@ async def simulate_scenario(lease: NamedDependency[Snapshot], data: JSONBody[Que
     )
 
 
-@post("/scenarios", operation_id="create_scenario", tags=["planning"], status_code=202, opt=OPERATOR)
+@post(
+    "/scenarios",
+    operation_id="create_scenario",
+    tags=["planning"],
+    status_code=202,
+    opt=OPERATOR,
+    responses={200: ResponseSpec(ScenarioAnswer, False, "The same one is saved already: it, with its days.")},
+)
 async def create_scenario(
     request: Request[Any, Any, Any],
     state: State,
     lease: NamedDependency[Snapshot],
     data: JSONBody[ScenarioParams],
     idempotency_key: IdempotencyKey = None,
-) -> Response[Job]:
-    """Work a scenario out and save it: the job is the scenario's id. 409 where the same one is saved already, naming it.
+) -> Response[Job | ScenarioAnswer]:
+    """Work a scenario out and save it; the job's id is the scenario's. 200 and the saved one where the same was saved so before.
 
     method model_exogenous asks a model that learns from prices and events; `cloned_from` names a scenario that is changed.
     """
@@ -205,18 +213,17 @@ async def create_scenario(
     if not state.jobs.is_repeated("scenario", params, idempotency_key):
         hashed = _hash(asked, data.method, data.assumptions)
         for row in await lease.rows("state", "scenario", "result_hash = ? AND name = ?", [hashed, data.name]):
-            raise Conflict(f"Scenario {row['scenario_id']} is the same: read it at /api/v1/scenarios/{row['scenario_id']}.")
+            return Response(await _answer(lease, Scenario(**row)), status_code=200)
         if len(await lease.rows("state", "scenario")) >= MOST:
             raise Conflict(f"{MOST} scenarios are saved: delete one first.")
-    return await start(request, state, "scenario", params, idempotency_key)
+    launched: Response[Any] = await start(request, state, "scenario", params, idempotency_key)
+    return launched
 
 
 @table("/scenarios/{scenario_id:str}", field="days", operation_id="get_scenario", tags=["planning"])
 async def get_scenario(lease: NamedDependency[Snapshot], scenario_id: ScenarioPath) -> ScenarioAnswer:
     """One saved scenario: what was assumed, what came of it, and its days beside the forecast as it was."""
-    found = await _scenario(lease, scenario_id)
-    given = structs.asdict(_saved(found))
-    return ScenarioAnswer(**given, days=await _days(lease, scenario_id), metadata=metadata(lease, "state"))
+    return await _answer(lease, await _scenario(lease, scenario_id))
 
 
 @delete("/scenarios/{scenario_id:str}", operation_id="delete_scenario", tags=["planning"], status_code=202, opt=OPERATOR)
@@ -330,6 +337,11 @@ def _saved(row: Scenario) -> SavedScenario:
         SavedScenario, row, tags=msgspec.json.decode(row.tags), assumptions=question.assumptions, sums=_sums(row)
     )
     return found
+
+
+async def _answer(lease: Snapshot, found: Scenario) -> ScenarioAnswer:
+    given = structs.asdict(_saved(found))
+    return ScenarioAnswer(**given, days=await _days(lease, found.scenario_id), metadata=metadata(lease, "state"))
 
 
 async def _scenario(lease: Snapshot, scenario_id: str) -> Scenario:

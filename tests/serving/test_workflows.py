@@ -144,6 +144,16 @@ def test_a_plan_tells_steps_approvals_versions_and_events(client: TestClient) ->
     assert client.get(waiting["links"]["results"]).status_code == 200
 
 
+def test_a_season_is_a_set_of_forecasts_too(client: TestClient) -> None:
+    listed = client.get(f"{API}/forecasts?kind=season&sort_by=units").json()["items"]
+    one = client.get(f"{API}/forecasts/{SOLD}").json()
+
+    assert [(each["set_id"], each["units"], each["horizon"]) for each in listed] == [(OPEN, 8000, 28), (SOLD, 6000, 28)]
+    assert (one["kind"], one["method"], one["curve"]) == ("season", "mixed", [])
+    assert one["members"]["cluster"] == [{"member": name, "units": 4000, "share": 0.5} for name in ("A", "B")]
+    assert client.get(f"{API}/forecasts/{SOLD}/points?level=series").status_code == 410
+
+
 def test_results_add_up_and_are_ranked_by_profit(client: TestClient) -> None:
     told = client.get(f"{API}/workflows/{SOLD}/results").json()
 

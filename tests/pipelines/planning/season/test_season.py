@@ -13,6 +13,7 @@ import pytest
 from msgspec import structs
 
 from assets_config.contract.plans import DecideApprovalParams, ReforecastParams, SeasonPlanParams
+from assets_config.contract.season import VarianceWeek
 from pipelines.errors import PipelineError
 from pipelines.planning.season.checkpoint import is_reforecast_due, variances
 from pipelines.planning.season.forecasts import make_forecasts
@@ -21,7 +22,9 @@ from pipelines.planning.season.plans import change_plans, versions
 from pipelines.planning.season.results import results, year_before
 from pipelines.planning.season.steps import steps
 from pipelines.planning.season.stock import allocations, buy, replenishment, season_of
+from pipelines.planning.season.tables import frame_of
 from pipelines.planning.season.variance import reforecast
+from pipelines.planning.season.watch import errands
 from tests.pipelines.planning.fashion import JOBS, SEED, START, Desk, plant, share
 from tests.plant import Plant
 
@@ -107,10 +110,17 @@ def test_a_season_that_misses_is_forecast_again_and_cut(desk: Desk) -> None:
     assert (told.week, told.version, told.is_exceeded, told.action_taken) == (4, 1, True, "re-forecast is due")
     assert told.variance == pytest.approx(-0.3, abs=0.02)
     assert is_reforecast_due(desk.book())
+    [errand] = errands(desk.warehouse, now=desk.now)
+    assert errand.reforecast == ReforecastParams(forecast_id=JOBS[0], trigger="variance")
+    assert errand.key == f"{JOBS[0]} 4 {told.actual_cumulative}"
 
     desk.command(ReforecastParams(forecast_id=JOBS[0], trigger="variance"), by=JOBS[2])
     book = desk.book()
     assert not is_reforecast_due(book)
+    [errand] = errands(desk.warehouse, now=desk.now)
+    assert (errand.reforecast, errand.why) == (None, "weekly sales came in")
+    desk.warehouse.write("planning/variance_week", frame_of(VarianceWeek, variances(book)))
+    assert errands(desk.warehouse, now=desk.now) == []
     assert variances(book)[-1].action_taken == "re-forecast after week 4: version 2"
     assert book.units(2)[:4] == [sum(week.values()) for week in book.sold]
     assert sum(book.units(2)) == book.forecasts[1].units < book.forecasts[0].units
@@ -239,7 +249,10 @@ def test_nobody_decides_in_time_and_the_default_holds(fresh: Desk) -> None:
 
     desk.now += timedelta(minutes=59)
     assert desk.decide(by="e" * 32) == []
+    assert errands(desk.warehouse, now=desk.now) == []
     desk.now += timedelta(minutes=1)
+    [errand] = errands(desk.warehouse, now=desk.now)
+    assert errand.why == f"nobody decided in time: {desk.approval('manufacturing').approval_id}"
     assert desk.decide(by="e" * 32) == [desk.approval("manufacturing").approval_id]
 
     approval = desk.approval("manufacturing")
@@ -258,6 +271,25 @@ def test_a_plan_of_another_source_rests(fresh: Desk) -> None:
     assert list(versions(fresh.warehouse)) == [JOBS[0]]
     assert fresh.books() == []
     assert fresh.warehouse.read("planning/season_forecast").is_empty()
+
+
+def test_a_plan_that_cannot_be_forecast_stops_no_other(fresh: Desk) -> None:
+    for by in JOBS[:2]:
+        change_plans(fresh.warehouse, [PLAN], first_sale=SEED.start, last_sale=SEED.end, at=fresh.now, by=by)
+    renamed = pl.when(plan_id=JOBS[0]).then(pl.lit("Hats")).otherwise("category").alias("category")
+    fresh.warehouse.write("planning/season_plan", fresh.warehouse.read("planning/season_plan").with_columns(renamed))
+
+    made, failed = make_forecasts(fresh.warehouse, at=fresh.now)
+
+    assert made == [f"{JOBS[1]} 1"]
+    assert list(failed) == [JOBS[0]]
+    assert "category Hats sold nothing" in failed[JOBS[0]]
+    [hats, _] = fresh.books()
+    assert [(each.step_name, each.status) for each in steps(hats, [], [])] == [("parameters", "pass"), ("forecast", "fail")]
+
+
+def test_nothing_is_run_before_there_is_a_plan(fresh: Desk) -> None:
+    assert errands(fresh.warehouse, now=fresh.now) == []
 
 
 def test_all_categories_are_planned_from_the_monday_after_the_last_sale(fresh: Desk) -> None:
