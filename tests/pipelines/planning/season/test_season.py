@@ -5,7 +5,7 @@ import json
 import shutil
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -13,8 +13,9 @@ import pytest
 from msgspec import structs
 
 from assets_config.contract.plans import DecideApprovalParams, ReforecastParams, SeasonPlanParams
-from assets_config.contract.season import VarianceWeek
+from assets_config.contract.season import Approval, Markdown, VarianceWeek
 from pipelines.errors import PipelineError
+from pipelines.planning.season.book import Book
 from pipelines.planning.season.checkpoint import is_reforecast_due, variances
 from pipelines.planning.season.forecasts import make_forecasts
 from pipelines.planning.season.history import read_history
@@ -24,7 +25,7 @@ from pipelines.planning.season.steps import steps
 from pipelines.planning.season.stock import allocations, buy, replenishment, season_of
 from pipelines.planning.season.tables import frame_of
 from pipelines.planning.season.variance import reforecast
-from pipelines.planning.season.watch import errands
+from pipelines.planning.season.watch import Errand, errands
 from tests.pipelines.planning.fashion import JOBS, SEED, START, Desk, plant, share
 from tests.plant import Plant
 
@@ -49,11 +50,53 @@ def fresh(planted: Path, tmp_path: Path) -> Desk:
 
 
 @pytest.fixture(scope="module")
-def desk(planted: Path, tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    """The desk of one season; the tests go on with it in their order."""
-    made = Desk(Plant(Path(shutil.copytree(planted, tmp_path_factory.mktemp("season") / "data"))))
+def waiting(planted: Path, tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    """A plan that waits for its buy to be decided. Only to be read."""
+    made = Desk(Plant(Path(shutil.copytree(planted, tmp_path_factory.mktemp("waiting") / "data"))))
     made.command(PLAN, by=JOBS[0])
     return made
+
+
+class Seen(NamedTuple):
+    """A season that is over, and how it stood on its way."""
+
+    desk: Desk
+    week_3: Book
+    week_4: Book
+    due: list[Errand]
+    again: Book
+    then: list[Errand]
+    rest: list[Errand]
+    cuts: list[Markdown]
+    cut: Approval
+
+
+@pytest.fixture(scope="module")
+def season(waiting: Desk, tmp_path_factory: pytest.TempPathFactory) -> Seen:
+    """10 % under plan at first, 30 % by the end of week 4; forecast again, cut by 0.3 after week 5, and then sold twice as fast."""
+    desk = Desk(Plant(Path(shutil.copytree(waiting.warehouse.root, tmp_path_factory.mktemp("season") / "data"))))
+    codes, planned = desk.codes(), desk.book().units(1)
+    desk.decide(DecideApprovalParams(approval_id=desk.approval("manufacturing").approval_id, decision="approve"), by=JOBS[1])
+    for week in (1, 2, 3):
+        desk.report(JOBS[0], week, share(round(planned[week - 1] * 0.9), WEIGHTS, codes))
+    week_3 = desk.book()
+    desk.report(JOBS[0], 4, share(max(int(sum(planned[:4]) * 0.7) - week_3.sold_cumulative[-1], 0), WEIGHTS, codes))
+    week_4, due = desk.book(), errands(desk.warehouse, now=desk.now)
+    desk.command(ReforecastParams(forecast_id=JOBS[0], trigger="variance"), by=JOBS[2])
+    again, then = desk.book(), errands(desk.warehouse, now=desk.now)
+    desk.warehouse.write("planning/variance_week", frame_of(VarianceWeek, variances(again)))
+    rest = errands(desk.warehouse, now=desk.now)
+    desk.report(JOBS[0], 5, share(again.units(2)[4], WEIGHTS, codes))
+    cuts, cut = desk.cuts(desk.book()), desk.approval("markdown")
+    desk.decide(DecideApprovalParams(approval_id=cut.approval_id, decision="modify", value=0.3), by=JOBS[3])
+    for week in (6, 7, 8):
+        desk.report(JOBS[0], week, share(again.units(2)[week - 1] * 2, WEIGHTS, codes))
+    return Seen(desk, week_3, week_4, due, again, then, rest, cuts, cut)
+
+
+@pytest.fixture(scope="module")
+def desk(season: Seen) -> Desk:
+    return season.desk
 
 
 def steps_of(desk: Desk) -> dict[str, str]:
@@ -61,7 +104,8 @@ def steps_of(desk: Desk) -> dict[str, str]:
     return {each.step_name: each.status for each in steps(book, list(desk.approvals().values()), desk.cuts(book))}
 
 
-def test_a_plan_is_forecast_and_waits_for_a_decision(desk: Desk) -> None:
+def test_a_plan_is_forecast_and_waits_for_a_decision(waiting: Desk) -> None:
+    desk = waiting
     book = desk.book()
     forecast, bought = book.forecasts[0], buy(book)
 
@@ -79,7 +123,8 @@ def test_a_plan_is_forecast_and_waits_for_a_decision(desk: Desk) -> None:
     assert steps_of(desk)["manufacturing"] == steps_of(desk)["allocation"] == "waiting"
 
 
-def test_the_forecast_knows_nothing_after_its_cutoff(desk: Desk) -> None:
+def test_the_forecast_knows_nothing_after_its_cutoff(waiting: Desk) -> None:
+    desk = waiting
     early, late = (read_history(desk.warehouse, "Dresses", day, ahead=56) for day in (START - timedelta(days=1), SEED.end))
 
     days = (START - early.first_day).days
@@ -92,67 +137,65 @@ def test_the_forecast_knows_nothing_after_its_cutoff(desk: Desk) -> None:
     assert early.units.sum() == pytest.approx(expected + missed)
 
 
-def test_a_season_that_misses_is_forecast_again_and_cut(desk: Desk) -> None:
-    codes, planned = desk.codes(), desk.book().units(1)
-    proposed = desk.approval("manufacturing")
-    desk.decide(DecideApprovalParams(approval_id=proposed.approval_id, decision="approve"), by=JOBS[1])
-    book = desk.book()
+def test_a_buy_is_split_to_the_unit(season: Seen) -> None:
+    book = season.week_3
+
     assert sum(each.units for each in allocations(book)) + (buy(book).unallocated or 0) == buy(book).initial
+    assert buy(book).manufactured == buy(book).proposed == (buy(book).initial or 0) + (buy(book).holdback or 0)
     assert all(each.units >= 5 and each.units % 2 == 0 for each in allocations(book))
 
-    for week in (1, 2, 3):
-        desk.report(JOBS[0], week, share(round(planned[week - 1] * 0.9), WEIGHTS, codes))
-    assert not is_reforecast_due(desk.book())
-    so_far = desk.book().sold_cumulative[-1]
-    desk.report(JOBS[0], 4, share(max(int(sum(planned[:4]) * 0.7) - so_far, 0), WEIGHTS, codes))
 
-    [*_, told] = variances(desk.book())
+def test_sales_off_the_plan_are_told_once(season: Seen) -> None:
+    [*_, told] = variances(season.week_4)
+
+    assert not is_reforecast_due(season.week_3)
+    assert is_reforecast_due(season.week_4)
     assert (told.week, told.version, told.is_exceeded, told.action_taken) == (4, 1, True, "re-forecast is due")
     assert told.variance == pytest.approx(-0.3, abs=0.02)
-    assert is_reforecast_due(desk.book())
-    [errand] = errands(desk.warehouse, now=desk.now)
+    [errand] = season.due
     assert errand.reforecast == ReforecastParams(forecast_id=JOBS[0], trigger="variance")
     assert errand.key == f"{JOBS[0]} 4 {told.actual_cumulative}"
+    assert not is_reforecast_due(season.again)
+    assert [(each.reforecast, each.why) for each in season.then] == [(None, "weekly sales came in")]
+    assert season.rest == []
+    assert variances(season.again)[-1].action_taken == "re-forecast after week 4: version 2"
 
-    desk.command(ReforecastParams(forecast_id=JOBS[0], trigger="variance"), by=JOBS[2])
-    book = desk.book()
-    assert not is_reforecast_due(book)
-    [errand] = errands(desk.warehouse, now=desk.now)
-    assert (errand.reforecast, errand.why) == (None, "weekly sales came in")
-    desk.warehouse.write("planning/variance_week", frame_of(VarianceWeek, variances(book)))
-    assert errands(desk.warehouse, now=desk.now) == []
-    assert variances(book)[-1].action_taken == "re-forecast after week 4: version 2"
+
+def test_the_weeks_that_remain_are_lowered(season: Seen) -> None:
+    book = season.again
+
     assert book.units(2)[:4] == [sum(week.values()) for week in book.sold]
     assert sum(book.units(2)) == book.forecasts[1].units < book.forecasts[0].units
-    plain, factor = reforecast(planned, book.units(2)[:4])
+    plain, factor = reforecast(book.units(1), book.units(2)[:4])
     assert book.forecasts[1].factor == factor
     assert book.units(2) != plain, "the models that learned from four weeks have their say"
 
-    desk.report(JOBS[0], 5, share(book.units(2)[4], WEIGHTS, codes))
-    [recommended] = [each for each in desk.cuts(desk.book()) if each.is_recommended]
-    assert recommended.cut > 0
-    assert recommended.stock == buy(book).manufactured - desk.book().sold_cumulative[4]
-    assert desk.approval("markdown").status == "open"
-    modified = DecideApprovalParams(approval_id=desk.approval("markdown").approval_id, decision="modify", value=0.3)
-    desk.decide(modified, by=JOBS[3])
-    assert (desk.approval("markdown").value, desk.approval("markdown").proposed) == (0.3, recommended.cut)
 
-    for week in (6, 7, 8):
-        desk.report(JOBS[0], week, share(book.units(2)[week - 1] * 2, WEIGHTS, codes))
-    rows = {each.policy: each for each in results(desk.warehouse, desk.book())}
-    assert rows["perfect_foresight"].regret == 0
-    assert rows["perfect_foresight"].lost == rows["perfect_foresight"].left == 0
+def test_a_cut_is_proposed_at_the_checkpoint_and_modified(season: Seen) -> None:
+    [recommended] = [each for each in season.cuts if each.is_recommended]
+    decided = season.desk.approval("markdown")
+
+    assert recommended.cut > 0
+    assert recommended.stock == (buy(season.again).manufactured or 0) - season.desk.book().sold_cumulative[4]
+    assert (season.cut.status, season.cut.proposed) == ("open", recommended.cut)
+    assert (decided.status, decided.value, decided.proposed, decided.decided_by) == ("modified", 0.3, recommended.cut, JOBS[3])
+
+
+def test_the_money_of_a_season_is_that_of_its_weeks(season: Seen) -> None:
+    book = season.desk.book()
+    rows = {each.policy: each for each in results(season.desk.warehouse, book)}
+
+    assert rows["perfect_foresight"].regret == rows["perfect_foresight"].lost == rows["perfect_foresight"].left == 0
     assert all(each.regret >= 0 for each in rows.values())
     assert all(each.bought == each.sold + each.left for each in rows.values())
-    assert rows["plan"].bought == buy(desk.book()).manufactured
+    assert rows["plan"].bought == buy(book).manufactured
     price, cost = (float(getattr(book.forecasts[0], name)) for name in ("price", "cost"))
-    sold = [sum(week.sold) for week in season_of(desk.book())]
+    sold = [sum(week.sold) for week in season_of(book)]
     revenue = sum(units * price * (1 if week < 5 else 0.7) for week, units in enumerate(sold))
     assert float(rows["plan"].revenue) == pytest.approx(revenue, abs=0.01)
-    left = rows["plan"].left
-    profit = revenue - rows["plan"].bought * cost + left * cost / 2
+    profit = revenue - rows["plan"].bought * cost + rows["plan"].left * cost / 2
     assert float(rows["plan"].profit) == pytest.approx(profit, abs=0.01)
-    assert set(steps_of(desk).values()) == {"pass"}
+    assert set(steps_of(season.desk).values()) == {"pass"}
 
 
 def test_units_of_a_season_are_all_somewhere(desk: Desk) -> None:
@@ -231,8 +274,9 @@ def test_what_was_said_stays_whatever_runs_again(desk: Desk) -> None:
     assert json.loads(versions(desk.warehouse)[JOBS[0]][1].actuals) == desk.book().units(2)[:4]
 
 
-def test_a_forecast_that_was_half_written_is_made_again(desk: Desk) -> None:
+def test_a_forecast_that_was_half_written_is_made_again(season: Seen, tmp_path: Path) -> None:
     """Killed before the last of its tables: the plan has no version 2, its weeks are there."""
+    desk = Desk(Plant(Path(shutil.copytree(season.desk.warehouse.root, tmp_path / "data"))))
     frame = desk.warehouse.read("planning/season_forecast")
     desk.warehouse.write("planning/season_forecast", frame.filter(version=1))
 
