@@ -56,34 +56,41 @@ async def versions_of(lease: Snapshot, plan_id: str | None = None) -> dict[str, 
 
 async def plan_of(lease: Snapshot, plan_id: str) -> Told:
     """One plan. Raises NotFound."""
-    found = await versions_of(lease, plan_id)
+    found = await plans_of(lease, plan_id)
     if plan_id not in found:
-        raise unknown(plan_id)
-    return (await told_of(lease, found))[plan_id]
+        raise NotFound(f"No season plan has the id '{plan_id[:60]}'; /api/v1/workflows lists them.")
+    return found[plan_id]
 
 
-async def told_of(lease: Snapshot, plans: dict[str, list[SeasonPlan]]) -> dict[str, Told]:
-    """What is published of some plans, in their order."""
-    found = {}
-    for plan_id, versions in plans.items():
-        found[plan_id] = Told(
-            versions,
-            await _of(lease, "season_forecast", SeasonForecast, plan_id, "version"),
-            next(iter(await _of(lease, "season_buy", SeasonBuy, plan_id, "plan_id")), None),
-            await _of(lease, "season_step", SeasonStep, plan_id, "step_index"),
-            await _of(lease, "approval", Approval, plan_id, "opened_at, kind DESC"),
-            await _of(lease, "variance_week", VarianceWeek, plan_id, "week"),
-            await _of(lease, "season_result", SeasonResult, plan_id, "profit DESC, policy"),
+async def plans_of(lease: Snapshot, plan_id: str | None = None) -> dict[str, Told]:
+    """What is published of every plan, or of one, by id; newest plans first."""
+    plans = await versions_of(lease, plan_id)
+    forecasts = await _by_plan(lease, "season_forecast", SeasonForecast, plan_id, "version")
+    buys = await _by_plan(lease, "season_buy", SeasonBuy, plan_id, "plan_id")
+    steps = await _by_plan(lease, "season_step", SeasonStep, plan_id, "step_index")
+    approvals = await _by_plan(lease, "approval", Approval, plan_id, "opened_at, kind DESC")
+    variances = await _by_plan(lease, "variance_week", VarianceWeek, plan_id, "week")
+    results = await _by_plan(lease, "season_result", SeasonResult, plan_id, "profit DESC, policy")
+    return {
+        each: Told(
+            versions=versions,
+            forecasts=forecasts.get(each, []),
+            buy=next(iter(buys.get(each, [])), None),
+            steps=steps.get(each, []),
+            approvals=approvals.get(each, []),
+            variances=variances.get(each, []),
+            results=results.get(each, []),
         )
+        for each, versions in plans.items()
+    }
+
+
+async def _by_plan(lease: Snapshot, table: str, shape: type[Any], plan_id: str | None, order: str) -> dict[str, list[Any]]:
+    """The rows of a table, of one plan or of all, by the plan's id."""
+    found: dict[str, list[Any]] = {}
+    for row in await lease.rows("season", table, f"? IS NULL OR plan_id = ? ORDER BY {order}", [plan_id, plan_id]):
+        found.setdefault(row["plan_id"], []).append(shape(**row))
     return found
-
-
-def unknown(plan_id: str) -> NotFound:
-    return NotFound(f"No season plan has the id '{plan_id[:60]}'; /api/v1/workflows lists them.")
-
-
-async def _of(lease: Snapshot, table: str, shape: type[Any], plan_id: str, order: str) -> list[Any]:
-    return [shape(**row) for row in await lease.rows("season", table, f"plan_id = ? ORDER BY {order}", [plan_id])]
 
 
 def said(shape: type[Any], row: Struct, **more: Any) -> Any:

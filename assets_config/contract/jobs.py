@@ -91,6 +91,9 @@ ASSETS = (
 SEASON = tuple(key for key in ASSETS[ASSETS.index("planning/season_plan") : ASSETS.index("planning/season_step") + 1])
 """All of season plans: what follows from a command is worked out by the run that carries it out."""
 
+KNOWN_PRICES = tuple(key for key in SEASON if key != "planning/price_elasticity")
+"""The same with the elasticities that were estimated when a season was last planned: they read two years of sales."""
+
 DATA_STAGES = ("sources", "core", "kpis", "publish")
 """What a job that brings data in makes again: everything but models and forecasts, which jobs of their own train."""
 
@@ -242,11 +245,11 @@ JOB_TYPES: dict[str, JobType] = {
         ),
         JobType(
             "reforecast", ReforecastParams, "operator", "Forecast the weeks of a season that remain from those sold.", ("publish",),
-            also=SEASON, state="planning/season_plan",
+            also=KNOWN_PRICES, state="planning/season_plan",
         ),
         JobType(
             "decide_approval", DecideApprovalParams, "operator", "Decide what a plan waits for; the plan goes on.", ("publish",),
-            also=SEASON, state="planning/approval_decision",
+            also=KNOWN_PRICES, state="planning/approval_decision",
         ),
         JobType(
             "scenario", ScenarioParams, "operator", "Work a what-if out and save it.", ("publish",),
@@ -257,11 +260,11 @@ JOB_TYPES: dict[str, JobType] = {
             also=("planning/scenario_day",), state="planning/scenario",
         ),
         *(
-            JobType(name, SeasonReviewParams, "operator", summary, ("publish",), also=SEASON)
-            for name, summary in (
-                ("allocate", "Share what was manufactured among stores again, for every plan."),
-                ("markdown", "Work out again what to cut at the checkpoint of every plan."),
-                ("variance_check", "Hold the sales that were reported against every plan."),
+            JobType(name, SeasonReviewParams, "operator", summary, ("publish",), also=also)
+            for name, summary, also in (
+                ("allocate", "Share what was manufactured among stores again, for every plan.", KNOWN_PRICES),
+                ("markdown", "Estimate elasticities, and what to cut at the checkpoint of every plan, again.", SEASON),
+                ("variance_check", "Hold the sales that were reported against every plan.", KNOWN_PRICES),
             )
         ),
     )

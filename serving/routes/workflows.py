@@ -16,7 +16,7 @@ from serving.formats import table
 from serving.layers.rules import OPERATOR
 from serving.orchestrator.jobs import Job
 from serving.paging import Listed, Page, PageSize, page_of
-from serving.plans import Told, plan_of, said, told, told_of, versions_of
+from serving.plans import Told, plan_of, plans_of, said, told
 from serving.problems import Conflict, NotFound, invalid
 from serving.reply import Metadata, metadata
 from serving.routes.approvals import ApprovalSaid
@@ -166,7 +166,7 @@ async def list_workflows(
     status: Annotated[PlanStatus | None, QueryParameter(description="Only plans that stand so.")] = None,
 ) -> Listed[WorkflowSaid]:
     """The season plans, newest first. POST /workflows/forecast makes one."""
-    plans = await told_of(lease, await versions_of(lease))
+    plans = await plans_of(lease)
     found = [_workflow(each) for each in plans.values() if status is None or each.status == status]
     return page_of(found, page, page_size, metadata(lease, "season"))
 

@@ -178,8 +178,9 @@ def markdown(storage: Storage) -> MaterializeResult:
     """What cuts of the price would bring at the checkpoint of each plan, the one that clears the stock among them."""
     from pipelines.planning.season.checkpoint import markdowns
     from pipelines.planning.season.elasticity import by_category
+    from pipelines.planning.season.plans import state
 
-    rows = storage.warehouse().read("planning/price_elasticity").iter_rows(named=True)
+    rows = state(storage.warehouse(), "planning/price_elasticity", PriceElasticity).iter_rows(named=True)
     found = by_category([PriceElasticity(**row) for row in rows])
     return _written(storage, "markdown", Markdown, lambda book: markdowns(book, found))
 

@@ -132,18 +132,19 @@ def _days(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection, category:
         for name in ("sales_daily", "dim_product", "promotion", "dim_calendar", "demand_unconstrained")
     )
     rows = connection.execute(
-        f"WITH life AS (SELECT store_id, product_id, min(date) AS first FROM {sales} GROUP BY ALL), "
+        f"WITH last AS (SELECT max(date) - {DAYS}::INT AS day FROM {sales}), "
+        "life AS (SELECT store_id, product_id, min(date) AS first, sum(quantity) FILTER (date > day) AS sold "
+        f"FROM {sales}, last GROUP BY ALL), "
+        f"largest AS (SELECT store_id, product_id, sku, first FROM life JOIN {products} USING (product_id) "
+        f"WHERE category = $category ORDER BY sold DESC NULLS LAST, store_id, product_id LIMIT {SERIES}), "
         "recent AS (SELECT s.*, sku, date_trunc('month', date) AS month "
-        f"FROM {sales} s JOIN {products} p USING (product_id) JOIN life USING (store_id, product_id) "
-        f"WHERE p.category = $category AND date > (SELECT max(date) FROM {sales}) - {DAYS}::INT AND date >= first + {RAMP}::INT), "
-        "largest AS (SELECT store_id, product_id FROM recent GROUP BY ALL "
-        f"ORDER BY sum(quantity) DESC, store_id, product_id LIMIT {SERIES}) "
+        f"FROM {sales} s JOIN largest USING (store_id, product_id), last WHERE date > day AND date >= first + {RAMP}::INT) "
         "SELECT dense_rank() OVER (ORDER BY r.store_id, r.product_id) AS series, "
         "dense_rank() OVER (ORDER BY r.store_id, r.product_id, r.month) AS level, sku, quantity, unit_price::DOUBLE AS price, "
         "isodow(r.date) AS weekday, holiday_name IS NOT NULL AS holiday, "
         f"EXISTS (SELECT 1 FROM {promotions} d WHERE d.product_id = r.product_id "
         "AND (d.store_id IS NULL OR d.store_id = r.store_id) AND r.date >= d.start_date AND r.date <= d.end_date) AS promotion "
-        f"FROM recent r SEMI JOIN largest USING (store_id, product_id) LEFT JOIN {calendar} c ON c.date = r.date "
+        f"FROM recent r LEFT JOIN {calendar} c ON c.date = r.date "
         f"ANTI JOIN {out} u ON u.store_id = r.store_id AND u.product_id = r.product_id AND u.date = r.date "
         "WHERE quantity >= 0 AND unit_price > 0 "
         "QUALIFY sum(quantity) OVER (PARTITION BY r.store_id, r.product_id, r.month) > 0 ORDER BY series, r.date",
