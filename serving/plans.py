@@ -37,8 +37,10 @@ class Told(Struct, frozen=True):
 
     @property
     def status(self) -> PlanStatus:
+        if not self.steps:
+            return "resting"
         if not self.forecasts:
-            return "failed" if any(each.status == "fail" for each in self.steps) else "running"
+            return "failed"
         if any(each.status == "open" for each in self.approvals):
             return "awaiting_approval"
         if any(each.kind == "manufacturing" and each.status == "rejected" for each in self.approvals):

@@ -15,7 +15,7 @@ ApprovalKind = Literal["manufacturing", "markdown"]
 ApprovalStatus = Literal["open", "approved", "modified", "rejected"]
 Agent = Literal["orchestrator", "demand", "inventory", "pricing"]
 StepStatus = Literal["pass", "skip", "running", "waiting", "fail"]
-PlanStatus = Literal["running", "awaiting_approval", "in_season", "rejected", "completed", "failed"]
+PlanStatus = Literal["resting", "awaiting_approval", "in_season", "rejected", "completed", "failed"]
 Policy = Literal["plan", "naive", "perfect_foresight"]
 
 PlanId = Annotated[str, column("The plan; read it at /workflows/{id}.")]

@@ -33,7 +33,9 @@ class WorkflowSaid(Struct, frozen=True):
     workflow_id: Annotated[str, Meta(description="Read it at /workflows/{workflow_id}; its forecast has the same id.")]
     name: Annotated[str, Meta(description="What people call it.")]
     category: Annotated[str | None, Meta(description="Category that is planned; null: everything.")]
-    status: Annotated[PlanStatus, Meta(description="How it stands; awaiting_approval: see /approvals.")]
+    status: Annotated[
+        PlanStatus, Meta(description="How it stands; awaiting_approval: see /approvals; resting: its source is not loaded.")
+    ]
     season: Annotated[str | None, Meta(description="Name of the season; null before its forecast.")]
     start_date: Annotated[date, Meta(description="First day of the season.")]
     weeks: Annotated[int, Meta(description="Length of the season. [weeks]")]

@@ -19,7 +19,7 @@ SENTENCE = (
     "Plan 8 weeks of Dresses starting 3 June 2024. Replenish the stores weekly, keep 45% at the distribution center, "
     "and mark down at week 6."
 )
-PATIENCE = 120
+PATIENCE = 240
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +77,7 @@ def report(api: httpx.Client, plan_id: str, weeks: dict[int, int], codes: list[s
     return done(api, api.post(f"/ingest/weekly-sales?forecast_id={plan_id}", content=content, headers={"Content-Type": "text/csv"}))
 
 
+@pytest.mark.timeout(900)  # a dozen Dagster runs, one after the other
 def test_a_season_from_a_sentence_to_its_result(api: httpx.Client) -> None:
     seed = {"scenario": "fashion_season", "stores": 5, "products": 18}
     done(api, api.post("/seeder/generate", json=seed))

@@ -99,6 +99,7 @@ ROWS: dict[str, list[Any]] = {
     "season_step": [
         SeasonStep(OPEN, 0, 2, "parameters", "orchestrator", "pass", "4 weeks"),
         SeasonStep(OPEN, 1, 2, "manufacturing", "inventory", "waiting", "9600 units proposed"),
+        SeasonStep(SOLD, 0, 1, "results", "orchestrator", "pass", "what came of it"),
         SeasonStep(NEW, 0, 1, "forecast", "demand", "fail", "could not be forecast"),
     ],
 }  # fmt: skip
@@ -286,6 +287,15 @@ def test_a_reader_may_extract_and_not_decide(tmp_path: Path) -> None:
         extracted = reader.post(f"{API}/parameters/extract", json={"text": "8 weeks"})
 
     assert (decided.status_code, extracted.status_code) == (401, 200)
+
+
+def test_a_plan_whose_source_is_not_loaded_rests(tmp_path: Path) -> None:
+    write_snapshot(tmp_path, {**ROWS, "season_step": [], "approval": []})
+
+    with client_of(tmp_path) as client:
+        listed = client.get(f"{API}/workflows").json()["items"]
+
+    assert [each["status"] for each in listed] == ["resting"] * 3
 
 
 def test_a_sentence_becomes_parameters(client: TestClient) -> None:

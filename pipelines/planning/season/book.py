@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import Struct
 
 from assets_config.contract.season import SeasonForecast, SeasonPlan, SeasonStore, SeasonWeek
-from pipelines.planning.season.plans import ApprovalDecision, approval_id, decisions, living, weeks_sold
+from pipelines.planning.season.plans import ApprovalDecision, approval_id, decisions, living, state, weeks_sold
 from pipelines.planning.season.quantities import apportion
 from pipelines.warehouse import Warehouse
 
@@ -60,7 +60,8 @@ class Book(Struct, frozen=True):
 def read_books(warehouse: Warehouse) -> list[Book]:
     """The plans of the source that is loaded, oldest first, as far as they were forecast."""
     made = decisions(warehouse)
-    forecasts, weeks, stores = (_by_plan(warehouse, key) for key in (FORECAST, WEEKS, STORES))
+    forecasts = _by_plan(warehouse, FORECAST, SeasonForecast)
+    weeks, stores = _by_plan(warehouse, WEEKS, SeasonWeek), _by_plan(warehouse, STORES, SeasonStore)
     found = []
     for plan_id, versions in living(warehouse).items():
         by_version: dict[int, list[SeasonWeek]] = {}
@@ -80,10 +81,9 @@ def read_books(warehouse: Warehouse) -> list[Book]:
     return found
 
 
-def _by_plan(warehouse: Warehouse, key: str) -> dict[str, list[dict[str, Any]]]:
-    frame = warehouse.previous(key)
+def _by_plan(warehouse: Warehouse, key: str, shape: type[Struct]) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
-    for row in frame.iter_rows(named=True) if frame is not None else ():
+    for row in state(warehouse, key, shape).iter_rows(named=True):
         found.setdefault(row["plan_id"], []).append(row)
     return found
 

@@ -10,8 +10,8 @@ from assets_config.contract.season import SeasonForecast, SeasonPlan, SeasonStor
 from pipelines.errors import PipelineError
 from pipelines.planning.season.book import FORECAST, STORES, WEEKS
 from pipelines.planning.season.forecast import Made, forecast_again, forecast_first
-from pipelines.planning.season.plans import changing, living
-from pipelines.planning.season.tables import empty, frame_of
+from pipelines.planning.season.plans import changing, living, state
+from pipelines.planning.season.tables import frame_of
 from pipelines.warehouse import Warehouse
 
 TABLES: Mapping[str, type[Struct]] = {FORECAST: SeasonForecast, WEEKS: SeasonWeek, STORES: SeasonStore}
@@ -21,10 +21,11 @@ def make_forecasts(warehouse: Warehouse, *, at: datetime) -> tuple[list[str], di
     """Forecast the versions of plans that are not yet, and write the three tables.
 
     Gives the versions that were made, as `<plan_id> <version>`, and why others could not be, by plan: one plan that cannot be
-    forecast stops no other. A version whose tables were not all written by a run that was killed is made again.
+    forecast stops no other. Plans of another source keep what they have. A version whose tables were not all written by a run
+    that was killed is made again.
     """
     with changing(warehouse):
-        known = {key: _known(warehouse, key, shape) for key, shape in TABLES.items()}
+        known = {key: state(warehouse, key, shape) for key, shape in TABLES.items()}
         rows: dict[str, list[Struct]] = {key: [] for key in TABLES}
         said: list[str] = []
         failed: dict[str, str] = {}
@@ -46,11 +47,6 @@ def make_forecasts(warehouse: Warehouse, *, at: datetime) -> tuple[list[str], di
                 frame = frame.filter(~(pl.col("plan_id") + " " + pl.col("version").cast(pl.String)).is_in(list(new)))
             warehouse.write(key, pl.concat([frame, frame_of(TABLES[key], rows[key])]))
     return said, failed
-
-
-def _known(warehouse: Warehouse, key: str, shape: type[Struct]) -> pl.DataFrame:
-    found = warehouse.previous(key)
-    return empty(shape) if found is None else found
 
 
 def _missing(

@@ -306,7 +306,8 @@ def test_nobody_decides_in_time_and_the_default_holds(fresh: Desk) -> None:
 
 
 def test_a_plan_of_another_source_rests(fresh: Desk) -> None:
-    change_plans(fresh.warehouse, [PLAN], first_sale=SEED.start, last_sale=SEED.end, at=fresh.now, by=JOBS[0])
+    fresh.command(PLAN, by=JOBS[0])
+    forecast = fresh.warehouse.read("planning/season_forecast")
     plans = fresh.warehouse.read("planning/season_plan")
     fresh.warehouse.write("planning/season_plan", plans.with_columns(lineage=pl.lit("another")))
 
@@ -314,7 +315,8 @@ def test_a_plan_of_another_source_rests(fresh: Desk) -> None:
 
     assert list(versions(fresh.warehouse)) == [JOBS[0]]
     assert fresh.books() == []
-    assert fresh.warehouse.read("planning/season_forecast").is_empty()
+    assert fresh.warehouse.read("planning/season_forecast").equals(forecast)
+    assert fresh.approvals() == {}
 
 
 def test_a_plan_that_cannot_be_forecast_stops_no_other(fresh: Desk) -> None:
