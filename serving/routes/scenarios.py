@@ -13,7 +13,6 @@ from msgspec import Meta, Struct, structs
 
 from assets_config.contract.scenarios import (
     MOST,
-    PRIOR,
     Assumptions,
     DeleteScenarioParams,
     Method,
@@ -24,12 +23,7 @@ from assets_config.contract.scenarios import (
     ScenarioDay,
     ScenarioId,
     ScenarioParams,
-    multiplied,
-    outlook,
-    result_hash,
-    why_not_ask,
 )
-from serving.filters import product_of, store_of
 from serving.formats import table
 from serving.layers.rules import OPERATOR
 from serving.orchestrator.jobs import Job
@@ -40,9 +34,9 @@ from serving.reply import Metadata, metadata
 from serving.routes.jobs import IdempotencyKey, start
 from serving.routes.registry import run_of
 from serving.snapshot import Snapshot
+from serving.whatif import Asked, asked_of, hash_of, heuristic
 
 READER = {"role": "reader"}
-LATELY = 28  # days whose mean price is that of the days ahead
 ScenarioPath = Annotated[str, PathParameter(description="scenario_id of a saved scenario; see /scenarios.")]
 WithTag = Annotated[list[str] | None, QueryParameter(description="Only scenarios with this tag; several: with all of them.")]
 
@@ -141,18 +135,6 @@ class ScenarioComparison(Struct, frozen=True):
     metadata: Metadata
 
 
-class Asked(Struct, frozen=True):
-    """A question over the published forecast: whom it is of, and what is known of them."""
-
-    product_id: int
-    store_id: int | None
-    first: date
-    units: list[float]
-    versions: list[str]
-    price: float | None
-    elasticity: float
-
-
 @table("/scenarios", operation_id="list_scenarios", tags=["planning"])
 async def list_scenarios(
     lease: NamedDependency[Snapshot], page: Page = 1, page_size: PageSize = 20, tag: WithTag = None
@@ -170,14 +152,14 @@ async def simulate_scenario(lease: NamedDependency[Snapshot], data: JSONBody[Que
     Arithmetic over the published forecast. For what the model itself says, POST /scenarios with method model_exogenous.
     """
     asked = await _asked(lease, data, "heuristic")
-    found = _heuristic(asked, data.assumptions)
+    found = heuristic(asked, data.assumptions)
     only = asked.versions[0] if len(asked.versions) == 1 else None
     return Simulation(
         product_id=asked.product_id,
         store_id=asked.store_id,
         method="heuristic",
         elasticity=told(asked.elasticity),
-        result_hash=_hash(asked, "heuristic", data.assumptions),
+        result_hash=hash_of(asked, "heuristic", data.assumptions),
         left=told(found.left),
         sums=_sums(found),
         days=[DaySaid(day, *map(told, others)) for day, *others in found.days],
@@ -211,7 +193,7 @@ async def create_scenario(
     store = None if asked.store_id is None else labels["store"][asked.store_id]
     params = structs.replace(data, product_id=labels["product"][asked.product_id], store_id=store)
     if not state.jobs.is_repeated("scenario", params, idempotency_key):
-        hashed = _hash(asked, data.method, data.assumptions)
+        hashed = hash_of(asked, data.method, data.assumptions)
         for row in await lease.rows("state", "scenario", "result_hash = ? AND name = ?", [hashed, data.name]):
             return Response(await _answer(lease, Scenario(**row)), status_code=200)
         if len(await lease.rows("state", "scenario")) >= MOST:
@@ -265,63 +247,10 @@ async def compare_scenarios(lease: NamedDependency[Snapshot], data: JSONBody[Com
 
 
 async def _asked(lease: Snapshot, question: Question, method: Method) -> Asked:
-    """Raises NotFound for an unknown product, store or run, Validation for what cannot be, Conflict without a forecast."""
-    wrong = why_not_ask(question, method)
-    if wrong is not None:
-        raise invalid(wrong[0], None, wrong[1])
-    product = product_of(lease, question.product_id)
-    store = None if question.store_id is None else store_of(lease, question.store_id)
+    """Raises NotFound for an unknown run too."""
     if question.run_id is not None:
         await run_of(lease, question.run_id)
-    rows = await _forecast(lease, product, store, question)
-    if not rows:
-        by = "" if question.run_id is None else f" by run {question.run_id}"
-        name = lease.labels["product"][product]
-        raise Conflict(f"Product {name} is not forecast here{by}: name another, or leave store or run out.")
-    price = question.assumptions.price
-    elasticity = price.elasticity if price is not None and price.elasticity is not None else await _elasticity(lease, product)
-    versions = sorted({version for _, _, known in rows for version in known})
-    price_now = await _price(lease, product, store)
-    return Asked(product, store, rows[0][0], [units for _, units, _ in rows], versions, price_now, elasticity)
-
-
-async def _forecast(lease: Snapshot, product: int, store: int | None, question: Question) -> list[tuple[Any, ...]]:
-    if not lease.has("forecasts", "forecast"):
-        return []
-    return await lease.query(
-        "SELECT date, sum(yhat ORDER BY store_id), list(DISTINCT model_version) FROM forecasts.forecast "
-        "WHERE source = 'forecast' AND product_id = $1 AND ($2::BIGINT IS NULL OR store_id = $2) "
-        "AND ($3::TEXT IS NULL OR model_version = $3) "
-        "GROUP BY date ORDER BY date LIMIT $4",
-        [product, store, question.run_id, question.horizon or 90],
-    )
-
-
-async def _price(lease: Snapshot, product: int, store: int | None) -> float | None:
-    [[paid]] = await lease.query(
-        "SELECT sum(revenue)::DOUBLE / nullif(sum(units), 0) FROM kpi_daily "
-        "WHERE product_id = $1 AND ($2::BIGINT IS NULL OR store_id = $2) AND date > $3::DATE - $4::INT",
-        [product, store, lease.manifest.as_of, LATELY],
-    )
-    listed = next((each.base_price for each in lease.products if each.product_id == product), None)
-    return paid if paid is not None else None if listed is None else float(listed)
-
-
-async def _elasticity(lease: Snapshot, product: int) -> float:
-    of = [lease.labels["product"][product]]
-    for row in await lease.rows("prices", "price_elasticity", "level = 'product' AND member = ?", of):
-        return float(row["elasticity"])
-    return PRIOR
-
-
-def _heuristic(asked: Asked, assumed: Assumptions) -> Outlook:
-    demand = multiplied(asked.units, asked.first, assumed, asked.elasticity)
-    return outlook(asked.units, demand, asked.first, assumed, asked.price)
-
-
-def _hash(asked: Asked, method: Method, assumed: Assumptions) -> str:
-    of = {"product_id": asked.product_id, "store_id": asked.store_id, "method": method, "assumed": assumed}
-    return result_hash(asked.versions, asked.first, len(asked.units), **of)  # type: ignore[arg-type]
+    return await asked_of(lease, question, method)
 
 
 def _sums(of: Outlook | Scenario) -> Sums:
