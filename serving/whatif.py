@@ -47,7 +47,7 @@ async def asked_of(lease: Snapshot, question: Question, method: Method) -> Asked
         by = "" if question.run_id is None else f" by run {question.run_id}"
         name = lease.labels["product"][product]
         raise Conflict(f"Product {name} is not forecast here{by}: name another, or leave store or run out.")
-    price = question.assumptions.price
+    price = question.assumed.price
     elasticity = price.elasticity if price is not None and price.elasticity is not None else await _elasticity(lease, product)
     versions = sorted({version for _, _, known in rows for version in known})
     price_now = await _price(lease, product, store)

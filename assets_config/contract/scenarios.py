@@ -98,7 +98,11 @@ class Question(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Annotated[int, Meta(ge=1, le=90)] | None, Meta(description="Days ahead. Null: all that are forecast. [days]")
     ] = None
     run_id: Annotated[RunId | None, Meta(description="Model run that the baseline must be of. Null: whichever forecasts.")] = None
-    assumptions: Annotated[Assumptions, Meta(description="What is assumed.")] = Assumptions()
+    assumptions: Annotated[Assumptions | None, Meta(description="What is assumed. Null: nothing.")] = None
+
+    @property
+    def assumed(self) -> Assumptions:
+        return self.assumptions or Assumptions()
 
 
 class ScenarioParams(Question, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -225,7 +229,7 @@ def holds(plan: Price | PromotionPlan, day: date) -> bool:
 
 def why_not_ask(question: Question, method: Method) -> tuple[str, str] | None:
     """The member of a question that cannot be, and why, as the end of a sentence; None where all can."""
-    assumed = question.assumptions
+    assumed = question.assumed
     for name, plan in (("price", assumed.price), ("promotion", assumed.promotion)):
         if plan is not None and plan.start_date and plan.end_date and plan.start_date > plan.end_date:
             return f"assumptions.{name}.start_date", f"is after end_date, {plan.end_date}"

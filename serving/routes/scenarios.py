@@ -87,7 +87,7 @@ class SavedScenario(Struct, frozen=True):
     cloned_from: Annotated[str | None, Meta(description="Scenario that it is a changed copy of.")]
     product_id: Annotated[int, Meta(description="The product.")]
     store_id: Annotated[int | None, Meta(description="The store; null: all together.")]
-    assumptions: Annotated[Assumptions, Meta(description="What was assumed.")]
+    assumptions: Annotated[Assumptions | None, Meta(description="What was assumed.")]
     elasticity: Annotated[float, Meta(description="Percent that demand was taken to move with one of the price. [ratio]")]
     model_version: Annotated[str | None, Meta(description="Model run of the baseline; null where there are several.")]
     result_hash: Annotated[str, Meta(description="The same for the same baseline and assumptions.")]
@@ -152,14 +152,14 @@ async def simulate_scenario(lease: NamedDependency[Snapshot], data: JSONBody[Que
     Arithmetic over the published forecast. For what the model itself says, POST /scenarios with method model_exogenous.
     """
     asked = await _asked(lease, data, "heuristic")
-    found = heuristic(asked, data.assumptions)
+    found = heuristic(asked, data.assumed)
     only = asked.versions[0] if len(asked.versions) == 1 else None
     return Simulation(
         product_id=asked.product_id,
         store_id=asked.store_id,
         method="heuristic",
         elasticity=told(asked.elasticity),
-        result_hash=hash_of(asked, "heuristic", data.assumptions),
+        result_hash=hash_of(asked, "heuristic", data.assumed),
         left=told(found.left),
         sums=_sums(found),
         days=[DaySaid(day, *map(told, others)) for day, *others in found.days],
@@ -193,7 +193,7 @@ async def create_scenario(
     store = None if asked.store_id is None else labels["store"][asked.store_id]
     params = structs.replace(data, product_id=labels["product"][asked.product_id], store_id=store)
     if not state.jobs.is_repeated("scenario", params, idempotency_key):
-        hashed = hash_of(asked, data.method, data.assumptions)
+        hashed = hash_of(asked, data.method, data.assumed)
         for row in await lease.rows("state", "scenario", "result_hash = ? AND name = ?", [hashed, data.name]):
             return Response(await _answer(lease, Scenario(**row)), status_code=200)
         if len(await lease.rows("state", "scenario")) >= MOST:
@@ -263,7 +263,7 @@ def _sums(of: Outlook | Scenario) -> Sums:
 def _saved(row: Scenario) -> SavedScenario:
     question = msgspec.json.decode(row.question, type=Question)
     found: SavedScenario = said(
-        SavedScenario, row, tags=msgspec.json.decode(row.tags), assumptions=question.assumptions, sums=_sums(row)
+        SavedScenario, row, tags=msgspec.json.decode(row.tags), assumptions=question.assumed, sums=_sums(row)
     )
     return found
 

@@ -67,7 +67,7 @@ def asked_of_model(warehouse: Warehouse, asked: Question, found: Baseline) -> tu
         rows &= panel.store_id == found.store_id
     artifact = read_artifact(warehouse, fit["run_id"], fit["artifact_uri"], fit["artifact_hash"])
     pair = []
-    for each in (panel, supposed(panel, rows, found.first, days, asked.assumptions)):
+    for each in (panel, supposed(panel, rows, found.first, days, asked.assumed)):
         units = module.predict(artifact, each, horizon=days)[rows].sum(axis=0, dtype=np.float64)
         pair.append(units.tolist())
     return pair[0], pair[1]

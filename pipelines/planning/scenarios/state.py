@@ -69,7 +69,7 @@ def worked_out(warehouse: Warehouse, asked: ScenarioParams, *, at: datetime, by:
     wrong = why_not_ask(asked, asked.method)
     if wrong is not None:
         raise PipelineError(f"{wrong[0]} {wrong[1]}")
-    assumed, found = asked.assumptions, forecast_of(warehouse, asked)
+    assumed, found = asked.assumed, forecast_of(warehouse, asked)
     elasticity, price = _elasticity(warehouse, asked, found), _price(warehouse, found)
     if asked.method == "heuristic":
         baseline, demand = found.units, multiplied(found.units, found.first, assumed, elasticity)
@@ -108,7 +108,7 @@ def worked_out(warehouse: Warehouse, asked: ScenarioParams, *, at: datetime, by:
 
 def _elasticity(warehouse: Warehouse, asked: Question, found: Baseline) -> float:
     """The one that is asked for, else the estimate for the product, else what is assumed of any."""
-    price = asked.assumptions.price
+    price = asked.assumed.price
     if price is not None and price.elasticity is not None:
         return price.elasticity
     key = "planning/price_elasticity"
