@@ -20,6 +20,7 @@ from pipelines.policies import follow_inputs, with_policies
 from pipelines.publish import assets as publish
 from pipelines.resources import Storage, duckdb_resource, settings
 from pipelines.schedules import JOBS, SCHEDULES
+from pipelines.season_watch import season_review, season_watch
 from pipelines.sources import assets as sources
 from pipelines.trials import assets as trials
 from pipelines.variance import sales_off_forecast
@@ -41,9 +42,9 @@ EXECUTORS: dict[str, ExecutorDefinition] = {"in_process": in_process_executor, "
 
 defs = Definitions(
     assets=[*map_asset_specs(with_policies, [asset for stage in STAGES for asset in stage.ASSETS])],
-    asset_checks=[*forecasts.CHECKS, *knowledge.CHECKS, *publish.CHECKS],
-    jobs=[*JOBS, ingest, deliver],
-    sensors=[dead_runs, landing_inbox, delivery, sales_off_forecast, failed_runs, follow_inputs],
+    asset_checks=[*forecasts.CHECKS, *planning.CHECKS, *knowledge.CHECKS, *publish.CHECKS],
+    jobs=[*JOBS, ingest, deliver, season_review],
+    sensors=[dead_runs, landing_inbox, delivery, season_watch, sales_off_forecast, failed_runs, follow_inputs],
     schedules=SCHEDULES,
     resources={"storage": Storage(), "duckdb": duckdb_resource()},
     executor=EXECUTORS[settings().executor],

@@ -7,6 +7,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from assets_config.contract.jobs import ASSETS, DATA_STAGES, ON_REQUEST
 from pipelines.forecasts import assets as forecasts
+from pipelines.planning import assets as planning
 from pipelines.publish import assets as publish
 from pipelines.retention import tidying
 
@@ -25,7 +26,7 @@ def of_stages(stages: Sequence[str]) -> AssetSelection:
 
 verification = define_asset_job(
     "verify_published",
-    selection=AssetSelection.checks(*forecasts.CHECKS, *publish.CHECKS),
+    selection=AssetSelection.checks(*forecasts.CHECKS, *planning.CHECKS, *publish.CHECKS),
     description="Check artifacts and published files against their checksums, and that explanations add up.",
 )
 data = define_asset_job(

@@ -27,6 +27,8 @@ from pipelines.knowledge.assets import KnowledgeConfig
 from pipelines.planning.alerts.assets import AlertConfig, RuleConfig
 from pipelines.planning.clusters.assets import ClusterConfig
 from pipelines.planning.notifications.assets import PreferenceConfig, RetryConfig, TemplateConfig
+from pipelines.planning.scenarios.assets import ScenarioConfig
+from pipelines.planning.season.assets import DecisionConfig, PlanConfig
 from pipelines.publish.assets import BackupConfig, ExportConfig, PointerConfig
 from pipelines.publish.frames import fields
 from pipelines.publish.parts import TABLE_KEYS
@@ -35,6 +37,8 @@ from pipelines.sources.assets import SourceConfig
 from pipelines.trials.assets import BacktestConfig, PredictConfig, TrainConfig
 
 GRAPH = defs.resolve_asset_graph()
+AGENTS = {"planning": ("orchestrator", "demand", "inventory", "pricing")}
+"""Groups of assets within a stage."""
 KEYS = sorted(key.to_user_string() for key in GRAPH.get_all_asset_keys())
 
 
@@ -56,12 +60,15 @@ def test_every_asset_introduces_itself(key: str) -> None:
     node = GRAPH.get(AssetKey(key.split("/")))
 
     assert node.description
-    assert node.group_name == key.split("/")[0]
+    assert node.group_name in (key.split("/")[0], *AGENTS.get(key.split("/")[0], ()))
     assert node.owners
     assert node.kinds
 
 
-BESIDE = {*(key for key in KEYS if key.startswith("trials/")), *(TABLE_KEYS[each] for each in PARTS[STATE]), *ON_REQUEST}
+WORKED_OUT = {"season_plan", "scenario", "scenario_day"}
+"""State that is made of tables of the graph."""
+DECIDED = {TABLE_KEYS[each] for each in PARTS[STATE] if each not in WORKED_OUT}
+BESIDE = {*(key for key in KEYS if key.startswith("trials/")), *DECIDED, *ON_REQUEST}
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -132,6 +139,11 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "rollback": {"snapshot_id": "20240101T000000Z-00000000"},
     "export": {"tables": ["forecast"], "format": "csv"},
     "annotate_run": {"run_id": "0" * 32, "archive": True, "tags": ["a", "b"], "notes": "no\nmore"},
+    "season_plan": {"name": "Spring", "forecast_horizon_weeks": 12, "markdown_checkpoint_week": 6},
+    "reforecast": {"forecast_id": "0" * 32, "actual_sales_week_1_to_n": [70, 80]},
+    "scenario": {"name": "Cheaper", "product_id": "SKU-0001", "assumptions": {"price": {"change": -0.1}}},
+    "delete_scenario": {"scenario_id": "0" * 32},
+    "decide_approval": {"approval_id": "0" * 32, "decision": "modify", "value": 9600},
 }
 """Parameters of the job types that need some."""
 
@@ -188,6 +200,9 @@ CONFIGS: dict[str, Any] = {
     "planning/notification_template": TemplateConfig,
     "planning/notification": RetryConfig,
     "knowledge/document": KnowledgeConfig,
+    "planning/season_plan": PlanConfig,
+    "planning/scenario": ScenarioConfig,
+    "planning/approval_decision": DecisionConfig,
 }
 """The config of each asset that a job tells what to do."""
 

@@ -21,6 +21,8 @@ from assets_config.contract.notifications import (
     SetPreferenceParams,
     SetTemplateParams,
 )
+from assets_config.contract.plans import DecideApprovalParams, ReforecastParams, SeasonPlanParams, SeasonReviewParams
+from assets_config.contract.scenarios import DeleteScenarioParams, ScenarioParams
 from assets_config.contract.seeds import Overrides, Seed, resolve
 from assets_config.contract.state import AnnotateRunParams, DeleteAliasParams, SetAliasParams
 from assets_config.contract.trials import BacktestParams, BacktestResult, PredictParams, PredictResult, TrainParams, TrainResult
@@ -93,6 +95,22 @@ ASSETS = (
     "planning/notification_template",
     "planning/notification",
     "planning/notification_delivery",
+    "planning/season_plan",
+    "planning/approval_decision",
+    "planning/season_forecast",
+    "planning/season_store",
+    "planning/season_week",
+    "planning/season_buy",
+    "planning/allocation",
+    "planning/replenishment",
+    "planning/variance_week",
+    "planning/price_elasticity",
+    "planning/markdown",
+    "planning/approval",
+    "planning/season_result",
+    "planning/season_step",
+    "planning/scenario",
+    "planning/scenario_day",
     "kpis/kpi_daily",
     "kpis/cubes",
     "knowledge/document",
@@ -119,6 +137,11 @@ AMENDMENT = "publish/amendment"
 
 ON_REQUEST = (AMENDMENT, "publish/pointer", "publish/export", "publish/backup")
 """Assets that do nothing unless they are told to: no job that makes their stage takes them along."""
+SEASON = tuple(key for key in ASSETS[ASSETS.index("planning/season_plan") : ASSETS.index("planning/season_step") + 1])
+"""All of season plans: what follows from a command is worked out by the run that carries it out."""
+
+KNOWN_PRICES = tuple(key for key in SEASON if key != "planning/price_elasticity")
+"""The same with the elasticities that were estimated when a season was last planned: they read two years of sales."""
 
 DATA_STAGES = ("sources", "core", "kpis", "publish")
 """What a job that brings data in makes again: everything but models and forecasts, which jobs of their own train."""
@@ -369,6 +392,34 @@ JOB_TYPES: dict[str, JobType] = {
         JobType(
             "set_template", SetTemplateParams, "admin", "Say in which words an event of an alert is told.", (),
             state="planning/notification_template", amends="state",
+        ),
+        JobType(
+            "season_plan", SeasonPlanParams, "operator", "Plan a season: forecast it, propose what to make.", ("publish",),
+            assets=SEASON, state="planning/season_plan",
+        ),
+        JobType(
+            "reforecast", ReforecastParams, "operator", "Forecast the weeks of a season that remain from those sold.", ("publish",),
+            assets=KNOWN_PRICES, state="planning/season_plan",
+        ),
+        JobType(
+            "decide_approval", DecideApprovalParams, "operator", "Decide what a plan waits for; the plan goes on.", ("publish",),
+            assets=KNOWN_PRICES, state="planning/approval_decision",
+        ),
+        JobType(
+            "scenario", ScenarioParams, "operator", "Work a what-if out and save it.", ("publish",),
+            assets=("planning/scenario_day",), state="planning/scenario",
+        ),
+        JobType(
+            "delete_scenario", DeleteScenarioParams, "operator", "Delete a saved scenario.", ("publish",),
+            assets=("planning/scenario_day",), state="planning/scenario",
+        ),
+        *(
+            JobType(name, SeasonReviewParams, "operator", summary, ("publish",), assets=assets)
+            for name, summary, assets in (
+                ("allocate", "Share what was manufactured among stores again, for every plan.", KNOWN_PRICES),
+                ("markdown", "Estimate elasticities, and what to cut at the checkpoint of every plan, again.", SEASON),
+                ("variance_check", "Hold the sales that were reported against every plan.", KNOWN_PRICES),
+            )
         ),
     )
 }  # fmt: skip

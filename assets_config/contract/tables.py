@@ -38,6 +38,22 @@ from assets_config.contract.notifications import (
 )
 from assets_config.contract.registry import Backtest, BacktestFold, BacktestMetric, ModelRun
 from assets_config.contract.sales import FeatureCatalog, FeaturePreview, KpiDaily, SeriesSegment
+from assets_config.contract.scenarios import Scenario, ScenarioDay
+from assets_config.contract.season import (
+    Allocation,
+    Approval,
+    Markdown,
+    PriceElasticity,
+    Replenishment,
+    SeasonBuy,
+    SeasonForecast,
+    SeasonPlan,
+    SeasonResult,
+    SeasonStep,
+    SeasonStore,
+    SeasonWeek,
+    VarianceWeek,
+)
 from assets_config.contract.sets import ForecastSet, ForecastSetLevel
 from assets_config.contract.state import ModelAlias, ModelRunNote
 from assets_config.contract.stock import DemandUnconstrained, InventoryDaily, WeeklyActual
@@ -102,6 +118,21 @@ TABLES: dict[str, type[Struct]] = {
     "trial_fold": TrialFold,
     "trial_metric": TrialMetric,
     "trial_forecast": TrialForecast,
+    "season_plan": SeasonPlan,
+    "season_forecast": SeasonForecast,
+    "season_week": SeasonWeek,
+    "season_store": SeasonStore,
+    "season_buy": SeasonBuy,
+    "allocation": Allocation,
+    "replenishment": Replenishment,
+    "variance_week": VarianceWeek,
+    "markdown": Markdown,
+    "approval": Approval,
+    "season_result": SeasonResult,
+    "season_step": SeasonStep,
+    "price_elasticity": PriceElasticity,
+    "scenario": Scenario,
+    "scenario_day": ScenarioDay,
 }
 """Every published table by name. Its asset is the one whose last key part is that name."""
 
@@ -120,7 +151,15 @@ PARTS: dict[str, tuple[str, ...]] = {
     "forecasts": ("forecast",),
     "explanations": ("forecast_explanation",),
     "cards": ("model_card",),
-    "state": ("model_alias", "model_run_note", "alert_rule", "notification_preference", "notification_template"),
+    "state": (
+        *("model_alias", "model_run_note", "alert_rule", "notification_preference", "notification_template"),
+        *("season_plan", "scenario", "scenario_day"),
+    ),
+    "season": (
+        *("season_forecast", "season_week", "season_store", "season_buy", "allocation", "replenishment"),
+        *("variance_week", "markdown", "approval", "season_result", "season_step"),
+    ),
+    "prices": ("price_elasticity",),
     "levels": ("forecast_level",),
     "sets": ("forecast_set", "forecast_set_level"),
     "accuracy": ("forecast_accuracy", "forecast_value_added", "interval_coverage"),
@@ -199,5 +238,20 @@ ORDER: dict[str, tuple[str, ...]] = {
     "trial_fold": ("backtest_id", "fold"),
     "trial_metric": ("backtest_id", "model_type", "level", "segment", "fold", "bucket"),
     "trial_forecast": ("made_at", "forecast_id", "store_id", "product_id", "date"),
+    "season_plan": ("plan_id", "version"),
+    "season_forecast": ("plan_id", "version"),
+    "season_week": ("plan_id", "version", "week"),
+    "season_store": ("plan_id", "store_id"),
+    "season_buy": ("plan_id",),
+    "allocation": ("plan_id", "store_id"),
+    "replenishment": ("plan_id", "week", "store_id"),
+    "variance_week": ("plan_id", "week"),
+    "markdown": ("plan_id", "cut"),
+    "approval": ("opened_at", "approval_id"),
+    "season_result": ("plan_id", "policy"),
+    "season_step": ("plan_id", "step_index"),
+    "price_elasticity": ("level", "member"),
+    "scenario": ("created_at", "scenario_id"),
+    "scenario_day": ("scenario_id", "date"),
 }
 """The physical order of each table, so that range filters skip what they do not need."""

@@ -4,5 +4,15 @@ from pipelines.planning.alerts import assets as alerts
 from pipelines.planning.clusters import assets as clusters
 from pipelines.planning.inventory import assets as inventory
 from pipelines.planning.notifications import assets as notifications
+from pipelines.planning.scenarios import assets as scenarios
+from pipelines.planning.season import assets as season
 
-ASSETS = [*clusters.ASSETS, *inventory.ASSETS, *alerts.ASSETS, *notifications.ASSETS]
+ASSETS = [
+    *clusters.ASSETS,
+    *inventory.ASSETS,
+    *alerts.ASSETS,
+    *notifications.ASSETS,
+    *season.ASSETS,
+    *scenarios.ASSETS,
+]
+CHECKS = season.CHECKS

@@ -80,6 +80,21 @@ TABLE_KEYS = {
     "trial_fold": "trials/trial_fold",
     "trial_metric": "trials/trial_metric",
     "trial_forecast": "trials/trial_forecast",
+    "season_plan": "planning/season_plan",
+    "season_forecast": "planning/season_forecast",
+    "season_week": "planning/season_week",
+    "season_store": "planning/season_store",
+    "season_buy": "planning/season_buy",
+    "allocation": "planning/allocation",
+    "replenishment": "planning/replenishment",
+    "variance_week": "planning/variance_week",
+    "markdown": "planning/markdown",
+    "approval": "planning/approval",
+    "season_result": "planning/season_result",
+    "season_step": "planning/season_step",
+    "price_elasticity": "planning/price_elasticity",
+    "scenario": "planning/scenario",
+    "scenario_day": "planning/scenario_day",
 }
 """The asset that makes each published table: its last key part is the table's name (a test holds it to the graph)."""
 

@@ -26,6 +26,8 @@ COMES_FROM: dict[str, tuple[str, str]] = {
     "batch_id": ("list_batches", "items/0/batch_id"),
     "export_id": ("list_exports", "items/0/export_id"),
     "get_export_file{name}": ("list_exports", "items/0/files/0/name"),
+    "approval_id": ("list_approvals", "items/0/approval_id"),
+    "forecast_id": ("list_workflows", "items/0/workflow_id"),
     "item": ("list_items", "items/0/sku"),
     "job_id": ("list_jobs", "items/0/job_id"),
     "kind": ("list_ingest_kinds", "items/0/kind"),
@@ -43,9 +45,12 @@ COMES_FROM: dict[str, tuple[str, str]] = {
     "run_id_a": ("list_model_runs", "items/0/run_id"),
     "run_id_b": ("list_model_runs", "items/1/run_id"),
     "set_id": ("list_forecast_sets", "items/0/set_id"),
+    "scenario_id": ("list_scenarios", "items/0/scenario_id"),
     "snapshot_id": ("list_snapshots", "items/0/id"),
     "source_id": ("list_sources", "items/0/source_id"),
     "stage": ("list_assets", "items/0/stage"),
+    "week": ("list_workflows", "items/0/weeks_sold"),
+    "workflow_id": ("list_workflows", "items/0/workflow_id"),
     "store": ("list_stores", "items/0/code"),
 }
 """Which operation gives a value of a path parameter, and where in its answer that stands. Most have one place for all routes."""
@@ -54,12 +59,24 @@ EXAMPLES: dict[str, Example] = {
     "append_seed": Example(body={"start_date": "2025-01-01", "end_date": "2025-01-31"}),
     "annotate_model_run": Example(body={"tags": ["checked"], "notes": "as good as the last one"}),
     "create_job": Example(body={"job_type": "materialize", "params": {"assets": ["forecasts", "publish"]}}),
+    "create_reforecast": Example(body={"forecast_id": "{forecast_id}", "actual_sales_week_1_to_n": [310, 295, 270, 180]}),
+    "compare_scenarios": Example(body={"scenario_ids": ["a" * 32, "b" * 32], "rank_by": "revenue"}),
+    "create_scenario": Example(
+        body={"name": "Ten off", "product_id": "{product}", "assumptions": {"price": {"change": -0.1}}, "tags": ["price"]}
+    ),
+    "create_workflow": Example(
+        body={"name": "Winter", "category": "Dairy", "forecast_horizon_weeks": 12, "markdown_checkpoint_week": 6}
+    ),
+    "decide_approval": Example(body={"decision": "approve", "note": "as discussed"}),
+    "decide_manufacturing": Example(body={"workflow_id": "{workflow_id}", "quantity": 9600}),
+    "decide_markdown": Example(body={"workflow_id": "{workflow_id}", "markdown": 0.3}),
     "delete_alias": Example("force=true"),
     "delete_seed": Example("confirm=true&scope=facts"),
     "explain_forecast_set": Example("store_id={store}&product_id={product}"),
     "explain_item": Example("store_id={store}&span=horizon"),
     "explain_job": Example("product_id={product}"),
     "explain_model_run": Example("span=next_day"),
+    "extract_parameters": Example(body={"text": "12 weeks of Dairy from 6 January 2025, keep 40% at the DC, markdown at week 6"}),
     "generate_seed": Example(body={"scenario": "holiday_rush", "dry_run": True}),
     "get_drilldown": Example(f"dimension=category&{RANGE}&order_by=total_units&max_items=5"),
     "get_forecast_summary": Example(f"{DAYS}&item_ids={{item}}"),
@@ -70,6 +87,7 @@ EXAMPLES: dict[str, Example] = {
     "get_store": Example("as_of=2024-12-01"),
     "ingest_batch": Example(text="date,store_code,sku,quantity,unit_price\n2025-01-01,S001,SKU-0001,3,4.50\n"),
     "list_alerts": Example("alert_state=open&severity=warn"),
+    "list_approvals": Example("state=open"),
     "list_assets": Example("check_status=failed"),
     "list_backtests": Example("model_type=naive"),
     "list_batches": Example("kind=sales-daily&state=loaded"),
@@ -114,6 +132,9 @@ EXAMPLES: dict[str, Example] = {
     "set_template": Example(body={"subject": "Something is worth a look", "body": "See /alerts."}),
     "set_alert_rule": Example(body={"enabled": True}),
     "update_alert": Example(body={"action": "acknowledge", "note": "more is on its way"}),
+    "simulate_scenario": Example(
+        body={"product_id": "{product}", "assumptions": {"price": {"change": -0.1}, "promotion": {"lift": 0.15}}}
+    ),
     "set_alias": Example(body={"name": "production", "run_id": "{run_id}", "note": "best of the last backtest"}),
 }
 """Those that send more than a path."""

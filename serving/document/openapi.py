@@ -6,6 +6,7 @@ parameter and member has a description.
 
 import inspect
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl
@@ -42,6 +43,7 @@ TAGS = {
     "items": "One product by day: sold and forecast, with reasons.",
     "jobs": "What is being made: start it, follow it, stop it, run it again.",
     "knowledge": "What the documents say, and which operation to call.",
+    "planning": "Season plans: what to make, where it goes, what it costs, and the decisions.",
     "registry": "Model runs: compare, verify, name, annotate.",
     "system": "The server, its snapshots and what it leans on.",
 }
@@ -94,8 +96,9 @@ def operations_of(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str
 def _renamed(document: dict[str, Any]) -> dict[str, Any]:
     """The document with plain numbers and short names: ListedStore for Listed_serving.routes.dimensions.Store_."""
     names = {name: _short(name) for name in document["components"]["schemas"]}
-    if len(set(names.values())) < len(names):
-        raise ValueError(f"two Structs of bodies have one name: {sorted(names.values())}")
+    twice = sorted(name for name, many in Counter(names.values()).items() if many > 1)
+    if twice:
+        raise ValueError(f"two Structs of bodies have one name: {', '.join(twice)}")
 
     def walk(value: Any) -> Any:
         if isinstance(value, dict):

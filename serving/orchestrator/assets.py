@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 from serving.orchestrator.dagster import FRAGMENT, Dagster, time_of, values_of
 from serving.problems import NotFound
 
-ASSETS = """{ assetNodes { assetKey { path } groupName description kinds isPartitioned staleStatus
+ASSETS = """{ assetNodes { assetKey { path } description kinds isPartitioned staleStatus
   owners { ... on TeamAssetOwner { team } ... on UserAssetOwner { email } }
   dependencyKeys { path } dependedByKeys { path }
   assetMaterializations(limit: 1) { timestamp runId metadataEntries { label ... on IntMetadataEntry { intValue }
@@ -165,7 +165,7 @@ def _said(node: Mapping[str, Any]) -> AssetSaid:
     worst: tuple[CheckStatus, ...] = ("failed", "warned", "unknown", "passed")
     return AssetSaid(
         key="/".join(node["assetKey"]["path"]),
-        stage=node["groupName"],
+        stage=node["assetKey"]["path"][0],
         description=node["description"],
         kinds=node["kinds"],
         owners=[each.get("team") or each.get("email") or "" for each in node["owners"]],

@@ -13,6 +13,7 @@ from msgspec.structs import asdict
 
 from assets_config.contract.levels import ForecastLevel
 from assets_config.contract.names import ForecastKind, ForecastSource, Level, Span
+from assets_config.contract.season import SeasonForecast
 from serving.filters import product_of, store_of
 from serving.formats import table
 from serving.paging import Listed, Order, Page, PageSize, ordered, page_from, page_of
@@ -69,7 +70,10 @@ class SetAnswer(SetSaid, frozen=True):
 
     method: Annotated[str, Meta(description="How it was made, in words.")]
     curve: Annotated[list[CurvePoint], Meta(description="The total by day.")]
-    members: Annotated[dict[str, list[Member]], Meta(description="By level (region, store, category, department): most first.")]
+    members: Annotated[
+        dict[str, list[Member]],
+        Meta(description="By level (region, store, category, department; of a season cluster and store): most first."),
+    ]
     metadata: Annotated[Metadata, Meta(description="Where this was read from.")]
 
 
@@ -112,8 +116,13 @@ async def list_forecast_sets(
 
 @get("/forecasts/{set_id:str}", operation_id="get_forecast_set", tags=["forecasts"])
 async def get_forecast_set(lease: NamedDependency[Snapshot], set_id: SetPath) -> SetAnswer:
-    """One set of forecasts: the total by day, the models behind it, and what each region, store and category sells of it."""
+    """One set of forecasts: the total by day, the models behind it, and what each region, store and category sells of it.
+
+    That of a season plan has weeks, no days: they stand at /workflows/{workflow_id}/results, and its clusters here.
+    """
     found = await _set(lease, set_id)
+    if found.kind == "season":
+        return SetAnswer(**asdict(found), **await season_set(lease, set_id), curve=[], metadata=metadata(lease, "season"))
     rows = await lease.rows("sets", "forecast_set_level", "set_id = ? ORDER BY level, member, date", [set_id])
     curve = [CurvePoint(*(_rounded(row[name]) for name in CurvePoint.__struct_fields__)) for row in rows if row["level"] == "total"]
     sums: dict[str, dict[str, float]] = {}
@@ -214,17 +223,59 @@ async def list_forecast_levels(
 
 
 async def _sets(lease: Snapshot) -> list[SetSaid]:
-    return [_said(**row) for row in await lease.rows("sets", "forecast_set")]
+    return [*[_said(**row) for row in await lease.rows("sets", "forecast_set")], *await season_sets(lease)]
 
 
 async def _set(lease: Snapshot, set_id: str) -> SetSaid:
     for row in await lease.rows("sets", "forecast_set", "set_id = ?", [set_id]):
         return _said(**row)
+    for season in await season_sets(lease, set_id):
+        return season
     raise NotFound(f"No set of forecasts has the id '{set_id[:60]}'; /api/v1/forecasts lists them.")
 
 
 def _said(*, models: str, units: float, made_at: datetime, **others: Any) -> SetSaid:
     return SetSaid(**others, models=msgspec.json.decode(models), units=_rounded(units), made_at=made_at.replace(tzinfo=UTC))
+
+
+async def season_sets(lease: Snapshot, set_id: str | None = None) -> list[SetSaid]:
+    """The newest forecast of each season plan, or of one; its id is the plan's."""
+    where = "? IS NULL OR plan_id = ?"
+    newest = "QUALIFY row_number() OVER (PARTITION BY plan_id ORDER BY version DESC) = 1"
+    found = []
+    for row in await lease.rows("season", "season_forecast", f"({where}) {newest}", [set_id, set_id]):
+        forecast = SeasonForecast(**row)
+        [[stores]] = await lease.query("SELECT count(*) FROM season.season_store WHERE plan_id = ?", [forecast.plan_id])
+        found.append(
+            SetSaid(
+                set_id=forecast.plan_id,
+                kind="season",
+                cutoff=forecast.cutoff,
+                start_date=forecast.start_date,
+                end_date=forecast.end_date,
+                horizon=7 * forecast.weeks,
+                series=stores,
+                units=float(forecast.units),
+                models={"prophet_like": 1, "sarimax": 1},
+                is_current=False,
+                is_scored=False,
+                dataset_id=metadata(lease, "season").dataset_id,
+                made_at=forecast.made_at.replace(tzinfo=UTC),
+            )
+        )
+    return found
+
+
+async def season_set(lease: Snapshot, plan_id: str) -> dict[str, Any]:
+    """How the newest forecast of a season was made, and what each cluster and store sells of it."""
+    stores = await lease.rows("season", "season_store", "plan_id = ?", [plan_id])
+    units: dict[str, dict[str, float]] = {"cluster": {}, "store": {}}
+    for row in stores:
+        units["cluster"][row["cluster"]] = units["cluster"].get(row["cluster"], 0.0) + row["units"]
+        units["store"][lease.labels["store"].get(row["store_id"], str(row["store_id"]))] = float(row["units"])
+    whole = sum(units["store"].values())
+    [*_, newest] = await lease.rows("season", "season_forecast", "plan_id = ? ORDER BY version", [plan_id])
+    return {"method": newest["method"], "members": {level: _members(of, whole) for level, of in units.items()}}
 
 
 def _require_current(found: SetSaid) -> None:

@@ -10,7 +10,7 @@ from litestar.testing import TestClient
 
 from serving.document.examples import EXAMPLES, Example
 from tests.serving.conftest import client_of
-from tests.serving.test_openapi import OPERATIONS, filled
+from tests.serving.test_openapi import MAY_BE_MISSING, OPERATIONS, filled
 
 HUGE = 10**30  # past what 64 bits hold
 READS = {name: path for name, (path, method, _) in OPERATIONS.items() if method == "get" and path.startswith("/api/")}
@@ -114,7 +114,10 @@ def test_pages_have_bounds_and_past_the_end_they_are_empty(name: str, demo: Test
         refused(demo.get(added(url, **{parameter: value})), parameter)
     if name in OF_DAGSTER:
         return
-    found = demo.get(added(url, page=1_000_000, page_size=100)).json()
+    answer = demo.get(added(url, page=1_000_000, page_size=100))
+    if answer.status_code == 404 and name in MAY_BE_MISSING:
+        return
+    found = answer.json()
     assert (found["items"], found["page"], found["page_size"]) == ([], 1_000_000, 100)
 
 

@@ -21,7 +21,7 @@ DOCUMENT = served()
 OPERATIONS = {operation["operationId"]: (path, method, operation) for path, method, operation in operations_of(DOCUMENT)}
 VERBS = {
     *("get", "list", "create", "cancel", "retry", "set", "delete", "annotate", "compare", "verify", "explain", "preview"),
-    *("check", "ingest", "replay", "generate", "append", "enrich", "is", "refresh"),
+    *("check", "ingest", "replay", "generate", "append", "enrich", "is", "refresh", "decide", "extract", "simulate"),
     *("retrieve", "answer", "index"),
     "update",
 }
@@ -96,8 +96,13 @@ def test_the_example_of_an_operation_works(name: str, demo: TestClient) -> None:
 
 MAY_BE_REFUSED = {"retry_notification"}
 """Where every notification arrived, there is none to be tried again."""
-MAY_BE_MISSING = {"get_alias", "delete_alias", "get_alert", "update_alert", "get_export", "get_export_file"}
-"""A fresh data root has no alias and no export, and where all is well no alert; the example then names `production`."""
+MAY_BE_MISSING = {
+    *("get_alias", "delete_alias", "get_alert", "update_alert", "get_export", "get_export_file"),
+    *("get_workflow", "get_workflow_results", "get_allocation", "list_replenishment", "get_markdown", "list_variance"),
+    *("get_variance", "get_approval", "decide_approval", "decide_manufacturing", "decide_markdown", "create_reforecast"),
+    *("get_scenario", "delete_scenario", "compare_scenarios"),
+}
+"""A fresh data root has no alias, plan and export, and where all is well no alert; the example then names `production`."""
 
 
 def filled(name: str, path: str, example: Example, demo: TestClient) -> tuple[str, Any]:

@@ -100,7 +100,7 @@ def check_next_publish(publisher: Publisher, before: str) -> None:
 def test_killed_before_any_change_of_files_the_last_snapshot_stays(publisher: Publisher) -> None:
     served = publisher.check_served()
 
-    for step in range(1, 800, 11):
+    for step in range(1, 1600, 11):
         ended = publisher.publish("step", step)
         now = publisher.check_served()
         assert now >= served
@@ -109,7 +109,7 @@ def test_killed_before_any_change_of_files_the_last_snapshot_stays(publisher: Pu
         if ended:
             break
     else:
-        pytest.fail("800 changes of files and publish has not ended: widen the range")
+        pytest.fail("1600 changes of files and publish has not ended: widen the range")
 
     assert step > 50, "publish changes fewer files than it must: the kills prove nothing"
     check_next_publish(publisher, served)

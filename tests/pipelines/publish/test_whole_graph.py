@@ -108,6 +108,7 @@ def test_parts_of_another_source_are_left_out_with_the_reason(own_root: Path) ->
     assert set(manifest.omitted) == {
         *("features", "segments", "forecasts", "explanations", "cards", "levels", "sets", "accuracy", "registry"),
         *("trials", "clusters", "inventory", "alerts", "notifications"),
+        *("season", "prices"),
     }
     assert {key: warehouse.path(key).read_bytes() for key in kept} == kept
 

@@ -1,0 +1,1 @@
+"""Forecasts and assumptions -> what would be sold instead."""

@@ -1,0 +1,1 @@
+"""Parameters, sales and decisions -> a season plan: its forecast, buy, allocation, replenishment, markdown and result."""
