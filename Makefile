@@ -4,7 +4,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 EXTRAS := pipelines,serving,otel,dev
 
-.PHONY: help setup run test check format openapi screenshots fuzz bench soak constraints clean
+.PHONY: help setup run test check format openapi screenshots fuzz bench soak chaos constraints clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 20
@@ -41,6 +41,9 @@ bench: setup  ## run every script of benchmarks/, one JSON line each
 
 soak: setup  ## publish snapshots under load for a minute; every answer is compared. ARGS="--seconds 600" changes options
 	@$(BIN)/python benchmarks/soak.py $(ARGS)
+
+chaos: setup  ## kill every process around running jobs, ten times each; no job may be lost. ARGS="--rounds 1" changes options
+	@$(BIN)/python benchmarks/chaos.py --rounds 10 $(ARGS)
 
 constraints:  ## resolve pyproject.toml afresh into constraints.txt
 	@$(PYTHON) -m venv .venv-constraints && .venv-constraints/bin/pip install -q -e '.[$(EXTRAS)]'

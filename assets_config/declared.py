@@ -5,6 +5,7 @@ are added and, where the name is taken, replace the shipped one. A mistake is a 
 and field.
 """
 
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
@@ -178,6 +179,36 @@ def load_declarations(overlay: Path | None = None) -> Declarations:
     return Declarations(
         sources, models, evaluation, list(measures.values()), list(kpis.values()), grains, feature_sets, registry, encoder
     )
+
+
+def fields_of(name: str, overlay: Path | None, shape: type[T]) -> T:
+    """A file that is one entry: its fields, those of the overlay's file of the same name over the shipped ones.
+
+    Raises DeclarationError, naming the file that the faulty field stands in.
+    """
+    found: dict[str, Any] = {}
+    for where, text in _texts(name, overlay):
+        found |= _file(where, text, dict[str, Any])
+        try:
+            read = msgspec.convert(found, shape)
+        except msgspec.ValidationError as error:
+            raise DeclarationError(f"{where}: {error}") from error
+    return read
+
+
+def entries_of(name: str, overlay: Path | None, members: Mapping[str, type[Any]]) -> dict[str, list[Any]]:
+    """The entries that a file lists under each of its members, the shipped ones first.
+
+    Raises DeclarationError, naming file, entry and field.
+    """
+    found: dict[str, list[Any]] = {member: [] for member in members}
+    for where, text in _texts(name, overlay):
+        listed = _file(where, text, dict[str, list[Any]])
+        if unknown := listed.keys() - members.keys():
+            raise DeclarationError(f"{where}: {', '.join(sorted(unknown))} is unknown; known are {', '.join(members)}")
+        for member, entries in listed.items():
+            found[member] += [_entry(where, entry, members[member], label="key") for entry in entries]
+    return found
 
 
 def _generator(preset: Preset) -> Generator:

@@ -21,11 +21,13 @@ NAMES = tuple(
     for name in (
         *("DATA", "CONFIG", "EXECUTOR", "MEMORY", "THREADS"),
         "EMBEDDING_KEY",
+        *("WEBHOOK_URL", "WEBHOOK_SECRET", "SMTP_URL", "MAIL_FROM"),
         *("HOST", "PORT", "ALLOWED_HOSTS", "WORKERS", "DAGSTER_URL"),
         *("API_KEYS", "READER_OPEN", "CORS_ORIGINS", "READ_RATE", "WRITE_RATE", "RATE_BURST_SECONDS"),
         *("MAX_DAYS", "MAX_UPLOAD_MB", "MAX_BODY_KB", "BODY_SECONDS", "REQUEST_SECONDS"),
         *("STREAM_READERS", "STREAM_HEARTBEAT_SECONDS", "STREAM_SEND_SECONDS", "JOBS_RETENTION_DAYS", "VARIANCE"),
         *("QUERY_THREADS", "QUERY_MEMORY_MB", "CUBES_MEMORY_MB", "CACHE_MB", "PINNED_SNAPSHOTS", "MAX_ROWS", "TRACES"),
+        "MAX_WAITING_JOBS",
     )
 )
 """Every variable of either side; a test compares it with the Structs."""

@@ -27,6 +27,7 @@ import xgboost as peer
 
 from assets_config.declared import load_declarations
 from assets_config.features import FeatureSet
+from assets_config.segments import segment_rules
 from pipelines.features.blocks import Blocks
 from pipelines.features.panel import AHEAD, Panel, read_panel
 from pipelines.features.patterns import segment_frame
@@ -104,7 +105,7 @@ def table(artifact: bytes, panel: Panel) -> tuple[Parts, float, int]:
         source=pl.lit("forecast"), model_type=pl.lit("xgboost"), model_version=pl.lit("0" * 32)
     )
     champion = pl.DataFrame({"model_type": ["xgboost"] * panel.series, "absolute_error": [1.0] * panel.series})
-    segments = segment_frame(panel)
+    segments = segment_frame(panel, segment_rules())
     began = time.process_time()
     tell = partial(xgboost.contributions, artifact, panel, horizon=HORIZON)
     found = parts(panel, yhat, [Contributor("xgboost", tell, np.ones(panel.series))])

@@ -18,6 +18,8 @@ run_coordinator:
   class: QueuedRunCoordinator
   config:
     dequeue_interval_seconds: 1  # Dagster's default is 5: a job would wait that long before it starts
+    max_user_code_failure_retries: 60  # a job that waits outlives a code server that is away, for five minutes
+    user_code_failure_retry_delay: 5
 run_monitoring:
   enabled: true
   start_timeout_seconds: 180
@@ -26,8 +28,9 @@ run_monitoring:
   poll_interval_seconds: 30
   free_slots_after_run_end_seconds: 60
 concurrency:
+  pools: {granularity: run, default_limit: 1}  # of the runs that write tables of the graph, one at a time
   runs:
-    max_concurrent_runs: 1  # every run writes the same warehouse; publishing takes an OS lock besides
+    max_concurrent_runs: RUNS  # the others run beside it: as many as there were processors when this was made
 retention:
   schedule: {purge_after_days: 30}
   sensor:
@@ -59,7 +62,8 @@ class Home:
         """Make the folder, and dagster.yaml where there is none."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if not self.instance.exists():
-            self.instance.write_text(INSTANCE, encoding="utf-8")
+            runs = max(2, os.cpu_count() or 1)
+            self.instance.write_text(INSTANCE.replace("RUNS", str(runs)), encoding="utf-8")
 
     def write_workspace(self, *, code_server_port: int) -> None:
         self.workspace.write_text(WORKSPACE.format(port=code_server_port), encoding="utf-8")

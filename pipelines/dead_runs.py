@@ -1,10 +1,15 @@
-"""Runs whose process was killed: Dagster keeps them as started, and with one run at a time they would hold the queue."""
+"""Runs that shall end or have lost their process: Dagster alone would keep them as started, and they would hold the queue."""
 
 import os
+import signal
+import time
+from collections.abc import Mapping
+from pathlib import Path
 
 from dagster import (
     DagsterEventType,
     DagsterInstance,
+    DagsterRun,
     DagsterRunStatus,
     DefaultRunLauncher,
     DefaultSensorStatus,
@@ -14,7 +19,13 @@ from dagster import (
     sensor,
 )
 
-UNDER_WAY = [DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
+from assets_config.contract.cancels import Cancels
+from pipelines.resources import Storage
+
+UNDER_WAY = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
+TO_END = (DagsterRunStatus.QUEUED, DagsterRunStatus.STARTED)
+PATIENCE = 20.0  # seconds that a process may take to end by itself once it was told
+REMEMBERED = 120.0  # seconds for which a run that ended is looked at again: the queue may have let it start meanwhile
 
 
 @sensor(
@@ -23,39 +34,86 @@ UNDER_WAY = [DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
     description="Mark runs whose process was killed as failed, so that those which wait go on.",
 )
 def dead_runs(context: SensorEvaluationContext) -> SkipReason:
-    """Mark as failed what is under way according to Dagster, while its process on this machine is gone."""
+    """End the runs that a client asked to end, and mark as failed those whose process on this machine is gone."""
+    ended = end_cancelled_runs(context.instance, Cancels(Storage().warehouse().root), now=time.time())
     failed = fail_dead_runs(context.instance)
-    return SkipReason(f"{len(failed)} runs had lost their process: {', '.join(failed)}" if failed else "every run has its process")
+    told = [f"{len(ended)} were asked to end: {', '.join(ended)}"] if ended else []
+    told += [f"{len(failed)} had lost their process: {', '.join(failed)}"] if failed else []
+    return SkipReason("; ".join(told) or "every run has its process, and none shall end")
+
+
+def end_cancelled_runs(instance: DagsterInstance, cancels: Cancels, *, now: float) -> list[str]:
+    """End the runs that were asked to end, and forget those that have; gives those that were told to.
+
+    Dagster ends what waits or runs, and refuses what is just starting: that is asked again at the next tick. A process that does
+    not end by itself is killed: an interrupt that arrives while xgboost calls back into Python is lost. A run that left the
+    queue at the moment of its cancelling is cancelled again.
+    """
+    told = []
+    for run_id, since in cancels.asked().items():
+        run = instance.get_run_by_id(run_id)
+        if run is not None and run.status == DagsterRunStatus.FAILURE:
+            instance.report_run_canceled(run, message="It was asked to end, and broke down over that.")
+        elif run is None or (run.is_finished and now - since > REMEMBERED):
+            cancels.forget(run_id)
+        elif run.status in TO_END and instance.run_coordinator is not None:
+            instance.run_coordinator.cancel_run(run_id)
+            told.append(run_id)
+        elif run.status == DagsterRunStatus.CANCELING and now - since > PATIENCE:
+            _kill(instance, run)
+            told.append(run_id)
+    return told
 
 
 def fail_dead_runs(instance: DagsterInstance) -> list[str]:
-    """The ids of the runs that were marked."""
-    failed: list[str] = []
+    """The ids of the runs that were marked, as cancelled where they were told to end."""
+    marked: list[str] = []
     if not isinstance(instance.run_launcher, DefaultRunLauncher):
-        return failed  # runs may have their processes on other machines
+        return marked  # runs may have their processes on other machines
     for run in instance.get_runs(RunsFilter(statuses=UNDER_WAY)):
         process = process_of(instance, run.run_id)
         if process is not None and not exists(process):
-            instance.report_run_failed(run, f"The process of this run ({process}) was killed.")
-            failed.append(run.run_id)
-    return failed
+            _mark(instance, run, f"The process of this run ({process}) was killed.")
+            marked.append(run.run_id)
+    return marked
 
 
 def process_of(instance: DagsterInstance, run_id: str) -> int | None:
     """The process that executes a run, as its executor recorded it; None before it has begun."""
     for entry in instance.all_logs(run_id, of_type=DagsterEventType.ENGINE_EVENT):
         event = entry.dagster_event
-        pid = event.engine_event_data.metadata.get("pid") if event else None
+        metadata: Mapping = event.engine_event_data.metadata if event else {}
+        pid = metadata.get("pid")
         if event and event.step_key is None and pid is not None:
             return int(str(pid.value))
     return None
 
 
 def exists(process: int) -> bool:
+    """Whether a process runs; one that ended and that nobody has asked after does not."""
     try:
         os.kill(process, 0)
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except ProcessLookupError:
         return False
-    except PermissionError:
+    except (PermissionError, FileNotFoundError):  # it is another user's, or this system has no /proc
         return True
-    return True
+
+
+def _kill(instance: DagsterInstance, run: DagsterRun) -> None:
+    if not isinstance(instance.run_launcher, DefaultRunLauncher):
+        return  # its process may be on another machine; Dagster's own monitoring marks it
+    process = process_of(instance, run.run_id)
+    if process is not None and exists(process):
+        os.kill(process, signal.SIGKILL)
+    _mark(instance, run, f"It was asked to end and did not within {PATIENCE:.0f} s: its process was killed.")
+
+
+def _mark(instance: DagsterInstance, run: DagsterRun, why: str) -> None:
+    now = instance.get_run_by_id(run.run_id)
+    if now is None or now.is_finished:
+        return  # it ended while it was looked at
+    if now.status == DagsterRunStatus.CANCELING:
+        instance.report_run_canceled(now, message=why)
+    else:
+        instance.report_run_failed(now, why)

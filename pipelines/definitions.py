@@ -7,6 +7,7 @@ from dagster import Definitions, ExecutorDefinition, in_process_executor, map_as
 from pipelines.backtests import assets as backtests
 from pipelines.core import assets as core
 from pipelines.dead_runs import dead_runs
+from pipelines.delivery import deliver, delivery
 from pipelines.failures import failed_runs
 from pipelines.features import assets as features
 from pipelines.forecasts import assets as forecasts
@@ -14,21 +15,35 @@ from pipelines.inbox import ingest, landing_inbox
 from pipelines.knowledge import assets as knowledge
 from pipelines.kpis import assets as kpis
 from pipelines.models import assets as models
+from pipelines.planning import assets as planning
 from pipelines.policies import follow_inputs, with_policies
 from pipelines.publish import assets as publish
 from pipelines.resources import Storage, duckdb_resource, settings
 from pipelines.schedules import JOBS, SCHEDULES
 from pipelines.sources import assets as sources
+from pipelines.trials import assets as trials
 from pipelines.variance import sales_off_forecast
 
-STAGES: tuple[ModuleType, ...] = (sources, core, features, models, backtests, forecasts, kpis, knowledge, publish)
+STAGES: tuple[ModuleType, ...] = (
+    sources,
+    core,
+    features,
+    models,
+    backtests,
+    trials,
+    forecasts,
+    planning,
+    kpis,
+    knowledge,
+    publish,
+)
 EXECUTORS: dict[str, ExecutorDefinition] = {"in_process": in_process_executor, "multiprocess": multiprocess_executor}
 
 defs = Definitions(
     assets=[*map_asset_specs(with_policies, [asset for stage in STAGES for asset in stage.ASSETS])],
     asset_checks=[*forecasts.CHECKS, *knowledge.CHECKS, *publish.CHECKS],
-    jobs=[*JOBS, ingest],
-    sensors=[dead_runs, landing_inbox, sales_off_forecast, failed_runs, follow_inputs],
+    jobs=[*JOBS, ingest, deliver],
+    sensors=[dead_runs, landing_inbox, delivery, sales_off_forecast, failed_runs, follow_inputs],
     schedules=SCHEDULES,
     resources={"storage": Storage(), "duckdb": duckdb_resource()},
     executor=EXECUTORS[settings().executor],

@@ -15,7 +15,7 @@ from dagster import (
     sensor,
 )
 
-from assets_config.contract.jobs import ASSETS, DATA_STAGES
+from assets_config.contract.jobs import IngestParams, selection
 from assets_config.contract.landing import Landing
 from assets_config.contract.seeds import SEED_KIND
 from pipelines.resources import Storage
@@ -28,7 +28,7 @@ FORGOTTEN = timedelta(minutes=2)
 
 ingest = define_asset_job(
     "ingest",
-    selection=AssetSelection.assets(*(AssetKey(key.split("/")) for key in ASSETS if key.split("/")[0] in DATA_STAGES)),
+    selection=AssetSelection.assets(*(AssetKey(key.split("/")) for key in selection("ingest", IngestParams("0" * 32)))),
     description="Read the batches that wait, bring core tables and KPIs up to date, publish. Starts no model.",
 )
 

@@ -16,8 +16,13 @@ from assets_config.contract.jobs import DATA_STAGES
 DAILY = FreshnessPolicy.time_window(fail_window=timedelta(hours=48), warn_window=timedelta(hours=26))
 WEEKLY = FreshnessPolicy.time_window(fail_window=timedelta(days=10), warn_window=timedelta(days=8))
 """A schedule's period and some hours for the run; late from there on, and failed where a second one was missed."""
-DECIDED = ("forecasts/model_alias", "forecasts/model_run_note")
-"""Made when people decide something, which may be never: no age is too old."""
+DECIDED = (
+    *("forecasts/model_alias", "forecasts/model_run_note"),
+    *("planning/alert_rule", "planning/notification_preference", "planning/notification_template"),
+    *("planning/notification", "planning/notification_delivery"),
+    *(f"trials/trial_{name}" for name in ("run", "backtest", "fold", "metric", "forecast")),
+)
+"""Made when people decide or try something, which may be never: no age is too old."""
 
 
 def follows(parents: AssetSelection) -> AutomationCondition:

@@ -7,6 +7,7 @@ from typing import Any
 import duckdb
 import msgspec
 from dagster import (
+    AssetExecutionContext,
     AssetKey,
     MarkdownMetadataValue,
     MaterializeResult,
@@ -20,6 +21,11 @@ from dagster import (
 
 from assets_config.contract.tables import TABLES
 from pipelines.warehouse import Warehouse
+
+GRAPH_POOL = "graph"
+"""The pool of every asset that writes a table of the graph or publishes all of them: of the runs that have one, one runs at a time.
+
+What is not in it (trials, state, what they amend a snapshot with) runs beside it."""
 
 
 def table_made(warehouse: Warehouse, key: str, **extra: Any) -> MaterializeResult:
@@ -63,6 +69,16 @@ def as_in(warehouse: Warehouse, key: str, source: str) -> dict[str, Any]:
             for each in (key, source)
         )
     return came_from({name: [(source, name)] for name in own if name in others})
+
+
+def answer(result: msgspec.Struct | Mapping[str, Any]) -> dict[str, MetadataValue]:
+    """What a job answers with, as metadata of the asset that it told what to do."""
+    return {"result": MetadataValue.json(msgspec.to_builtins(result))}
+
+
+def job_of(context: AssetExecutionContext) -> str:
+    """The id under which the API tells this Dagster run as a job."""
+    return context.run.run_id.replace("-", "")
 
 
 def descriptions(key: str) -> dict[str, str]:

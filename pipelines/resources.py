@@ -43,6 +43,19 @@ class Settings(Struct, frozen=True, kw_only=True):
         str,
         Meta(description="Key of the embeddings server that knowledge.yaml names, where it asks for one.", extra={"secret": True}),
     ] = ""
+    webhook_url: Annotated[
+        Annotated[str, Meta(pattern=r"^https?://[^\s/]+")] | None,
+        Meta(description="Where the channel webhook posts notifications to.", extra={"secret": True}),
+    ] = None
+    webhook_secret: Annotated[
+        str | None, Meta(description="Signs what is posted: X-Signature is its HMAC-SHA256.", extra={"secret": True})
+    ] = None
+    smtp_url: Annotated[
+        Annotated[str, Meta(pattern=r"^(smtp|smtps|smtp\+starttls)://[^\s/]+")] | None,
+        Meta(description="Mail server of the channel email: smtp://user:password@host:port, smtps:// or smtp+starttls://.",
+             extra={"secret": True}),
+    ] = None  # fmt: skip
+    mail_from: Annotated[str, Meta(description="Sender of notifications by e-mail.")] = "demandgraph@localhost"
 
 
 SETTINGS = listed(Settings)

@@ -11,7 +11,7 @@ from pipelines.publish import assets as publish
 from pipelines.retention import tidying
 
 Job = JobDefinition | UnresolvedAssetJobDefinition
-FORECAST_STAGES = ("features", "models", "backtests", "forecasts", "knowledge", "publish")
+FORECAST_STAGES = ("features", "models", "backtests", "forecasts", "planning", "knowledge", "publish")
 """What is made anew from the data: fits, backtests and forecasts belong together, since each forecast is of one panel; and the
 knowledge base holds their cards."""
 

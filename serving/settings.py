@@ -94,6 +94,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     pinned_snapshots: Annotated[
         int, Meta(ge=1, le=100, description="Snapshots kept open for `?snapshot=` besides the one that is served.")
     ] = 3
+    max_waiting_jobs: Annotated[
+        int, Meta(ge=1, le=100_000, description="Jobs that may wait for others to end; one more is refused with 429.")
+    ] = 500
     origins: dict[str, Origin] = {}  # of each setting that is not the default: where it stands
     mistaken: tuple[str, ...] = ()  # a sentence for each variable with our prefix that is no setting
 

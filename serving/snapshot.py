@@ -23,6 +23,7 @@ import msgspec
 from msgspec import Struct
 
 from assets_config.contract.catalogue import DimProduct, DimStore, IdMap
+from assets_config.contract.clusters import StoreClusterMember
 from assets_config.contract.integrity import part_damage
 from assets_config.contract.layout import Published
 from assets_config.contract.manifest import Manifest, Pointer
@@ -34,6 +35,7 @@ from serving.prefixes import shared_prefixes
 from serving.problems import Gone, NoSnapshot, NotFound
 
 SNAPSHOT_ID = re.compile(r"^\d{8}T\d{6}Z-[0-9a-f]{8}$")
+MEMBERS = "clusters.store_cluster_member"
 RETRY_AFTER = 5.0  # seconds until a damaged snapshot is looked at again
 
 
@@ -71,11 +73,14 @@ class Snapshot:
             self._connection.execute("SET lock_configuration = true")
             self.stores: list[DimStore] = self._all("catalogue.dim_store", DimStore)
             self.products: list[DimProduct] = self._all("catalogue.dim_product", DimProduct)
+            told: list[StoreClusterMember] = self._all(MEMBERS, StoreClusterMember) if self.has(*MEMBERS.split(".")) else []
+            self.clusters = {each.store_id: each for each in told}
             self.names: dict[str, dict[Any, str]] = {  # what each store or product belongs to; looked up by every filter
                 "region": {each.store_id: each.region or UNKNOWN for each in self.stores},
                 "category": {each.product_id: each.category or UNKNOWN for each in self.products},
                 "department": {each.product_id: each.department or UNKNOWN for each in self.products},
-                "cluster": {each.store_id: getattr(each, "cluster", None) or UNKNOWN for each in self.stores},
+                "cluster": dict.fromkeys((each.store_id for each in self.stores), UNKNOWN)
+                | {number: each.cluster_name for number, each in self.clusters.items()},
             }
             self.codes = {
                 "store": {each.code: each.store_id for each in self.stores},

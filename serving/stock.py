@@ -8,6 +8,9 @@ from serving.snapshot import Snapshot
 
 OLD_AFTER = timedelta(days=7)
 NO_POLICY = "no inventory policy is published"
+NOT_COUNTED = "nothing was counted"
+NO_POLICY_HERE = "there is no policy for it: nothing is forecast of it"
+OLD_POLICY = "policies are of the last day of sales, as_of lies before"
 NO_FORECAST = "no forecast is published"
 OLD_COUNT = "the newest count is more than 7 days older than the last day of sales, after which forecasts begin"
 ORDERS = {"store_id": "store_id, product_id", "product_id": "product_id, store_id", "on_hand": "on_hand", "days_of_cover": "days"}
@@ -32,6 +35,12 @@ AHEAD = """, walked AS (
     FROM walked GROUP BY store_id, product_id
 )"""
 
+COLUMNS = (
+    *("store_id", "product_id", "date", "on_hand", "on_order", "is_stockout", "days", "outlasts"),
+    *("reorder_point", "safety_stock"),
+)
+BELOW = {"rop": "on_hand + on_order <= reorder_point", "safety": "on_hand < safety_stock"}
+
 
 async def newest_counts(
     lease: Snapshot,
@@ -40,41 +49,53 @@ async def newest_counts(
     product: int | None = None,
     as_of: date | None = None,
     is_stockout: bool | None = None,
+    below: str | None = None,
     order: str = "store_id",
     is_descending: bool = False,
     page: int = 1,
     page_size: int | None = None,
 ) -> tuple[list[dict[str, Any]], int]:
-    """Rows {store_id, product_id, date, on_hand, on_order, is_stockout, days, outlasts}, and how many there are on all pages.
+    """The rows COLUMNS of one page, and how many there are on all pages. `below` is a key of BELOW.
 
     `days` is null where nothing is forecast, where the count is old, or where `as_of` lies before the last day of sales.
     """
-    if "stock" not in lease.manifest.parts:
+    if "stock" not in lease.manifest.parts or (below and not is_policy_known(lease, as_of)):
         return [], 0
     values: list[Any] = [store, store, product, product, as_of, as_of]
-    has_cover = is_cover_known(lease, as_of)
     sql, joined, cover = COUNTED, "", "NULL::DOUBLE AS days, NULL::BOOLEAN AS outlasts"
-    if has_cover:
+    if is_cover_known(lease, as_of):
         sql, joined, cover = COUNTED + AHEAD, " LEFT JOIN covered USING (store_id, product_id)", "days, outlasts"
         values.append(lease.manifest.as_of - OLD_AFTER)
+    planned, policy = "", "NULL::DOUBLE AS reorder_point, NULL::DOUBLE AS safety_stock"
+    if is_policy_known(lease, as_of):
+        planned, policy = " LEFT JOIN inventory.inventory_policy USING (store_id, product_id)", "reorder_point, safety_stock"
+    where = f"(?::BOOLEAN IS NULL OR is_stockout = ?){f' AND {BELOW[below]}' if below else ''}"
     direction = "DESC" if is_descending else "ASC"
     by = ", ".join(f"{name} {direction} NULLS LAST" for name in ORDERS[order].split(", "))
     found = await lease.query(
-        f"{sql} SELECT store_id, product_id, date, on_hand, on_order, is_stockout, {cover}, count(*) OVER () "  # noqa: S608 - ours
-        f"FROM counted{joined} WHERE (?::BOOLEAN IS NULL OR is_stockout = ?) ORDER BY {by}, store_id, product_id LIMIT ? OFFSET ?",
+        f"{sql} SELECT store_id, product_id, date, on_hand, on_order, is_stockout, {cover}, {policy}, count(*) OVER () "  # noqa: S608
+        f"FROM counted{joined}{planned} WHERE {where} ORDER BY {by}, store_id, product_id LIMIT ? OFFSET ?",
         [*values, is_stockout, is_stockout, page_size, (page - 1) * (page_size or 0)],
     )
-    names = ("store_id", "product_id", "date", "on_hand", "on_order", "is_stockout", "days", "outlasts")
-    total = found[0][-1] if found else await _total(lease, store, product, as_of, is_stockout) if page > 1 else 0
-    return [dict(zip(names, row[:-1], strict=True)) for row in found], total
+    total = found[0][-1] if found else 0
+    if not found and page > 1:
+        counted = f"{COUNTED} SELECT count(*) FROM counted{planned} WHERE {where}"  # noqa: S608 - ours
+        [(total,)] = await lease.query(counted, [*values[:6], is_stockout, is_stockout])
+    return [dict(zip(COLUMNS, row[:-1], strict=True)) for row in found], int(total)
 
 
-async def _total(lease: Snapshot, store: int | None, product: int | None, as_of: date | None, is_stockout: bool | None) -> int:
-    """How many there are, for a page past the end."""
-    values = [store, store, product, product, as_of, as_of, is_stockout, is_stockout]
-    counted = f"{COUNTED} SELECT count(*) FROM counted WHERE (?::BOOLEAN IS NULL OR is_stockout = ?)"  # noqa: S608 - ours
-    [(total,)] = await lease.query(counted, values)
-    return int(total)
+def is_policy_known(lease: Snapshot, as_of: date | None) -> bool:
+    """Whether a policy is published, and the question is about now."""
+    return lease.has("inventory", "inventory_policy") and (as_of is None or as_of >= lease.manifest.as_of)
+
+
+def why_no_policy(lease: Snapshot, as_of: date | None, reorder_point: float | None) -> str | None:
+    """The reason of a null in the policy; None where it is known."""
+    if reorder_point is not None:
+        return None
+    if is_policy_known(lease, as_of):
+        return NO_POLICY_HERE
+    return OLD_POLICY if is_policy_known(lease, None) else NO_POLICY
 
 
 def is_cover_known(lease: Snapshot, as_of: date | None) -> bool:
@@ -87,7 +108,7 @@ def why_no_cover(lease: Snapshot, as_of: date | None, days: float | None, counte
     if days is not None:
         return None
     if counted is None:
-        return "nothing was counted"
+        return NOT_COUNTED
     if as_of is not None and as_of < lease.manifest.as_of:
         return f"forecasts begin after {lease.manifest.as_of}, as_of lies before"
     if "forecasts" not in lease.manifest.parts:

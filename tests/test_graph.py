@@ -7,8 +7,10 @@ import pytest
 from dagster import AssetKey, define_asset_job, validate_run_config
 
 from assets_config.contract.jobs import (
+    AMENDMENT,
     ASSETS,
     JOB_TYPES,
+    ON_REQUEST,
     MaterializeParams,
     RefreshParams,
     SeedAppendParams,
@@ -18,14 +20,19 @@ from assets_config.contract.jobs import (
 )
 from assets_config.contract.names import STAGES
 from assets_config.contract.seeds import Seed
-from assets_config.contract.tables import ORDER, PARTS, TABLES
+from assets_config.contract.tables import ORDER, PARTS, STATE, TABLES
 from pipelines.definitions import defs
 from pipelines.forecasts.assets import AliasConfig, NoteConfig
 from pipelines.knowledge.assets import KnowledgeConfig
+from pipelines.planning.alerts.assets import AlertConfig, RuleConfig
+from pipelines.planning.clusters.assets import ClusterConfig
+from pipelines.planning.notifications.assets import PreferenceConfig, RetryConfig, TemplateConfig
+from pipelines.publish.assets import BackupConfig, ExportConfig, PointerConfig
 from pipelines.publish.frames import fields
 from pipelines.publish.parts import TABLE_KEYS
-from pipelines.report import descriptions
+from pipelines.report import GRAPH_POOL, descriptions
 from pipelines.sources.assets import SourceConfig
+from pipelines.trials.assets import BacktestConfig, PredictConfig, TrainConfig
 
 GRAPH = defs.resolve_asset_graph()
 KEYS = sorted(key.to_user_string() for key in GRAPH.get_all_asset_keys())
@@ -52,6 +59,16 @@ def test_every_asset_introduces_itself(key: str) -> None:
     assert node.group_name == key.split("/")[0]
     assert node.owners
     assert node.kinds
+
+
+BESIDE = {*(key for key in KEYS if key.startswith("trials/")), *(TABLE_KEYS[each] for each in PARTS[STATE]), *ON_REQUEST}
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_what_writes_the_graph_runs_one_at_a_time(key: str) -> None:
+    pool = GRAPH.get(AssetKey(key.split("/"))).assets_def.op.pool
+
+    assert pool == (None if key in BESIDE else GRAPH_POOL), f"{key}: give its @asset pool=GRAPH_POOL of pipelines/report.py"
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -97,6 +114,23 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "delete_alias": {"name": "production", "force": True},
     "rag_index": {"source_path": "a.md", "sha256": "0" * 64, "tags": ["x"]},
     "rag_delete": {"source_id": "0" * 16},
+    "cluster": {"clusters": 2},
+    "update_alert": {"alert_id": "0" * 32, "action": "snooze", "until": "2030-01-01T00:00:00Z", "note": "é"},
+    "retry_notification": {"notification_id": "0" * 32},
+    "set_preference": {
+        "user": "ann",
+        "channels": ["email"],
+        "email": "ann@example.com",
+        "quiet_from": "22:00",
+        "quiet_until": "07:00",
+    },
+    "set_template": {"event": "opened", "subject": "{title}", "body": "{note} {{é}}"},
+    "set_alert_rule": {"rule": "bias", "warn": 5, "enabled": False},
+    "train": {"model_type": "moving_average", "store_id": 1, "product_id": "SKU-0001", "window_size": 14},
+    "backtest": {"model_type": "xgboost", "params": {"rounds": 8}, "n_splits": 2, "gap": 1},
+    "predict": {"run_id": "0" * 32, "horizon": 7, "store_id": "S001"},
+    "rollback": {"snapshot_id": "20240101T000000Z-00000000"},
+    "export": {"tables": ["forecast"], "format": "csv"},
     "annotate_run": {"run_id": "0" * 32, "archive": True, "tags": ["a", "b"], "notes": "no\nmore"},
 }
 """Parameters of the job types that need some."""
@@ -138,16 +172,34 @@ def test_the_config_of_a_job_is_one_that_its_run_takes(name: str) -> None:
     }.get(name, [])
 
 
+CONFIGS: dict[str, Any] = {
+    "forecasts/model_alias": AliasConfig,
+    "forecasts/model_run_note": NoteConfig,
+    "trials/trial_run": TrainConfig,
+    "trials/trial_backtest": BacktestConfig,
+    "trials/trial_forecast": PredictConfig,
+    "publish/pointer": PointerConfig,
+    "publish/export": ExportConfig,
+    "publish/backup": BackupConfig,
+    "planning/store_cluster": ClusterConfig,
+    "planning/alert_rule": RuleConfig,
+    "planning/alert": AlertConfig,
+    "planning/notification_preference": PreferenceConfig,
+    "planning/notification_template": TemplateConfig,
+    "planning/notification": RetryConfig,
+    "knowledge/document": KnowledgeConfig,
+}
+"""The config of each asset that a job tells what to do."""
+
+
 @pytest.mark.parametrize("name", [name for name, job in JOB_TYPES.items() if job.state])
 def test_a_job_that_changes_state_tells_one_asset_and_publishes(name: str) -> None:
-    params = msgspec.convert(PARAMETERS[name], JOB_TYPES[name].params)
+    params = msgspec.convert(PARAMETERS.get(name, {}), JOB_TYPES[name].params)
 
     key = JOB_TYPES[name].state
-    assert selection(name, params)[0] == key
-    assert {each.split("/")[0] for each in selection(name, params)[1:]} == set(JOB_TYPES[name].stages)
-    [(op, said)] = run_config(name, params)["ops"].items()
-    assert GRAPH.get(AssetKey(key.split("/"))).assets_def.op.name == op
-    config = {"model_alias": AliasConfig, "model_run_note": NoteConfig, "document": KnowledgeConfig}[key.split("/")[1]](
-        **said["config"]
-    )
+    job = JOB_TYPES[name]
+    made = {each for each in ASSETS if each.split("/")[0] in job.stages and each not in ON_REQUEST}
+    assert selection(name, params) == sorted({key, *job.assets, *made, *([AMENDMENT] if job.amends else [])}, key=ASSETS.index)
+    op = GRAPH.get(AssetKey(key.split("/"))).assets_def.op
+    config = CONFIGS[key](**run_config(name, params)["ops"][op.name]["config"])
     assert msgspec.json.decode(getattr(config, name), type=JOB_TYPES[name].params) == params

@@ -10,10 +10,20 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from assets_config.contract.alerts import AlertsParams, SetAlertRuleParams, UpdateAlertParams
+from assets_config.contract.clusters import ClusterParams, SegmentParams
+from assets_config.contract.copies import BackupParams, BackupResult, Export, ExportParams, RollbackParams
 from assets_config.contract.knowledge import RagDeleteParams, RagIndexParams
 from assets_config.contract.names import STAGES, Role
+from assets_config.contract.notifications import (
+    DeliverParams,
+    RetryNotificationParams,
+    SetPreferenceParams,
+    SetTemplateParams,
+)
 from assets_config.contract.seeds import Overrides, Seed, resolve
 from assets_config.contract.state import AnnotateRunParams, DeleteAliasParams, SetAliasParams
+from assets_config.contract.trials import BacktestParams, BacktestResult, PredictParams, PredictResult, TrainParams, TrainResult
 
 ASSETS = (
     "sources/batches",
@@ -49,6 +59,11 @@ ASSETS = (
     "backtests/backtest",
     "backtests/backtest_fold",
     "backtests/backtest_metric",
+    "trials/trial_run",
+    "trials/trial_backtest",
+    "trials/trial_fold",
+    "trials/trial_metric",
+    "trials/trial_forecast",
     "forecasts/champion",
     "forecasts/ensemble",
     "forecasts/model_type",
@@ -65,6 +80,19 @@ ASSETS = (
     "forecasts/forecast_accuracy",
     "forecasts/forecast_value_added",
     "forecasts/interval_coverage",
+    "planning/store_feature",
+    "planning/store_cluster",
+    "planning/store_cluster_member",
+    "planning/cluster_diagnostic",
+    "planning/inventory_policy",
+    "planning/stock_risk",
+    "planning/replenishment_proposal",
+    "planning/alert_rule",
+    "planning/alert",
+    "planning/notification_preference",
+    "planning/notification_template",
+    "planning/notification",
+    "planning/notification_delivery",
     "kpis/kpi_daily",
     "kpis/cubes",
     "knowledge/document",
@@ -75,11 +103,37 @@ ASSETS = (
     "knowledge/evaluation",
     "knowledge/index",
     "publish/snapshot",
+    "publish/amendment",
+    "publish/pointer",
+    "publish/export",
+    "publish/backup",
 )
 """Every asset that a job may select, upstream first."""
 
+CLUSTER_ASSETS = tuple(
+    f"planning/{name}" for name in ("store_feature", "store_cluster", "store_cluster_member", "cluster_diagnostic")
+)
+DELIVERY_ASSETS = ("planning/notification", "planning/notification_delivery")
+AMENDMENT = "publish/amendment"
+"""The asset that publishes one part alone: the others stay as they are served, whatever the warehouse holds meanwhile."""
+
+ON_REQUEST = (AMENDMENT, "publish/pointer", "publish/export", "publish/backup")
+"""Assets that do nothing unless they are told to: no job that makes their stage takes them along."""
+
 DATA_STAGES = ("sources", "core", "kpis", "publish")
 """What a job that brings data in makes again: everything but models and forecasts, which jobs of their own train."""
+
+
+BY_MONTH = (
+    "core/sales_daily",
+    "core/returns_daily",
+    "core/inventory_daily",
+    "core/receipt",
+    "core/exogenous",
+    "core/demand_unconstrained",
+    "kpis/kpi_daily",
+)
+"""Assets that are kept by month: a run makes those months again whose lines changed."""
 
 
 class MaterializeParams(Struct, frozen=True, forbid_unknown_fields=True):
@@ -162,8 +216,26 @@ class SeedDeleteParams(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "all"
 
 
+class FeaturesParams(Struct, frozen=True, forbid_unknown_fields=True):
+    """Make the panel, the feature catalogue and its preview again, and publish."""
+
+
+class KpisParams(Struct, frozen=True, forbid_unknown_fields=True):
+    """Sum the measures and cubes again, and publish."""
+
+
+class ExplainParams(Struct, frozen=True, forbid_unknown_fields=True):
+    """Explain the forecasts of all series again, and publish."""
+
+
 class VerifyParams(Struct, frozen=True, forbid_unknown_fields=True):
     """Check the loaded data: references, signs, calendar, sales and dimensions present."""
+
+
+class Published(Struct, frozen=True):
+    """What a job that publishes made."""
+
+    snapshot_id: Annotated[str | None, Meta(description="The snapshot that it published; pin reads to it with ?snapshot=.")] = None
 
 
 class JobType(Struct, frozen=True):
@@ -176,6 +248,9 @@ class JobType(Struct, frozen=True):
     stages: tuple[str, ...] = DATA_STAGES  # what it makes
     source: Callable[[Any], dict[str, Any]] | None = None  # its parameters as config of the asset sources/batches
     state: str = ""  # the one asset that it changes, whose config has its parameters as JSON under the job type's name
+    assets: tuple[str, ...] = ()  # what it makes besides, by key
+    amends: str = ""  # the one part that it publishes, in place of a whole snapshot
+    result: type[Struct] = Published  # what it answers with once it is completed, beside the assets
 
 
 def _seed(params: SeedParams) -> dict[str, Any]:
@@ -211,16 +286,45 @@ JOB_TYPES: dict[str, JobType] = {
         ),
         JobType("verify_data", VerifyParams, "operator", "Check the loaded data again.", ("core",)),
         JobType(
-            "set_alias", SetAliasParams, "operator", "Call a model run by a name, or move the name to it.", ("publish",),
-            state="forecasts/model_alias",
+            "set_alias", SetAliasParams, "operator", "Call a model run by a name, or move the name to it.", (),
+            state="forecasts/model_alias", amends="state",
         ),
         JobType(
-            "delete_alias", DeleteAliasParams, "operator", "Take a name from a model run.", ("publish",),
-            state="forecasts/model_alias",
+            "delete_alias", DeleteAliasParams, "operator", "Take a name from a model run.", (),
+            state="forecasts/model_alias", amends="state",
         ),
         JobType(
-            "annotate_run", AnnotateRunParams, "operator", "Archive a model run, or change its tags and notes.", ("publish",),
-            state="forecasts/model_run_note",
+            "annotate_run", AnnotateRunParams, "operator", "Archive a model run, or change its tags and notes.", (),
+            state="forecasts/model_run_note", amends="state",
+        ),
+        JobType("features", FeaturesParams, "operator", "Make the features again and publish.", ("features", "publish")),
+        JobType("kpis", KpisParams, "operator", "Sum the KPIs again and publish.", ("kpis", "publish")),
+        JobType(
+            "explain", ExplainParams, "operator", "Explain the forecasts again and publish.", ("publish",),
+            assets=("forecasts/forecast_explanation",),
+        ),
+        JobType(
+            "rollback", RollbackParams, "admin", "Serve a kept snapshot again, at once.", (), state="publish/pointer",
+        ),
+        JobType(
+            "export", ExportParams, "operator", "Write published tables as files.", (), state="publish/export", result=Export,
+        ),
+        JobType(
+            "backup", BackupParams, "admin", "Copy the served snapshot and what people decided.", (),
+            state="publish/backup", result=BackupResult,
+        ),
+        JobType(
+            "train", TrainParams, "operator", "Fit a model type for some series or all, as a run of the registry.", (),
+            state="trials/trial_run", amends="trials", result=TrainResult,
+        ),
+        JobType(
+            "backtest", BacktestParams, "operator", "Evaluate a model type on some series or all, beside the baselines.", (),
+            state="trials/trial_backtest", assets=("trials/trial_fold", "trials/trial_metric"),
+            amends="trials", result=BacktestResult,
+        ),
+        JobType(
+            "predict", PredictParams, "operator", "Forecast with a model run, for some of its series or all.", (),
+            state="trials/trial_forecast", amends="trials", result=PredictResult,
         ),
         JobType(
             "rag_index", RagIndexParams, "operator", "Index a posted document, or the project's own again, and publish.",
@@ -229,6 +333,42 @@ JOB_TYPES: dict[str, JobType] = {
         JobType(
             "rag_delete", RagDeleteParams, "operator", "Take a document out of the knowledge base and publish.",
             ("knowledge", "publish"), state="knowledge/document",
+        ),
+        JobType(
+            "segment", SegmentParams, "operator", "Class the series anew: demand pattern, ABC and XYZ.", ("publish",),
+            assets=("features/series_segment",),
+        ),
+        JobType(
+            "cluster", ClusterParams, "operator", "Make the clusters of stores anew.", ("publish",),
+            assets=CLUSTER_ASSETS, state="planning/store_cluster",
+        ),
+        JobType(
+            "alerts", AlertsParams, "operator", "Look at every rule again.", ("publish",),
+            assets=("planning/alert_rule", "planning/alert", *DELIVERY_ASSETS),
+        ),
+        JobType(
+            "update_alert", UpdateAlertParams, "operator", "Acknowledge, snooze, resolve or reopen an alert.", ("publish",),
+            assets=DELIVERY_ASSETS, state="planning/alert",
+        ),
+        JobType(
+            "set_alert_rule", SetAlertRuleParams, "admin", "Change the thresholds of a rule.", (),
+            state="planning/alert_rule", amends="state",
+        ),
+        JobType(
+            "deliver", DeliverParams, "operator", "Tell of what became of alerts, and try again what is due.", ("publish",),
+            assets=DELIVERY_ASSETS,
+        ),
+        JobType(
+            "retry_notification", RetryNotificationParams, "operator", "Try a notification again that was given up.", ("publish",),
+            assets=DELIVERY_ASSETS, state="planning/notification",
+        ),
+        JobType(
+            "set_preference", SetPreferenceParams, "operator", "Say what a user is told of, and how.", (),
+            state="planning/notification_preference", amends="state",
+        ),
+        JobType(
+            "set_template", SetTemplateParams, "admin", "Say in which words an event of an alert is told.", (),
+            state="planning/notification_template", amends="state",
         ),
     )
 }  # fmt: skip
@@ -258,13 +398,16 @@ def selection(job_type: str, params: Struct) -> list[str]:
             raise UnknownAssets(unknown)
         return [key for key in ASSETS if not params.assets or key in params.assets or key.split("/")[0] in params.assets]
     job = JOB_TYPES[job_type]
-    return [key for key in ASSETS if key.split("/")[0] in job.stages or key == job.state]
+    own = {job.state, *job.assets, *([AMENDMENT] if job.amends else [])}
+    return [key for key in ASSETS if key in own or (key.split("/")[0] in job.stages and key not in ON_REQUEST)]
 
 
 def run_config(job_type: str, params: Struct) -> dict[str, Any]:
     """The Dagster run config of a job: what the asset sources/batches is told, or the asset whose state it changes."""
     job = JOB_TYPES[job_type]
     if job.state:
-        said = {job_type: msgspec.json.encode(params).decode()}
-        return {"ops": {job.state.replace("/", "__"): {"config": said}}}
+        ops = {job.state.replace("/", "__"): {"config": {job_type: msgspec.json.encode(params).decode()}}}
+        if job.amends:
+            ops[AMENDMENT.replace("/", "__")] = {"config": {"part": job.amends}}
+        return {"ops": ops}
     return {"ops": {"sources__batches": {"config": job.source(params)}}} if job.source else {}

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-STAGES = ("sources", "core", "features", "models", "backtests", "forecasts", "kpis", "knowledge", "publish")
+STAGES = ("sources", "core", "features", "models", "backtests", "trials", "forecasts", "planning", "kpis", "knowledge", "publish")
 """The stages in the order in which data flows; an asset may depend on its own stage and on earlier ones only."""
 
 JobStatus = Literal["pending", "running", "cancelling", "completed", "failed", "cancelled"]
@@ -15,6 +15,8 @@ Level = Literal["total", "region", "store", "category", "department", "product",
 SetLevel = Literal["total", "region", "store", "category", "department"]
 ForecastKind = Literal["series", "season"]
 Pattern = Literal["smooth", "intermittent", "erratic", "lumpy", "no_demand"]
+RevenueClass = Literal["A", "B", "C"]
+SteadinessClass = Literal["X", "Y", "Z"]
 Stage = Literal["naive", "seasonal_naive", "best_single", "ensemble", "champion"]
 DemandClass = Literal["all", "over_1", "up_to_1"]
 Segment = Literal["all", "smooth", "intermittent", "erratic", "lumpy", "no_demand"]

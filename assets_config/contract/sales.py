@@ -6,7 +6,7 @@ from typing import Annotated
 from msgspec import Struct
 
 from assets_config.contract.columns import CalendarDay, Day, Money, ProductId, StoreId, column
-from assets_config.contract.names import Leak, Pattern
+from assets_config.contract.names import Leak, Pattern, RevenueClass, SteadinessClass
 
 
 class KpiDaily(Struct, frozen=True):
@@ -31,6 +31,17 @@ class SeriesSegment(Struct, frozen=True):
     mean_demand: Annotated[float | None, column("Mean demand; null where no day counts.", unit="units/day")]
     days: Annotated[int, column("Days that count.", unit="days")]
     as_of: Annotated[date, column("Last day that was looked at.")]
+    abc: Annotated[RevenueClass, column("Class of the product by its revenue in all stores, A the largest; see segments.yaml.")] = (
+        "C"
+    )
+    xyz: Annotated[
+        SteadinessClass | None, column("Class of the series by the variation of its weeks, X the steadiest; null: see weekly_cv.")
+    ] = None
+    weekly_cv: Annotated[
+        float | None,
+        column("Standard deviation over mean of weekly demand; null with fewer than eight weeks or no sale.", unit="ratio"),
+    ] = None
+    revenue: Annotated[float, column("Revenue of the newest weeks that were looked at.", unit="money")] = 0.0
 
 
 class FeatureCatalog(Struct, frozen=True):

@@ -8,6 +8,7 @@ quantities are whole units, ratios are ratios (0.05, not 5).
 from msgspec import Struct
 
 from assets_config.contract.accuracy import ForecastAccuracy, ForecastValueAdded, IntervalCoverage
+from assets_config.contract.alerts import Alert, AlertRule
 from assets_config.contract.cards import ModelCard
 from assets_config.contract.catalogue import (
     DimCalendar,
@@ -21,17 +22,26 @@ from assets_config.contract.catalogue import (
     PriceHistory,
     Promotion,
 )
+from assets_config.contract.clusters import ClusterDiagnostic, StoreCluster, StoreClusterMember
 from assets_config.contract.explanations import ForecastExplanation
 from assets_config.contract.forecasts import Forecast
 from assets_config.contract.ingest import IngestAudit, IngestBatch, IngestReject
+from assets_config.contract.inventory import InventoryPolicy, ReplenishmentProposal, StockRisk
 from assets_config.contract.knowledge import RagChunk, RagSource
 from assets_config.contract.levels import ForecastLevel
 from assets_config.contract.model_types import ModelType
+from assets_config.contract.notifications import (
+    Notification,
+    NotificationDelivery,
+    NotificationPreference,
+    NotificationTemplate,
+)
 from assets_config.contract.registry import Backtest, BacktestFold, BacktestMetric, ModelRun
 from assets_config.contract.sales import FeatureCatalog, FeaturePreview, KpiDaily, SeriesSegment
 from assets_config.contract.sets import ForecastSet, ForecastSetLevel
 from assets_config.contract.state import ModelAlias, ModelRunNote
 from assets_config.contract.stock import DemandUnconstrained, InventoryDaily, WeeklyActual
+from assets_config.contract.trials import TrialBacktest, TrialFold, TrialForecast, TrialMetric, TrialRun
 
 SCHEMA_VERSION = "4"
 """Rises with every change of a published Struct that an older reader could not read."""
@@ -75,6 +85,23 @@ TABLES: dict[str, type[Struct]] = {
     "backtest_metric": BacktestMetric,
     "rag_source": RagSource,
     "rag_chunk": RagChunk,
+    "store_cluster": StoreCluster,
+    "store_cluster_member": StoreClusterMember,
+    "cluster_diagnostic": ClusterDiagnostic,
+    "inventory_policy": InventoryPolicy,
+    "stock_risk": StockRisk,
+    "replenishment_proposal": ReplenishmentProposal,
+    "alert_rule": AlertRule,
+    "alert": Alert,
+    "notification_preference": NotificationPreference,
+    "notification_template": NotificationTemplate,
+    "notification": Notification,
+    "notification_delivery": NotificationDelivery,
+    "trial_run": TrialRun,
+    "trial_backtest": TrialBacktest,
+    "trial_fold": TrialFold,
+    "trial_metric": TrialMetric,
+    "trial_forecast": TrialForecast,
 }
 """Every published table by name. Its asset is the one whose last key part is that name."""
 
@@ -93,11 +120,16 @@ PARTS: dict[str, tuple[str, ...]] = {
     "forecasts": ("forecast",),
     "explanations": ("forecast_explanation",),
     "cards": ("model_card",),
-    "state": ("model_alias", "model_run_note"),
+    "state": ("model_alias", "model_run_note", "alert_rule", "notification_preference", "notification_template"),
     "levels": ("forecast_level",),
     "sets": ("forecast_set", "forecast_set_level"),
     "accuracy": ("forecast_accuracy", "forecast_value_added", "interval_coverage"),
     "knowledge": ("rag_source", "rag_chunk"),
+    "clusters": ("store_cluster", "store_cluster_member", "cluster_diagnostic"),
+    "inventory": ("inventory_policy", "stock_risk", "replenishment_proposal"),
+    "alerts": ("alert",),
+    "notifications": ("notification", "notification_delivery"),
+    "trials": ("trial_run", "trial_backtest", "trial_fold", "trial_metric", "trial_forecast"),
 }
 """Tables that are published together: each part is one immutable folder with one `tables.duckdb`.
 
@@ -107,6 +139,9 @@ FACTS_PREFIX = "facts_"
 
 STATE = "state"
 """The part of what people decided. It belongs to no source, and a table that nothing was decided in may be missing."""
+
+TRIALS = "trials"
+"""The part of what jobs tried beside the graph: a table that nothing was tried of may be missing."""
 
 ORDER: dict[str, tuple[str, ...]] = {
     "dim_store": ("store_id",),
@@ -147,5 +182,22 @@ ORDER: dict[str, tuple[str, ...]] = {
     "backtest_metric": ("backtest_id", "level", "segment", "fold", "bucket"),
     "rag_source": ("path", "source_id"),
     "rag_chunk": ("position",),
+    "store_cluster": ("cluster_id",),
+    "store_cluster_member": ("store_id",),
+    "cluster_diagnostic": ("k",),
+    "inventory_policy": ("store_id", "product_id"),
+    "stock_risk": ("store_id", "product_id"),
+    "replenishment_proposal": ("store_id", "product_id"),
+    "alert_rule": ("rule",),
+    "alert": ("opened_at", "alert_id"),
+    "notification_preference": ("user",),
+    "notification_template": ("event",),
+    "notification": ("created_at", "notification_id"),
+    "notification_delivery": ("notification_id", "attempt"),
+    "trial_run": ("created_at", "run_id"),
+    "trial_backtest": ("made_at", "backtest_id"),
+    "trial_fold": ("backtest_id", "fold"),
+    "trial_metric": ("backtest_id", "model_type", "level", "segment", "fold", "bucket"),
+    "trial_forecast": ("made_at", "forecast_id", "store_id", "product_id", "date"),
 }
 """The physical order of each table, so that range filters skip what they do not need."""

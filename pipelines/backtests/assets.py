@@ -4,10 +4,15 @@ from typing import Any
 
 from dagster import AssetExecutionContext, MaterializeResult, asset
 
-from pipelines.report import drawn, table_made, upstream
+from pipelines.report import GRAPH_POOL, drawn, table_made, upstream
 from pipelines.resources import Storage
 
-GROUP: dict[str, Any] = {"key_prefix": "backtests", "group_name": "backtests", "owners": ["team:forecasting"]}
+GROUP: dict[str, Any] = {
+    "key_prefix": "backtests",
+    "group_name": "backtests",
+    "owners": ["team:forecasting"],
+    "pool": GRAPH_POOL,
+}
 
 
 @asset(**GROUP, kinds={"xgboost", "numpy"}, deps=upstream("features/panel", "models/fit"))

@@ -22,11 +22,11 @@ from pipelines.core.lines import Incoming
 from pipelines.core.quality import UNSEEN_GAP, closed_days, reject_share, stale_days
 from pipelines.core.stockouts import write_unconstrained
 from pipelines.errors import SourceError
-from pipelines.report import as_in, table_made, upstream
+from pipelines.report import GRAPH_POOL, as_in, table_made, upstream
 from pipelines.resources import Storage
 from pipelines.warehouse import Warehouse
 
-GROUP: dict[str, Any] = {"key_prefix": "core", "group_name": "core", "owners": ["team:data"]}
+GROUP: dict[str, Any] = {"key_prefix": "core", "group_name": "core", "owners": ["team:data"], "pool": GRAPH_POOL}
 FEW = 0.01
 """Share of rejected lines above which the check warns."""
 EXPECTATIONS = ("grain_unique", "references_hold", "non_negative")

@@ -5,10 +5,10 @@ from typing import Any
 from dagster import MaterializeResult, asset
 from dagster_duckdb import DuckDBResource
 
-from pipelines.report import table_made, upstream
-from pipelines.resources import Storage
+from pipelines.report import GRAPH_POOL, table_made, upstream
+from pipelines.resources import Storage, settings
 
-GROUP: dict[str, Any] = {"key_prefix": "features", "group_name": "features", "owners": ["team:forecasting"]}
+GROUP: dict[str, Any] = {"key_prefix": "features", "group_name": "features", "owners": ["team:forecasting"], "pool": GRAPH_POOL}
 
 
 @asset(
@@ -40,15 +40,17 @@ def panel(storage: Storage, duckdb: DuckDBResource) -> MaterializeResult:
 
 @asset(**GROUP, kinds={"numpy"}, deps=[panel])
 def series_segment(storage: Storage) -> MaterializeResult:
-    """The demand pattern of every series: smooth, intermittent, erratic or lumpy."""
+    """The demand pattern of every series, its revenue class (ABC) and how steady its weeks are (XYZ)."""
+    from assets_config.segments import segment_rules
     from pipelines.features.panel import read_panel
     from pipelines.features.patterns import segment_frame
 
     warehouse = storage.warehouse()
-    segments = segment_frame(read_panel(warehouse))
+    segments = segment_frame(read_panel(warehouse), segment_rules(settings().config))
     warehouse.write("features/series_segment", segments)
     counts = dict(segments.group_by("pattern").len().sort("pattern").iter_rows())
-    return table_made(warehouse, "features/series_segment", series_of=counts)
+    classes = dict(segments.group_by("abc").len().sort("abc").iter_rows())
+    return table_made(warehouse, "features/series_segment", series_of=counts, classes=classes)
 
 
 @asset(**GROUP, kinds={"numpy"}, deps=[panel])

@@ -12,6 +12,8 @@ import numpy as np
 import polars as pl
 
 from assets_config.contract.names import Pattern
+from assets_config.segments import SegmentRules
+from pipelines.features.classes import class_frame
 from pipelines.features.panel import OPEN, Panel
 
 ADI_CUT, CV2_CUT = 1.32, 0.49
@@ -43,10 +45,11 @@ def patterns(panel: Panel) -> Patterns:
     return Patterns(code.astype(np.int8), adi, cv2, mean, days)
 
 
-def segment_frame(panel: Panel) -> pl.DataFrame:
+def segment_frame(panel: Panel, rules: SegmentRules) -> pl.DataFrame:
     """The columns of contract.sales.SeriesSegment, as of the panel's last day."""
     found = patterns(panel)
-    return pl.DataFrame(
+    classes = class_frame(panel, abc=rules.abc, xyz=rules.xyz, weeks=rules.weeks)
+    said = pl.DataFrame(
         {
             "store_id": panel.store_id,
             "product_id": panel.product_id,
@@ -58,6 +61,7 @@ def segment_frame(panel: Panel) -> pl.DataFrame:
             "as_of": pl.repeat(panel.day(panel.days - 1), panel.series, dtype=pl.Date, eager=True),
         }
     ).with_columns(pl.col("adi", "cv2", "mean_demand").fill_nan(None))
+    return pl.concat([said, classes], how="horizontal")
 
 
 def _sums(panel: Panel, rows: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

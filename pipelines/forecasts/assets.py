@@ -17,10 +17,16 @@ from dagster import (
 from pydantic import Field
 
 from assets_config.contract.state import AnnotateRunParams, DeleteAliasParams, SetAliasParams
-from pipelines.report import as_in, drawn, table_made, upstream
+from pipelines.report import GRAPH_POOL, as_in, drawn, job_of, table_made, upstream
 from pipelines.resources import Storage
 
-GROUP: dict[str, Any] = {"key_prefix": "forecasts", "group_name": "forecasts", "owners": ["team:forecasting"]}
+GROUP: dict[str, Any] = {
+    "key_prefix": "forecasts",
+    "group_name": "forecasts",
+    "owners": ["team:forecasting"],
+    "pool": GRAPH_POOL,
+}
+STATE = {**GROUP, "pool": None}  # changed under a lock of its own, beside a run of the graph
 
 
 @asset(
@@ -114,7 +120,7 @@ class AliasConfig(Config):
     delete_alias: str | None = Field(default=None, description="Alias to delete, as JSON (contract.state.DeleteAliasParams).")
 
 
-@asset(**GROUP, kinds={"polars"}, deps=[model_run])
+@asset(**STATE, kinds={"polars"}, deps=[model_run])
 def model_alias(context: AssetExecutionContext, config: AliasConfig, storage: Storage) -> MaterializeResult:
     """Names that people gave to model runs, such as `production`: as they were, but for what the config asks for."""
     from pipelines.forecasts.state import change_aliases
@@ -125,7 +131,7 @@ def model_alias(context: AssetExecutionContext, config: AliasConfig, storage: St
         commands.append(msgspec.json.decode(config.set_alias, type=SetAliasParams))
     if config.delete_alias is not None:
         commands.append(msgspec.json.decode(config.delete_alias, type=DeleteAliasParams))
-    change_aliases(warehouse, commands, at=_now(), by=_job(context))
+    change_aliases(warehouse, commands, at=_now(), by=job_of(context))
     return table_made(warehouse, "forecasts/model_alias")
 
 
@@ -144,20 +150,15 @@ class NoteConfig(Config):
     annotate_run: str | None = Field(default=None, description="Run and what to say, as JSON (contract.state.AnnotateRunParams).")
 
 
-@asset(**GROUP, kinds={"polars"}, deps=[model_run])
+@asset(**STATE, kinds={"polars"}, deps=[model_run])
 def model_run_note(context: AssetExecutionContext, config: NoteConfig, storage: Storage) -> MaterializeResult:
     """What people said of model runs, archived ones among them: as it was, but for what the config asks for."""
     from pipelines.forecasts.state import change_notes
 
     warehouse, said = storage.warehouse(), config.annotate_run
     commands = [] if said is None else [msgspec.json.decode(said, type=AnnotateRunParams)]
-    change_notes(warehouse, commands, at=_now(), by=_job(context))
+    change_notes(warehouse, commands, at=_now(), by=job_of(context))
     return table_made(warehouse, "forecasts/model_run_note")
-
-
-def _job(context: AssetExecutionContext) -> str:
-    """The id under which the API tells this Dagster run as a job."""
-    return context.run.run_id.replace("-", "")
 
 
 def _now() -> datetime:

@@ -26,6 +26,7 @@ from assets_config.contract.state import (
     why_not_set,
 )
 from pipelines.errors import PipelineError
+from pipelines.trials.tables import RUN, rows
 from pipelines.warehouse import Warehouse
 
 ALIASES, NOTES, RUNS = "forecasts/model_alias", "forecasts/model_run_note", "forecasts/model_run"
@@ -55,7 +56,7 @@ def aliases(warehouse: Warehouse) -> pl.DataFrame:
 
 def dangling(warehouse: Warehouse) -> dict[str, str]:
     """The run of each alias that the registry does not have as a success, by name; empty when all are there."""
-    there = warehouse.read(RUNS).filter(status="success")
+    there = _runs(warehouse).filter(status="success")
     return dict(aliases(warehouse).join(there, on="run_id", how="anti").select("name", "run_id").iter_rows())
 
 
@@ -123,9 +124,15 @@ def _deletable(command: DeleteAliasParams, found: Mapping[str, ModelAlias]) -> M
 
 
 def _run(warehouse: Warehouse, run_id: str) -> dict[str, Any]:
-    for run in warehouse.read(RUNS).filter(pl.col("run_id") == run_id).iter_rows(named=True):
+    for run in _runs(warehouse).filter(pl.col("run_id") == run_id).iter_rows(named=True):
         return run
     raise PipelineError(f"no model run has the id {run_id}: it is kept no more, or never was")
+
+
+def _runs(warehouse: Warehouse) -> pl.DataFrame:
+    """The runs of the registry and those of train jobs: run_id, model_type, status."""
+    columns = ("run_id", "model_type", "status")
+    return pl.concat([warehouse.read(RUNS).select(columns), rows(warehouse, RUN).select(columns)])
 
 
 def _refuse(why: str | None) -> None:

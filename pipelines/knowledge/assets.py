@@ -20,13 +20,13 @@ from dagster import (
 from pydantic import Field
 
 from assets_config.contract.knowledge import RagDeleteParams, RagIndexParams
-from pipelines.report import table_made, upstream
+from pipelines.report import GRAPH_POOL, table_made, upstream
 from pipelines.resources import Storage, settings
 
 if TYPE_CHECKING:
     from pipelines.knowledge.corpus import Corpus
 
-GROUP: dict[str, Any] = {"key_prefix": "knowledge", "group_name": "knowledge", "owners": ["team:data"]}
+GROUP: dict[str, Any] = {"key_prefix": "knowledge", "group_name": "knowledge", "owners": ["team:data"], "pool": GRAPH_POOL}
 
 
 class KnowledgeConfig(Config):

@@ -8,13 +8,20 @@ from dagster_duckdb import DuckDBResource
 from pipelines.charts import line_chart
 from pipelines.kpis.cubes import cubes_folder, write_cubes
 from pipelines.kpis.measures import columns_of, weekly, write_kpi_daily
-from pipelines.report import came_from, drawn, table_made, upstream
+from pipelines.report import GRAPH_POOL, came_from, drawn, table_made, upstream
 from pipelines.resources import Storage
 
 NEWEST_WEEKS = 156  # of a plot: three years
 
 
-@asset(key_prefix="kpis", group_name="kpis", kinds={"duckdb", "parquet"}, owners=["team:data"], deps=upstream("core/sales_daily"))
+@asset(
+    key_prefix="kpis",
+    group_name="kpis",
+    kinds={"duckdb", "parquet"},
+    owners=["team:data"],
+    pool=GRAPH_POOL,
+    deps=upstream("core/sales_daily"),
+)
 def kpi_daily(storage: Storage, duckdb: DuckDBResource) -> MaterializeResult:
     """The additive measures of kpis.yaml of each store, product and day: what every KPI is summed from."""
     warehouse = storage.warehouse()
@@ -38,6 +45,7 @@ def _weeks(name: str, sums: list[tuple[date, float]]) -> str:
 @asset(
     key_prefix="kpis",
     group_name="kpis",
+    pool=GRAPH_POOL,
     kinds={"numpy"},
     owners=["team:data"],
     deps=[*upstream("core/dim_store", "core/dim_product"), kpi_daily],

@@ -1,17 +1,15 @@
 """Assets of the stage models."""
 
-import subprocess
-from pathlib import Path
-
 from dagster import AssetExecutionContext, MaterializeResult, asset
 
-from pipelines.report import table_made, upstream
+from pipelines.report import GRAPH_POOL, table_made, upstream
 from pipelines.resources import Storage
 
 
 @asset(
     key_prefix="models",
     group_name="models",
+    pool=GRAPH_POOL,
     kinds={"xgboost", "numpy"},
     owners=["team:forecasting"],
     deps=upstream("features/panel"),
@@ -25,7 +23,7 @@ def fit(context: AssetExecutionContext, storage: Storage) -> MaterializeResult:
 
     from pipelines.errors import PipelineError
     from pipelines.features.panel import read_panel
-    from pipelines.models.fits import SCHEMA, fit_one
+    from pipelines.models.fits import SCHEMA, fit_one, revision
     from pipelines.models.types import enabled
 
     warehouse, declared = storage.warehouse(), storage.declarations()
@@ -38,7 +36,7 @@ def fit(context: AssetExecutionContext, storage: Storage) -> MaterializeResult:
             model,
             horizon=declared.evaluation.horizon,
             feature_sets=declared.feature_sets,
-            git_sha=_revision(),
+            git_sha=revision(),
         )
         if row["status"] == "failed":
             context.log.error(f"{model.type} could not be fitted: {row['error_message']}")
@@ -50,22 +48,6 @@ def fit(context: AssetExecutionContext, storage: Storage) -> MaterializeResult:
         raise PipelineError(f"no model type could be fitted: {'; '.join(f'{name}: {why}' for name, why in failed.items())}")
     warehouse.write("models/fit", pl.DataFrame(rows, schema=SCHEMA))
     return table_made(warehouse, "models/fit", failed=failed)
-
-
-def _revision() -> str | None:
-    """The revision of the code, where it runs from a checkout and git is there."""
-    try:
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"],  # noqa: S607 - whichever git the user has
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=False,
-        )
-    except OSError:
-        return None
-    return found.stdout.strip() or None
 
 
 ASSETS = [fit]

@@ -3,7 +3,8 @@
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
+import subprocess
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -44,9 +45,9 @@ SCHEMA: dict[str, Any] = {
 LONGEST_MESSAGE = 2000
 
 
-def artifact_path(warehouse: Warehouse, artifact_uri: str) -> Path:
+def artifact_path(warehouse: Warehouse, artifact_uri: str, *, stage: str = "models") -> Path:
     """Where the artifact of a fit lies in the warehouse."""
-    return warehouse.folder / "models" / artifact_uri
+    return warehouse.folder / stage / artifact_uri
 
 
 def fit_one(
@@ -83,20 +84,23 @@ def keep(
     horizon: int,
     git_sha: str | None,
     created: datetime,
+    stage: str = "models",
+    scope: Sequence[object] = (),
 ) -> dict[str, object]:
-    """Keep the artifact of a fit, where there is one, and give the row that records it.
+    """Keep the artifact of a fit under a stage, where there is one, and give the row that records it.
 
-    The run id is a hash of type, parameters, data and artifact: the same fit of the same data is the same run.
+    The run id is a hash of type, parameters, data and artifact: the same fit of the same data is the same run. `scope` says
+    which part of the data was seen, where that was not all.
     """
     completed = datetime.now(UTC).replace(tzinfo=None)
     config = json.dumps(model.params, sort_keys=True)
     dataset_id = warehouse.dataset_id()
     artifact_hash = None if artifact is None else hashlib.sha256(artifact).hexdigest()
-    identity = "\n".join([model.type, config, dataset_id, str(horizon), artifact_hash or "failed"])
+    identity = "\n".join([model.type, config, dataset_id, str(horizon), artifact_hash or "failed", *map(str, scope)])
     run_id = hashlib.sha256(identity.encode()).hexdigest()[:32]
     uri = None if artifact is None else f"artifacts/{run_id}{suffix}"
     if uri is not None and artifact is not None:
-        write_bytes(artifact_path(warehouse, uri), artifact)
+        write_bytes(artifact_path(warehouse, uri, stage=stage), artifact)
     return {
         "run_id": run_id,
         "model_type": model.type,
@@ -132,18 +136,19 @@ def fitted_models(warehouse: Warehouse, declarations: Declarations) -> list[Mode
     return [model for model in enabled(declarations) if model.type in types]
 
 
-def read_artifact(warehouse: Warehouse, run_id: str, artifact_uri: str, artifact_hash: str) -> bytes:
+def read_artifact(warehouse: Warehouse, run_id: str, artifact_uri: str, artifact_hash: str, *, stage: str = "models") -> bytes:
     """The bytes of an artifact as they were fitted. Raises PipelineError, naming the run, when they are gone or others."""
-    fault = artifact_fault(warehouse, artifact_uri, artifact_hash)
+    fault = artifact_fault(warehouse, artifact_uri, artifact_hash, stage=stage)
     if fault:
-        raise PipelineError(f"the artifact of run {run_id} {fault}: materialise models/fit again")
-    return artifact_path(warehouse, artifact_uri).read_bytes()
+        again = "materialise models/fit again" if stage == "models" else "train it again"
+        raise PipelineError(f"the artifact of run {run_id} {fault}: {again}")
+    return artifact_path(warehouse, artifact_uri, stage=stage).read_bytes()
 
 
-def artifact_fault(warehouse: Warehouse, artifact_uri: str, artifact_hash: str) -> str | None:
+def artifact_fault(warehouse: Warehouse, artifact_uri: str, artifact_hash: str, *, stage: str = "models") -> str | None:
     """What is wrong with an artifact, as the end of a sentence; None where it is as it was fitted."""
     try:
-        content = artifact_path(warehouse, artifact_uri).read_bytes()
+        content = artifact_path(warehouse, artifact_uri, stage=stage).read_bytes()
     except FileNotFoundError:
         return f"({artifact_uri}) is missing"
     if hashlib.sha256(content).hexdigest() != artifact_hash:
@@ -159,3 +164,19 @@ def config_hash(model: Model) -> str:
 
 def _runtime() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in ("demandgraph", "numpy", "polars")}}
+
+
+def revision() -> str | None:
+    """The revision of the code, where it runs from a checkout and git is there."""
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"],  # noqa: S607 - whichever git the user has
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+    except OSError:
+        return None
+    return found.stdout.strip() or None

@@ -1,16 +1,25 @@
 """Assets of the stage publish."""
 
 from datetime import UTC, datetime
+from typing import Any
 
-from dagster import AssetCheckResult, AssetExecutionContext, MaterializeResult, MetadataValue, asset, asset_check
+import msgspec
+from dagster import AssetCheckResult, AssetExecutionContext, Config, MaterializeResult, MetadataValue, asset, asset_check
 from dagster._core.storage.asset_check_execution_record import COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES as COMPLETED
+from pydantic import Field
 
+from assets_config.contract.copies import BackupParams, ExportParams, RollbackParams
 from assets_config.contract.integrity import damage
 from assets_config.contract.manifest import Check
+from assets_config.contract.tables import PARTS, STATE, TRIALS
+from pipelines.publish.backups import backup as write_backup
+from pipelines.publish.exports import export as write_export
 from pipelines.publish.parts import TABLE_KEYS
-from pipelines.publish.snapshot import current, manifests, publish
-from pipelines.report import upstream
+from pipelines.publish.snapshot import amend, current, manifests, publish, rollback
+from pipelines.report import GRAPH_POOL, answer, job_of, upstream
 from pipelines.resources import Storage
+
+OWN: dict[str, Any] = {"key_prefix": "publish", "group_name": "publish", "owners": ["team:data"]}
 
 
 @asset(
@@ -19,7 +28,7 @@ from pipelines.resources import Storage
     kinds={"duckdb"},
     owners=["team:data"],
     deps=upstream(*TABLE_KEYS.values(), "kpis/cubes", "knowledge/index"),
-    pool="publish",
+    pool=GRAPH_POOL,
 )
 def snapshot(context: AssetExecutionContext, storage: Storage) -> MaterializeResult:
     """One immutable snapshot of all published tables, and the pointer to it: what the API serves from its next request."""
@@ -37,6 +46,7 @@ def snapshot(context: AssetExecutionContext, storage: Storage) -> MaterializeRes
     return MaterializeResult(
         metadata={
             "snapshot": manifest.id,
+            **answer({"snapshot_id": manifest.id}),
             "source": manifest.source,
             "as of": manifest.as_of.isoformat(),
             "rows": rows,
@@ -71,5 +81,69 @@ def published_files_are_whole(storage: Storage) -> AssetCheckResult:
     return AssetCheckResult(passed=not found, metadata={"damage": found, "served": current(published) or "none"})
 
 
-ASSETS = [snapshot]
+class AmendmentConfig(Config):
+    """What to publish alone. Left empty: nothing is published."""
+
+    part: str | None = Field(default=None, description="The part whose tables a job changed: trials or state.")
+
+
+@asset(
+    **OWN,
+    kinds={"duckdb"},
+    deps=upstream(*(TABLE_KEYS[table] for part in (STATE, TRIALS) for table in PARTS[part])),
+)
+def amendment(context: AssetExecutionContext, config: AmendmentConfig, storage: Storage) -> MaterializeResult:
+    """The snapshot that is served, but for one part that a job changed: needs no other table, and waits for no other run."""
+    if config.part is None:
+        return MaterializeResult(metadata={"snapshot": "none: nothing was asked for"})
+    manifest = amend(storage.warehouse(), config.part, dagster_run_id=context.run_id)
+    return MaterializeResult(metadata={"snapshot": manifest.id, **answer({"snapshot_id": manifest.id})})
+
+
+class PointerConfig(Config):
+    """Which snapshot to go back to. Left empty: the pointer stays."""
+
+    rollback: str | None = Field(default=None, description="The snapshot to serve, as JSON (contract.copies.RollbackParams).")
+
+
+@asset(**OWN, kinds={"json"}, deps=upstream("publish/snapshot"))
+def pointer(config: PointerConfig, storage: Storage) -> MaterializeResult:
+    """Which snapshot is served. A run of the graph points to the one that it makes; a rollback job to an earlier one, at once."""
+    published = storage.warehouse().published
+    if config.rollback is not None:
+        rollback(published, msgspec.json.decode(config.rollback, type=RollbackParams).snapshot_id)
+    return MaterializeResult(metadata=answer({"snapshot_id": current(published)}))
+
+
+class ExportConfig(Config):
+    """What to export. Left empty: nothing is."""
+
+    export: str | None = Field(default=None, description="What to export, as JSON (contract.copies.ExportParams).")
+
+
+@asset(**OWN, kinds={"duckdb", "parquet"}, deps=upstream("publish/snapshot"))
+def export(context: AssetExecutionContext, config: ExportConfig, storage: Storage) -> MaterializeResult:
+    """Tables of the served snapshot as CSV or Parquet, in a folder a job under `exports/`."""
+    if config.export is None:
+        return MaterializeResult(metadata={"snapshot": "none: nothing was asked for"})
+    asked = msgspec.json.decode(config.export, type=ExportParams)
+    return MaterializeResult(metadata=answer(write_export(storage.warehouse(), asked, by=job_of(context))))
+
+
+class BackupConfig(Config):
+    """What to back up. Left empty: nothing is."""
+
+    backup: str | None = Field(default=None, description="How many backups stay, as JSON (contract.copies.BackupParams).")
+
+
+@asset(**OWN, kinds={"file"}, deps=upstream("publish/snapshot"))
+def backup(context: AssetExecutionContext, config: BackupConfig, storage: Storage) -> MaterializeResult:
+    """A copy of the served snapshot and of what can not be made again, in a folder a job under `backups/`."""
+    if config.backup is None:
+        return MaterializeResult(metadata={"snapshot": "none: nothing was asked for"})
+    asked = msgspec.json.decode(config.backup, type=BackupParams)
+    return MaterializeResult(metadata=answer(write_backup(storage.warehouse(), asked, by=job_of(context))))
+
+
+ASSETS = [snapshot, amendment, pointer, export, backup]
 CHECKS = [published_files_are_whole]

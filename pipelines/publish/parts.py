@@ -15,10 +15,11 @@ from assets_config.contract.integrity import part_damage, sha256
 from assets_config.contract.knowledge import KNOWLEDGE
 from assets_config.contract.layout import Published
 from assets_config.contract.manifest import File, Manifest, Part
-from assets_config.contract.tables import FACTS_PREFIX, ORDER, PARTS, SCHEMA_VERSION, STATE
+from assets_config.contract.tables import FACTS_PREFIX, ORDER, PARTS, SCHEMA_VERSION, STATE, TRIALS
 from pipelines.errors import PipelineError
 from pipelines.knowledge.bundle import current_bundle
 from pipelines.kpis.cubes import cubes_folder, months_of_years, read_index, rows_of
+from pipelines.models.fits import artifact_path
 from pipelines.publish.frames import check
 from pipelines.warehouse import Warehouse, scan
 
@@ -61,6 +62,23 @@ TABLE_KEYS = {
     "interval_coverage": "forecasts/interval_coverage",
     "rag_source": "knowledge/rag_source",
     "rag_chunk": "knowledge/rag_chunk",
+    "store_cluster": "planning/store_cluster",
+    "store_cluster_member": "planning/store_cluster_member",
+    "cluster_diagnostic": "planning/cluster_diagnostic",
+    "inventory_policy": "planning/inventory_policy",
+    "stock_risk": "planning/stock_risk",
+    "replenishment_proposal": "planning/replenishment_proposal",
+    "alert_rule": "planning/alert_rule",
+    "alert": "planning/alert",
+    "notification_preference": "planning/notification_preference",
+    "notification_template": "planning/notification_template",
+    "notification": "planning/notification",
+    "notification_delivery": "planning/notification_delivery",
+    "trial_run": "trials/trial_run",
+    "trial_backtest": "trials/trial_backtest",
+    "trial_fold": "trials/trial_fold",
+    "trial_metric": "trials/trial_metric",
+    "trial_forecast": "trials/trial_forecast",
 }
 """The asset that makes each published table: its last key part is the table's name (a test holds it to the graph)."""
 
@@ -96,6 +114,8 @@ def inputs(warehouse: Warehouse, name: str) -> list[PartInputs]:
         return _state(warehouse)
     if name == KNOWLEDGE:
         return _knowledge(warehouse)
+    if name == TRIALS:
+        return _trials(warehouse)
     tables = {table: warehouse.files(TABLE_KEYS[table]) for table in PARTS[name]}
     extras: dict[str, Path] = {}
     if name == "registry":
@@ -139,6 +159,17 @@ def _knowledge(warehouse: Warehouse) -> list[PartInputs]:
     bundle = current_bundle(warehouse)
     tables = {table: [bundle.file(f"{table}.parquet")] for table in PARTS[KNOWLEDGE]}
     return [PartInputs(KNOWLEDGE, tables, {"index.zip": bundle.file("index.zip")}, bundle.digest[:16])]
+
+
+def _trials(warehouse: Warehouse) -> list[PartInputs]:
+    """The tables of trials of the source that is loaded, with the artifacts of their runs. Only while `tables.adding`."""
+    keys = {table: TABLE_KEYS[table] for table in PARTS[TRIALS]}
+    tables = {table: [warehouse.path(key)] for table, key in keys.items() if warehouse.previous(key) is not None}
+    if not tables:
+        raise PipelineError("nothing was tried yet: a job of type train, backtest or predict is the first")
+    listed = warehouse.read(keys["trial_run"])["artifact_uri"].drop_nulls().to_list() if "trial_run" in tables else []
+    extras = {uri: path for uri in sorted(listed) if (path := artifact_path(warehouse, uri, stage="trials")).exists()}
+    return [PartInputs(TRIALS, tables, extras, warehouse.stamp(keys[next(iter(tables))]).dataset_id)]
 
 
 def make_part(

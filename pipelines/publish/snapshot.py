@@ -3,7 +3,7 @@
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import version
 
@@ -14,9 +14,11 @@ from assets_config.contract.integrity import damage
 from assets_config.contract.knowledge import KNOWLEDGE
 from assets_config.contract.layout import Published
 from assets_config.contract.manifest import Check, Kpi, Manifest, Measure, Part, Pointer
-from assets_config.contract.tables import PARTS, SCHEMA_VERSION, STATE
-from pipelines.errors import PipelineError, PublishError
-from pipelines.publish.parts import TABLE_KEYS, inputs, make_part
+from assets_config.contract.tables import PARTS, SCHEMA_VERSION, STATE, TRIALS
+from pipelines.errors import ContractError, PipelineError, PublishError
+from pipelines.forecasts.state import changing
+from pipelines.publish.parts import TABLE_KEYS, PartInputs, inputs, make_part
+from pipelines.trials.tables import adding
 from pipelines.warehouse import Warehouse
 
 REQUIRED_PARTS = ("catalogue", "kpis")
@@ -69,6 +71,47 @@ def publish(
         _point(published, manifest)
         collect(published, now=now)
     return manifest
+
+
+def amend(warehouse: Warehouse, name: str, *, dagster_run_id: str | None = None) -> Manifest:
+    """Make a snapshot that is the one served but for the part `name`, and point to it.
+
+    The other parts are not looked at, so that it may be done while a run of the graph is in the middle of making them.
+
+    Raises PublishError, when nothing is served, or it is of another source or schema; ContractError; the pointer is then untouched.
+    """
+    published = warehouse.published
+    with publishing(published):
+        kept, now, base = manifests(published), datetime.now(UTC), served(published)
+        if base.schema_version != SCHEMA_VERSION:
+            raise PublishError(
+                f"the served snapshot has schema version {base.schema_version}: publish a whole one (job type refresh)"
+            )
+        loaded = warehouse.stamp("core/sales_daily").source
+        if name != STATE and loaded != base.source:
+            raise PublishError(f"source {loaded} is loaded, {base.source} is served: publish a whole snapshot (job type refresh)")
+        made = {part.name: made for part, made in _parts_of(warehouse, name, kept, now)}
+        manifest = msgspec.structs.replace(
+            base,
+            id=_next_id(kept, now),
+            published_at=now,
+            dagster_run_id=dagster_run_id,
+            parts={**base.parts, **made},
+            omitted={other: why for other, why in base.omitted.items() if other != name},
+        )
+        write_bytes(published.manifest(manifest.id), msgspec.json.format(msgspec.json.encode(manifest)))
+        _point(published, manifest)
+        collect(published, now=now)
+    return manifest
+
+
+def served(published: Published) -> Manifest:
+    """The snapshot that is pointed to. Raises PublishError, when there is none."""
+    pointed = current(published)
+    found = next((each for each in manifests(published) if each.id == pointed), None)
+    if found is None:
+        raise PublishError("no snapshot is served: publish one first (job type refresh)")
+    return found
 
 
 def rollback(published: Published, snapshot_id: str) -> Manifest:
@@ -142,17 +185,28 @@ def _make_parts(warehouse: Warehouse, kept: Sequence[Manifest], now: datetime) -
     omitted: dict[str, str] = {}
     for name in PARTS:
         try:
-            made = inputs(warehouse, name)
-            if name not in (STATE, KNOWLEDGE):
-                _check_lineage(warehouse, PARTS[name])
+            parts |= {part.name: made for part, made in _parts_of(warehouse, name, kept, now)}
+        except ContractError:
+            raise
         except PipelineError as error:
             if name in REQUIRED_PARTS:
                 raise PublishError(f"cannot publish without the part {name}: {error}") from error
             omitted[name] = str(error)
-            continue
-        for each in made:
-            parts[each.name] = make_part(warehouse.published, each, package_version=version("demandgraph"), known=kept, made_at=now)
     return parts, omitted
+
+
+def _parts_of(warehouse: Warehouse, name: str, kept: Sequence[Manifest], now: datetime) -> list[tuple[PartInputs, Part]]:
+    """The part `name` as it would be made now, and with `kpis` the parts of its years.
+
+    Raises PipelineError, when a table is missing or of another source than the one that is loaded.
+    """
+    lock = {TRIALS: adding, STATE: changing}.get(name)  # of tables that jobs change meanwhile
+    with lock(warehouse) if lock else nullcontext():
+        made = inputs(warehouse, name)
+        if name not in (STATE, TRIALS, KNOWLEDGE):
+            _check_lineage(warehouse, PARTS[name])
+        code = version("demandgraph")
+        return [(each, make_part(warehouse.published, each, package_version=code, known=kept, made_at=now)) for each in made]
 
 
 def _check_lineage(warehouse: Warehouse, tables: Sequence[str]) -> None:

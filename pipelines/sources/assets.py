@@ -10,6 +10,7 @@ from assets_config.contract.landing import Batch
 from assets_config.contract.seeds import Seed
 from assets_config.declared import Declarations
 from pipelines.errors import SourceError
+from pipelines.report import GRAPH_POOL
 from pipelines.resources import Storage
 from pipelines.sources.land import land_seed
 from pipelines.sources.load import LANDED, Ledger, choose
@@ -29,7 +30,7 @@ class SourceConfig(Config):
     replay: str | None = Field(default=None, description="Batch whose kept bytes are read again.")
 
 
-@asset(key_prefix="sources", group_name="sources", kinds={"duckdb", "parquet"}, owners=["team:data"], pool="landing")
+@asset(key_prefix="sources", group_name="sources", kinds={"duckdb", "parquet"}, owners=["team:data"], pool=GRAPH_POOL)
 def batches(context: AssetExecutionContext, config: SourceConfig, storage: Storage, duckdb: DuckDBResource) -> MaterializeResult:
     """Every batch of the landing zone, read into typed rows; what cannot be typed is kept beside them with code, field and value.
 

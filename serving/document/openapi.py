@@ -29,6 +29,7 @@ ABOUT = """Sales, KPIs and forecasts of one published snapshot, and jobs that ma
 - An error is a problem document: `code` is for programs, `errors` names each field at fault, `detail` says what would work.
 """
 TAGS = {
+    "alerts": "What is worth a look: what rules found, who sees to it, and who was told.",
     "analytics": "What was sold: KPIs of ranges, rankings, periods.",
     "assets": "The tables that the pipeline makes: freshness, columns, checks.",
     "backtests": "How wrong each type of model would have been.",
@@ -145,7 +146,7 @@ def _tell_jobs_apart(document: dict[str, Any]) -> None:
                 "type": "object",
                 "title": name,
                 "description": JOB_TYPES[name].summary,
-                "properties": {"job_type": {**own["job_type"], "enum": [name]}, "params": schema},
+                "properties": {"job_type": {**own["job_type"], "enum": [name]}, "params": schema, "dry_run": own["dry_run"]},
                 "required": required,
                 "additionalProperties": False,
             }

@@ -14,6 +14,7 @@ from serving.snapshot import Snapshot
 
 READS: dict[str, tuple[str, ...]] = {
     "explain_item": ("explanations",),
+    "get_cluster_diagnostics": ("clusters",),
     "get_backtest": ("registry",),
     "get_drilldown": (),
     "get_feature_set": ("features",),
@@ -28,6 +29,7 @@ READS: dict[str, tuple[str, ...]] = {
     "get_supply": (),
     "list_backtest_folds": ("registry",),
     "list_backtests": ("registry",),
+    "list_alerts": ("alerts",),
     "list_categories": (),
     "list_feature_sets": ("features",),
     "list_forecast_accuracy": ("accuracy",),
@@ -35,11 +37,15 @@ READS: dict[str, tuple[str, ...]] = {
     "list_items": (),
     "list_model_types": ("registry",),
     "list_products": (),
+    "list_replenishment_proposals": ("inventory",),
+    "list_run_forecasts": ("registry", "trials"),
     "list_segments": ("segments",),
     "list_sources": ("knowledge",),
     "list_agent_tools": ("knowledge",),
     "list_standings": ("registry",),
     "list_stock": ("stock",),
+    "list_stock_risks": ("inventory",),
+    "list_store_clusters": ("clusters",),
     "list_stores": (),
     "preview_feature_set": ("features",),
 }

@@ -3,10 +3,9 @@
 import asyncio
 import hashlib
 import json
-import os
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,10 +13,12 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
+from assets_config.contract.cancels import Cancels
 from assets_config.contract.jobs import run_config, selection
 from assets_config.contract.names import JobOrigin, JobStatus
 from serving.orchestrator.dagster import LOCATION, Dagster, Hook, time_of
-from serving.problems import Conflict, NotFound, OrchestratorUnavailable
+from serving.orchestrator.once import Once
+from serving.problems import Conflict, NotFound, OrchestratorUnavailable, RateLimited
 
 STATES: dict[str, JobStatus] = {
     "QUEUED": "pending",
@@ -31,26 +32,33 @@ STATES: dict[str, JobStatus] = {
     "CANCELED": "cancelled",
 }
 NAMES_OF_ERRORS = re.compile(r"^[A-Za-z_][\w.]*: ")  # the message says what is wrong; error_type says the rest
+RESULT = "result"  # label of the metadata in which an asset says what its job answers with
 FINAL = ("completed", "failed", "cancelled")
-CANCEL_TRIES = 3  # two seconds apart
+CANCEL_TRIES = 25  # a fifth of a second apart
+KEY_TAG = "demandgraph/idempotency_key"
 NEWEST = 5_000  # runs that are listed
+OVERLAP = 5.0  # seconds that are asked for again: what was being written then is seen now
 PAGE = 50  # runs a GraphQL request: each costs Dagster some milliseconds
-KEEP_KEYS = 24 * 3600
 
 LAUNCH = """mutation Launch($p: ExecutionParams!) { launchRun(executionParams: $p) { __typename
   ... on LaunchRunSuccess { run { runId } } } }"""
 FIELDS = "runId status jobName creationTime startTime endTime updateTime tags { key value } assetSelection { path }"
-RUNS = f"""query Runs($cursor: String, $limit: Int) {{ runsOrError(cursor: $cursor, limit: $limit) {{ __typename
+RUNS = f"""query Runs($filter: RunsFilter, $cursor: String, $limit: Int) {{
+  runsOrError(filter: $filter, cursor: $cursor, limit: $limit) {{ __typename
   ... on Runs {{ results {{ {FIELDS} }} }} }} }}"""
 RUN = f"""query Run($id: ID!) {{ runOrError(runId: $id) {{ __typename ... on Run {{ {FIELDS} stepKeysToExecute
-  stats {{ ... on RunStatsSnapshot {{ stepsSucceeded stepsFailed }} }} }} }} }}"""
+  stats {{ ... on RunStatsSnapshot {{ stepsSucceeded stepsFailed }} }}
+  assetMaterializations {{ metadataEntries {{ label ... on JsonMetadataEntry {{ jsonString }} }} }} }} }} }}"""
 FAILURES = """query Logs($id: ID!) { logsForRun(runId: $id) { ... on EventConnection { events { __typename
   ... on ExecutionStepFailureEvent { stepKey error { message className cause { message className } } }
   ... on RunFailureEvent { error { message className } } } } } }"""
 RETRY = """mutation Retry($p: ReexecutionParams!) { launchRunReexecution(reexecutionParams: $p) { __typename
   ... on LaunchRunSuccess { run { runId } } } }"""
-CANCEL = """mutation T($id: String!) { terminateRun(runId: $id, terminatePolicy: SAFE_TERMINATE) { __typename } }"""
-DAEMONS = "{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }"
+CANCEL = """mutation T($id: String!, $policy: TerminateRunPolicy!) {
+  terminateRun(runId: $id, terminatePolicy: $policy) { __typename } }"""
+QUEUE = """{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } }
+  waiting: runsOrError(filter: { statuses: [QUEUED] }) { ... on Runs { count } } }"""
+TAGGED = """query Tagged($filter: RunsFilter) { runsOrError(filter: $filter, limit: 1) { ... on Runs { results { runId } } } }"""
 
 
 class Progress(Struct, frozen=True):
@@ -68,7 +76,10 @@ class Job(Struct, frozen=True):
     status: Annotated[JobStatus, Meta(description="pending, running, cancelling; at its end completed, failed or cancelled.")]
     origin: Annotated[JobOrigin, Meta(description="Who started it.")]
     params: Annotated[dict[str, Any], Meta(description="Its parameters, as the job type has them.")]
-    result: Annotated[dict[str, Any] | None, Meta(description="What it made, as `assets`; null before it is completed.")]
+    result: Annotated[
+        dict[str, Any] | None,
+        Meta(description="What it made: `assets` and what /jobs/types says; null before it is completed; `assets` alone in lists."),
+    ]
     error_message: Annotated[str | None, Meta(description="Why it failed; null unless it did, and in lists.")]
     error_type: Annotated[str | None, Meta(description="Kind of the error; null unless it failed, and in lists.")]
     created_at: Annotated[datetime, Meta(description="When it was asked for, UTC.")]
@@ -84,20 +95,24 @@ class Job(Struct, frozen=True):
 class Jobs:
     """The jobs of one Dagster instance."""
 
-    def __init__(self, dagster_url: str, data: Path, *, on_request: Sequence[Hook] = ()) -> None:
-        """`on_request` sees what is sent to Dagster before it goes."""
+    def __init__(self, dagster_url: str, data: Path, *, most_waiting: int = 500, on_request: Sequence[Hook] = ()) -> None:
+        """`most_waiting`: jobs that may wait for others; `on_request` sees what is sent to Dagster before it goes."""
         self.dagster = Dagster(dagster_url, on_request=on_request)
-        self._keys = data / "landing" / "idempotency"
+        self._once = Once(data / "landing" / "idempotency")
+        self._cancels = Cancels(data)
+        self._most_waiting = most_waiting
         self._index: dict[str, Job] = {}
         self._refreshed = -1.0
+        self._changed: float | None = None  # when Dagster last changed one of them, by its clock
         self._lock = asyncio.Lock()
 
     async def close(self) -> None:
         await self.dagster.close()
 
     async def check(self) -> None:
-        """Raises OrchestratorUnavailable, unless Dagster answers and its daemon takes runs from the queue."""
-        answer = await self.dagster.ask(DAEMONS)
+        """Raises OrchestratorUnavailable, unless Dagster answers and its daemon takes runs from the queue; RateLimited where
+        so many wait that one more is refused."""
+        answer = await self.dagster.ask(QUEUE)
         statuses = answer["instance"]["daemonHealth"]["allDaemonStatuses"]
         queue = [each for each in statuses if each["daemonType"] == "QUEUED_RUN_COORDINATOR"]
         if not any(each["healthy"] for each in queue):
@@ -105,54 +120,49 @@ class Jobs:
                 "Dagster's daemon is not running, so that a job would wait without end. Start it with `demandgraph up`.",
                 headers={"Retry-After": "15"},
             )
+        waiting = answer["waiting"].get("count") or 0
+        if waiting >= self._most_waiting:
+            raise RateLimited(
+                f"{waiting} jobs wait already; {self._most_waiting} may. Send it again once some of them have run.",
+                headers={"Retry-After": "10"},
+            )
 
     async def refuse_reused_key(self, job_type: str, params: Struct, key: str) -> None:
         """Raises Conflict, where `create` would: the key was used for another body in the last 24 hours."""
-        known = _read(self._path(key))
-        if known is not None and known["body"] != _body(job_type, params) and not _is_old(self._path(key)):
-            raise _reused(key)
+        self._once.refuse_other(key, _body(job_type, params))
 
     def is_repeated(self, job_type: str, params: Struct, key: str | None) -> bool:
         """Whether this key and body started a job in the last 24 hours, so that `create` gives that one again."""
-        if key is None:
-            return False
-        known = _read(self._path(key))
-        return known is not None and known["body"] == _body(job_type, params) and not _is_old(self._path(key))
+        return key is not None and self._once.is_known(key, _body(job_type, params))
 
     async def create(self, job_type: str, params: Struct, *, request_id: str, idempotency_key: str | None) -> Job:
         """Launch a run.
 
         With a key, the same key and body within 24 hours give the same job. Raises Conflict for the same key with
-        another body, OrchestratorUnavailable where Dagster cannot take it; nothing is half-done then.
+        another body, OrchestratorUnavailable or RateLimited where Dagster cannot take it; nothing is half-done then.
         """
-        return await self._once(
-            _body(job_type, params), idempotency_key, lambda: self._launch(job_type, params, request_id, idempotency_key)
-        )
+        tags = _tags(request_id, idempotency_key)
+        return await self._keyed(_body(job_type, params), idempotency_key, lambda: self._launch(job_type, params, tags))
 
     async def retry(self, job_id: str, *, request_id: str, idempotency_key: str | None) -> Job:
         """Run a failed or cancelled job again, from the step that failed on. Raises NotFound, Conflict as `create`."""
         job = await self.get(job_id)
         if job.status not in ("failed", "cancelled"):
             raise Conflict(f"Job {job.job_id} is {job.status}; only failed and cancelled jobs can be run again.")
-        body = json.dumps(["retry", job.job_id])
-        return await self._once(body, idempotency_key, lambda: self._relaunch(job, request_id))
+        tags = _tags(request_id, idempotency_key)
+        return await self._keyed(json.dumps(["retry", job.job_id]), idempotency_key, lambda: self._relaunch(job, tags))
 
-    async def _once(self, body: str, key: str | None, launch: Callable[[], Awaitable[Job]]) -> Job:
+    async def _keyed(self, body: str, key: str | None, launch: Callable[[], Awaitable[str]]) -> Job:
         """Launch; the job that the same key and body launched before, where they did. Raises Conflict for another body."""
         if key is None:
-            return await launch()
-        async with self._lock:
-            path = self._path(key)
-            known = _claim(path, body)
-            if known is not None:
-                return await self._earlier(known, body, key)
-            try:
-                job = await launch()
-            except BaseException:
-                path.unlink(missing_ok=True)
-                raise
-            _write(path, {"body": body, "run": job.dagster_run_id})
-            return job
+            return await self.get(await launch())
+        return await self.get(await self._once.run(key, body, launch, lambda: self._launched_for(key)))
+
+    async def _launched_for(self, key: str) -> str | None:
+        """The run that was launched for a key, by whichever worker."""
+        tags = [{"key": KEY_TAG, "value": _hash(key)}]
+        runs = (await self.dagster.ask(TAGGED, {"filter": {"tags": tags}}))["runsOrError"].get("results", [])
+        return runs[0]["runId"] if runs else None
 
     async def get(self, job_id: str) -> Job:
         """A job with its progress and, where it failed, the reason. Raises NotFound."""
@@ -160,24 +170,32 @@ class Jobs:
         answer = (await self.dagster.ask(RUN, {"id": run_id}))["runOrError"]
         if answer["__typename"] != "Run":
             raise NotFound(f"No job has the id '{job_id}'; /api/v1/jobs lists them.")
-        job = _job(answer)
+        job = self._said(answer)
         if job.status == "failed":
             reason = await self._reason(run_id)
             return msgspec.structs.replace(job, error_type=reason[0], error_message=reason[1])
         return job
 
     async def cancel(self, job_id: str) -> Job:
-        """End a job that waits or runs. Raises NotFound, or Conflict where it has ended."""
+        """End a job that waits or runs. Raises NotFound, or Conflict where it has ended.
+
+        Dagster refuses this of a run whose process is just starting, and a process may lose the signal. So that it is asked for
+        is written down first: it is asked again here for some seconds, and from then on by the daemon until the job has ended.
+        """
         job = await self.get(job_id)
         if job.status in FINAL:
             raise Conflict(f"Job {job.job_id} is {job.status} already; only pending and running jobs can be cancelled.")
-        for _ in range(CANCEL_TRIES):  # a process that is just starting may lose the signal
-            await self.dagster.ask(CANCEL, {"id": job.dagster_run_id})
-            for _ in range(10):
-                job = await self.get(job_id)
-                if job.status in FINAL:
-                    return job
-                await asyncio.sleep(0.2)
+        self._cancels.ask(job.dagster_run_id)
+        policy = "SAFE_TERMINATE"
+        for _ in range(CANCEL_TRIES):
+            told = (await self.dagster.ask(CANCEL, {"id": job.dagster_run_id, "policy": policy}))["terminateRun"]
+            run = (await self.dagster.ask(RUN, {"id": job.dagster_run_id}))["runOrError"]
+            job = self._said(run)
+            if told["__typename"] == "TerminateRunSuccess" and run["status"] == "STARTED":
+                policy = "MARK_AS_CANCELED_IMMEDIATELY"  # a launcher such as Celery's ends the process and says nothing of it
+            if job.status in FINAL:
+                break
+            await asyncio.sleep(0.2)
         return job
 
     async def newest(self) -> list[Job]:
@@ -189,31 +207,28 @@ class Jobs:
         return sorted(self._index.values(), key=lambda job: (job.created_at, job.job_id), reverse=True)
 
     async def _refresh(self) -> None:
-        cursor: str | None = None
-        seen: set[str] = set()
-        while len(seen) < NEWEST:
-            answer = (await self.dagster.ask(RUNS, {"cursor": cursor, "limit": PAGE}))["runsOrError"]
+        """Ask for the runs that changed since the last time; for all of them the first time."""
+        since = self._changed
+        asked = {} if since is None else {"updatedAfter": since - OVERLAP}
+        cursor, read = None, 0
+        while read < NEWEST:
+            answer = (await self.dagster.ask(RUNS, {"filter": asked, "cursor": cursor, "limit": PAGE}))["runsOrError"]
             runs = answer.get("results", [])
-            jobs = [_job(run) for run in runs]
-            news = [job for job in jobs if self._index.get(job.job_id) != job]
-            self._index.update((job.job_id, job) for job in jobs)
-            seen |= {job.job_id for job in jobs}
-            if len(runs) < PAGE or not news:
+            for run in runs:
+                job = self._said(run)
+                self._index[job.job_id] = job
+                self._changed = max(self._changed or 0.0, run["updateTime"] or 0.0)
+            read += len(runs)
+            if len(runs) < PAGE:
                 break
             cursor = runs[-1]["runId"]
-        for job in [job for job in self._index.values() if job.status not in FINAL and job.job_id not in seen]:
-            self._index[job.job_id] = await self.get(job.job_id)
+        if len(self._index) > NEWEST:
+            newest = sorted(self._index.values(), key=lambda job: (job.created_at, job.job_id))[-NEWEST:]
+            self._index = {job.job_id: job for job in newest}
 
-    async def _launch(self, job_type: str, params: Struct, request_id: str, key: str | None) -> Job:
+    async def _launch(self, job_type: str, params: Struct, tags: Mapping[str, str]) -> str:
         await self.check()
-        tags = {
-            "demandgraph/job_type": job_type,
-            "demandgraph/params": json.dumps(msgspec.to_builtins(params), sort_keys=True),
-            "demandgraph/origin": "api",
-            "demandgraph/request_id": request_id,
-        }
-        if key is not None:
-            tags["demandgraph/idempotency_key"] = hashlib.sha256(key.encode()).hexdigest()[:32]
+        said = json.dumps(msgspec.to_builtins(params), sort_keys=True)
         execution = {
             "selector": {
                 "repositoryName": "__repository__",
@@ -222,41 +237,28 @@ class Jobs:
                 "assetSelection": [{"path": asset.split("/")} for asset in selection(job_type, params)],
             },
             "runConfigData": run_config(job_type, params),
-            "executionMetadata": {"tags": [{"key": name, "value": value} for name, value in tags.items()]},
+            "executionMetadata": {
+                "tags": _listed({**tags, "demandgraph/job_type": job_type, "demandgraph/params": said}),
+            },
         }
-        return await self._launched((await self.dagster.ask(LAUNCH, {"p": execution}))["launchRun"])
+        return _launched((await self.dagster.ask(LAUNCH, {"p": execution}))["launchRun"])
 
-    async def _relaunch(self, job: Job, request_id: str) -> Job:
+    async def _relaunch(self, job: Job, tags: Mapping[str, str]) -> str:
         await self.check()
         has_begun = job.status == "failed" and job.progress is not None and job.progress.steps_done > 0
         again = {
             "parentRunId": job.dagster_run_id,
             "strategy": "FROM_FAILURE" if has_begun else "ALL_STEPS",
-            "extraTags": [{"key": "demandgraph/origin", "value": "api"}, {"key": "demandgraph/request_id", "value": request_id}],
+            "extraTags": _listed(tags),
         }
-        return await self._launched((await self.dagster.ask(RETRY, {"p": again}))["launchRunReexecution"])
+        return _launched((await self.dagster.ask(RETRY, {"p": again}))["launchRunReexecution"])
 
-    async def _launched(self, answer: Mapping[str, Any]) -> Job:
-        if answer["__typename"] != "LaunchRunSuccess":
-            # Parameters were validated before, so that this is a code location that is away or has another graph.
-            raise OrchestratorUnavailable(
-                f"Dagster did not take the run ({answer['__typename']}): its code location is not there. Try again soon.",
-                headers={"Retry-After": "5"},
-            )
-        return await self.get(answer["run"]["runId"])
-
-    def _path(self, key: str) -> Path:
-        return self._keys / hashlib.sha256(key.encode()).hexdigest()
-
-    async def _earlier(self, known: Mapping[str, str], body: str, key: str) -> Job:
-        if known["body"] != body:
-            raise _reused(key)
-        for _ in range(50):
-            if known.get("run"):
-                return await self.get(known["run"])
-            await asyncio.sleep(0.1)  # another worker is launching it
-            known = _read(self._path(key)) or known
-        raise OrchestratorUnavailable("A request with this key is being launched; try again.", headers={"Retry-After": "5"})
+    def _said(self, run: Mapping[str, Any]) -> Job:
+        """A run as a job; one that shall end is `cancelling` until it has, and `cancelled` where it broke down over that."""
+        job = _job(run)
+        if job.status in ("completed", "cancelled") or not self._cancels.is_asked(job.dagster_run_id):
+            return job
+        return msgspec.structs.replace(job, status="cancelled" if job.status == "failed" else "cancelling")
 
     async def _reason(self, run_id: str) -> tuple[str | None, str | None]:
         answer = (await self.dagster.ask(FAILURES, {"id": run_id}))["logsForRun"]
@@ -301,7 +303,7 @@ def _job(run: Mapping[str, Any]) -> Job:
         status=status,
         origin=_origin(tags),
         params=json.loads(tags["demandgraph/params"]) if "demandgraph/params" in tags else {"assets": assets},
-        result={"assets": assets} if status == "completed" else None,
+        result={"assets": assets, **_told(run.get("assetMaterializations") or ())} if status == "completed" else None,
         error_message=None,
         error_type=None,
         created_at=time_of(run["creationTime"]) or datetime.now(UTC),
@@ -313,6 +315,16 @@ def _job(run: Mapping[str, Any]) -> Job:
         progress=progress,
         retry_of=tags["dagster/parent_run_id"].replace("-", "") if "dagster/parent_run_id" in tags else None,
     )
+
+
+def _told(materializations: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the assets of a run say that a job of theirs answers with."""
+    found: dict[str, Any] = {}
+    for made in materializations:
+        for entry in made["metadataEntries"]:
+            if entry["label"] == RESULT and "jsonString" in entry:
+                found |= json.loads(entry["jsonString"])
+    return found
 
 
 def _origin(tags: Mapping[str, str]) -> JobOrigin:
@@ -330,44 +342,30 @@ def _dashed(job_id: str) -> str:
     return "-".join((plain[:8], plain[8:12], plain[12:16], plain[16:20], plain[20:]))
 
 
+def _launched(answer: Mapping[str, Any]) -> str:
+    """The id of a run that was launched. Raises OrchestratorUnavailable."""
+    if answer["__typename"] != "LaunchRunSuccess":
+        # Parameters were validated before, so that this is a code location that is away or has another graph.
+        raise OrchestratorUnavailable(
+            f"Dagster did not take the run ({answer['__typename']}): its code location is not there. Try again soon.",
+            headers={"Retry-After": "5"},
+        )
+    return str(answer["run"]["runId"])
+
+
+def _tags(request_id: str, key: str | None) -> dict[str, str]:
+    """What a run is tagged with, so that it is known whose it is."""
+    tags = {"demandgraph/origin": "api", "demandgraph/request_id": request_id}
+    return tags if key is None else {**tags, KEY_TAG: _hash(key)}
+
+
+def _listed(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"key": name, "value": value} for name, value in tags.items()]
+
+
+def _hash(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()[:32]
+
+
 def _body(job_type: str, params: Struct) -> str:
     return json.dumps([job_type, msgspec.to_builtins(params)], sort_keys=True)
-
-
-def _reused(key: str) -> Conflict:
-    return Conflict(f"The Idempotency-Key '{key}' was used for another body in the last 24 hours.")
-
-
-def _is_old(path: Path) -> bool:
-    try:
-        return time.time() - path.stat().st_mtime > KEEP_KEYS
-    except FileNotFoundError:
-        return False
-
-
-def _claim(path: Path, body: str) -> dict[str, str] | None:
-    """Take a key for us; what an earlier taker wrote where it is taken and not yet 24 hours old."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if _is_old(path):
-        path.unlink(missing_ok=True)
-    try:
-        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except FileExistsError:
-        return _read(path) or {"body": body}
-    with os.fdopen(handle, "w") as file:
-        json.dump({"body": body}, file)
-    return None
-
-
-def _read(path: Path) -> dict[str, str] | None:
-    try:
-        found: dict[str, str] = json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):
-        return None
-    return found
-
-
-def _write(path: Path, content: Mapping[str, str]) -> None:
-    beside = path.with_suffix(f".{os.getpid()}.tmp")
-    beside.write_text(json.dumps(dict(content)))
-    beside.replace(path)

@@ -13,7 +13,7 @@ from msgspec.structs import asdict, astuple
 
 from assets_config.contract.catalogue import DimProduct, DimStore
 from assets_config.contract.columns import ProductId, StoreId
-from assets_config.contract.names import Pattern
+from assets_config.contract.names import Pattern, RevenueClass, SteadinessClass
 from assets_config.contract.sales import SeriesSegment
 from serving.filters import product_of, store_of
 from serving.formats import table
@@ -40,6 +40,8 @@ class Store(Struct, frozen=True):
     median_income: Annotated[int | None, Meta(description="Median household income around the store. [money/year]")]
     opened_on: Annotated[date | None, Meta(description="First day of trade.")]
     closed_on: Annotated[date | None, Meta(description="Last day of trade.")]
+    cluster_id: Annotated[int | None, Meta(description="Its cluster, see /dimensions/stores/clusters; null where it has none.")]
+    cluster: Annotated[str | None, Meta(description="Name of its cluster; use it as `cluster` in /analytics.")]
 
 
 class StoreAnswer(Store, frozen=True):
@@ -94,6 +96,7 @@ async def list_stores(
     page_size: PageSize = 20,
     region: FromQuery[str | None] = None,
     store_type: FromQuery[str | None] = None,
+    cluster: Annotated[str | None, QueryParameter(description="Only stores of this cluster, by name or cluster_id.")] = None,
     search: Search = None,
     sort_by: Annotated[Literal["code", "name", "region"], QueryParameter(description="Field to sort by.")] = "code",
     sort_order: Order = "asc",
@@ -108,10 +111,11 @@ async def list_stores(
         for each in await _stores(lease, as_of)
         if (region is None or each.region == region)
         and (store_type is None or each.store_type == store_type)
+        and (cluster is None or cluster in _cluster_of(lease, each.store_id))
         and matches(search, each.code, each.name)
     ]
     shown = page_of(ordered(found, sort_by, sort_order, tie="code"), page, page_size, metadata(lease, "catalogue"))
-    return Listed([_store(each) for each in shown.items], page, page_size, shown.total, shown.metadata)
+    return Listed([_store(lease, each) for each in shown.items], page, page_size, shown.total, shown.metadata)
 
 
 @get("/dimensions/stores/{store:str}", operation_id="get_store", tags=["dimensions"])
@@ -122,7 +126,7 @@ async def get_store(lease: NamedDependency[Snapshot], store: FromPath[str], as_o
     """
     wanted = store_of(lease, store)
     found = _only((each for each in await _stores(lease, as_of) if each.store_id == wanted), f"Store {store}", as_of)
-    return StoreAnswer(**asdict(_store(found)), metadata=metadata(lease, "catalogue"))
+    return StoreAnswer(**asdict(_store(lease, found)), metadata=metadata(lease, "catalogue"))
 
 
 @table("/dimensions/products", operation_id="list_products", tags=["dimensions"])
@@ -176,8 +180,10 @@ async def list_segments(
     store_id: FromQuery[str | None] = None,
     product_id: FromQuery[str | None] = None,
     pattern: FromQuery[Pattern | None] = None,
+    abc: Annotated[RevenueClass | None, QueryParameter(description="Only products of this class of revenue.")] = None,
+    xyz: Annotated[SteadinessClass | None, QueryParameter(description="Only series of this class of steadiness.")] = None,
 ) -> Listed[SeriesSegment]:
-    """The demand pattern of each store and product that ever sold: smooth, intermittent, erratic, lumpy or no_demand.
+    """The demand pattern of each store and product that ever sold, the revenue class of its product, and how steady its weeks are.
 
     Use it to see which series can be forecast well; /forecasts/accuracy and /registry/leaderboard can be asked by pattern.
     """
@@ -185,6 +191,8 @@ async def list_segments(
         "store_id = ?": store_of(lease, store_id) if store_id else None,
         "product_id = ?": product_of(lease, product_id) if product_id else None,
         "pattern = ?": pattern,
+        "abc = ?": abc,
+        "xyz = ?": xyz,
     }
     order = "store_id, product_id"
     return await page_from(lease, "series_segment", SeriesSegment, wanted, order=order, page=page, page_size=page_size)
@@ -202,8 +210,15 @@ def _category(*, category: str, **others: Any) -> Category:
     return Category(category_name=category, **others)
 
 
-def _store(row: DimStore) -> Store:
-    return Store(*_values(row))
+def _store(lease: Snapshot, row: DimStore) -> Store:
+    member = lease.clusters.get(row.store_id)
+    return Store(*_values(row), *((member.cluster_id, member.cluster_name) if member else (None, None)))
+
+
+def _cluster_of(lease: Snapshot, store_id: int) -> tuple[str, ...]:
+    """What the cluster of a store may be called by; nothing where it has none."""
+    member = lease.clusters.get(store_id)
+    return (str(member.cluster_id), member.cluster_name) if member else ()
 
 
 def _product(lease: Snapshot, row: DimProduct) -> Product:

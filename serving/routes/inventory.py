@@ -18,7 +18,7 @@ from serving.paging import Listed, Order, Page, PageSize, page_from
 from serving.parameters import FromDay, OfProduct, OfStore, ProductPath, ToDay
 from serving.reply import Metadata, check_span, metadata
 from serving.snapshot import Snapshot
-from serving.stock import NO_POLICY, cover_of, demand_ahead, newest_counts, why_no_cover
+from serving.stock import cover_of, demand_ahead, newest_counts, why_no_cover, why_no_policy
 
 AsOfDay = Annotated[date | None, QueryParameter(description="Only counts of this day and before.")]
 
@@ -51,6 +51,9 @@ class StoreStock(Struct, frozen=True):
     ]
     outlasts: Annotated[bool | None, Meta(description="Whether it lasts beyond the last forecast day: it may last longer then.")]
     reason: Annotated[str | None, Meta(description="Why days_of_cover is null.")]
+    reorder_point: Annotated[float | None, Meta(description="Stock on hand and on order at which more is ordered. [units]")]
+    safety_stock: Annotated[float | None, Meta(description="Stock against surprises. [units]")]
+    policy_reason: Annotated[str | None, Meta(description="Why reorder_point and safety_stock are null.")]
 
 
 class StockStatus(StoreStock, frozen=True):
@@ -88,6 +91,10 @@ async def list_stock_status(
     store_id: OfStore = None,
     product_id: OfProduct = None,
     is_stockout: Annotated[bool | None, QueryParameter(description="Only what is out of stock, or only what is not.")] = None,
+    below: Annotated[
+        Literal["rop", "safety"] | None,
+        QueryParameter(description="rop: position at the reorder point or below; safety: on hand below the safety stock."),
+    ] = None,
     as_of: AsOfDay = None,
     sort_by: Annotated[
         Literal["store_id", "product_id", "on_hand", "days_of_cover"], QueryParameter(description="Field to sort by; nulls last.")
@@ -96,7 +103,8 @@ async def list_stock_status(
 ) -> Listed[StockStatus]:
     """The newest count of each store and product, and for how many days ahead it lasts at what is forecast.
 
-    Sort by days_of_cover to see what runs out first. /inventory/{product}/history has the counts before.
+    Sort by days_of_cover to see what runs out first; /inventory/replenishment says how much is to be ordered.
+    /inventory/{product}/history has the counts before.
     """
     rows, total = await newest_counts(
         lease,
@@ -104,6 +112,7 @@ async def list_stock_status(
         product=product_of(lease, product_id) if product_id else None,
         as_of=as_of,
         is_stockout=is_stockout,
+        below=below,
         order=sort_by,
         is_descending=sort_order == "desc",
         page=page,
@@ -118,7 +127,10 @@ async def list_stock_status(
 async def get_stock(
     lease: NamedDependency[Snapshot], product: ProductPath, store_id: OfStore = None, as_of: AsOfDay = None
 ) -> ItemStock:
-    """How much of a product there is now, in all stores or one, and for how many days ahead it lasts at what is forecast."""
+    """How much of a product there is now, in all stores or one, for how many days ahead it lasts, and when more is ordered.
+
+    reorder_point and safety_stock are the sums of those of the stores; each store orders by its own.
+    """
     wanted = product_of(lease, product)
     rows, _ = await newest_counts(
         lease, store=store_of(lease, store_id) if store_id else None, product=wanted, as_of=as_of, page_size=len(lease.stores)
@@ -136,9 +148,11 @@ async def get_stock(
         sku=sku,
         current_stock=stock if stores else None,
         on_order=sum(each.on_order for each in stores) if stores else None,
-        reorder_point=None,
-        safety_stock=None,
-        policy_reason=NO_POLICY,
+        reorder_point=_sum([each.reorder_point for each in stores]),
+        safety_stock=_sum([each.safety_stock for each in stores]),
+        policy_reason=next((each.policy_reason for each in stores if each.policy_reason), None)
+        if stores
+        else "nothing was counted",
         days_of_cover=days,
         outlasts=outlasts,
         reason=why_no_cover(lease, as_of, days, oldest),
@@ -153,7 +167,15 @@ def _stock(lease: Snapshot, row: dict[str, Any], as_of: date | None) -> dict[str
     said = {name: row[name] for name in ("store_id", "date", "on_hand", "on_order", "is_stockout", "outlasts")}
     days = None if row["days"] is None else round(row["days"], 6)
     code = next(each.code for each in lease.stores if each.store_id == row["store_id"])
+    planned = {name: None if row[name] is None else round(row[name], 6) for name in ("reorder_point", "safety_stock")}
+    said |= planned | {"policy_reason": why_no_policy(lease, as_of, row["reorder_point"])}
     return {**said, "code": code, "days_of_cover": days, "reason": why_no_cover(lease, as_of, days, row["date"])}
+
+
+def _sum(values: list[float | None]) -> float | None:
+    """None where one of them is not known, or there are none."""
+    known = [value for value in values if value is not None]
+    return round(sum(known), 6) if known and len(known) == len(values) else None
 
 
 @get("/dimensions/products/{product:str}/supply", operation_id="get_supply", tags=["dimensions"])

@@ -1,17 +1,20 @@
 """What is being made, and make it again."""
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from litestar import Request, Response, delete, get, post
 from litestar.datastructures import State
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery, HeaderParameter, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
-from assets_config.contract.jobs import JOB_TYPES, SeedParams, UnknownAssets, role_of, selection
+from assets_config.contract.jobs import BY_MONTH, JOB_TYPES, SeedParams, UnknownAssets, role_of, selection
 from assets_config.contract.names import JobOrigin, JobStatus, Role, Span
 from assets_config.contract.seeds import PRESETS, Seed
+from serving.asked import HELD, checked
 from serving.layers.access import require
 from serving.layers.rules import OPERATOR
 from serving.orchestrator.events import Event
@@ -19,7 +22,7 @@ from serving.orchestrator.feeds import JOB, Feeds
 from serving.orchestrator.jobs import Job, Jobs, filtered
 from serving.paging import After, Limit, Listed, Order, Page, PageSize, ordered, page_of
 from serving.parameters import JobPath, OfProduct, OfStore
-from serving.problems import Conflict, FieldError, Gone, Validation, invalid, said_of
+from serving.problems import Conflict, FieldError, Gone, NoSnapshot, Validation, invalid, said_of
 from serving.routes.explanations import ExplanationSaid, explanations_of
 from serving.snapshot import expired_runs, kept
 
@@ -34,6 +37,27 @@ class JobRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
     job_type: Annotated[str, Meta(description="One of /jobs/types.", max_length=50)]
     params: Annotated[dict[str, Any], Meta(description="Parameters of the type; see /jobs/types.")] = {}
+    dry_run: Annotated[bool, Meta(description="Only say what the job would do: answered at once with 200, and no job is made.")] = (
+        False
+    )
+
+
+class PlannedAsset(Struct, frozen=True):
+    """One asset that a job would make."""
+
+    key: Annotated[str, Meta(description="Read it at /assets/{stage}/{name}.")]
+    partitions: Annotated[
+        list[str], Meta(description="Months that it may make again, those whose lines changed; empty where it is made whole.")
+    ]
+
+
+class JobPlan(Struct, frozen=True):
+    """What a job would do."""
+
+    job_type: Annotated[str, Meta(description="The type that was asked for.")]
+    role: Annotated[Role, Meta(description="Role that starts it, with these parameters.")]
+    params: Annotated[dict[str, Any], Meta(description="Its parameters, defaults filled in and codes resolved.")]
+    assets: Annotated[list[PlannedAsset], Meta(description="What it would make, upstream first.")]
 
 
 class JobTypeSaid(Struct, frozen=True):
@@ -43,6 +67,7 @@ class JobTypeSaid(Struct, frozen=True):
     role: Annotated[Role, Meta(description="Role that starts it; with `force` it is always admin.")]
     summary: str
     params_schema: dict[str, Any]
+    result_schema: Annotated[dict[str, Any], Meta(description="What the result of a completed job has beside `assets`.")]
 
 
 class JobEvents(Struct, frozen=True):
@@ -60,19 +85,36 @@ async def list_job_types() -> Listed[JobTypeSaid]:
 
     Start one with POST /jobs.
     """
-    found = [JobTypeSaid(each.name, each.role, each.summary, msgspec.json.schema(each.params)) for each in JOB_TYPES.values()]
+    found = [
+        JobTypeSaid(each.name, each.role, each.summary, msgspec.json.schema(each.params), msgspec.json.schema(each.result))
+        for each in JOB_TYPES.values()
+    ]
     return page_of(found, 1, 100, None)
 
 
-@post("/jobs", operation_id="create_job", tags=["jobs"], status_code=202, opt=OPERATOR)
+@post(
+    "/jobs",
+    operation_id="create_job",
+    tags=["jobs"],
+    status_code=202,
+    opt=OPERATOR,
+    responses={200: ResponseSpec(JobPlan, False, "What the job would do, where dry_run is true.")},
+)
 async def create_job(
     request: Request,  # type: ignore[type-arg]
     state: State,
     data: JSONBody[JobRequest],
     idempotency_key: IdempotencyKey = None,
-) -> Response[Job]:
-    """Start a job. Follow it at the Location that is answered; a GET serves what it published from its end on."""
-    return await start(request, state, data.job_type, read_params(data), idempotency_key)
+) -> Response[Any]:
+    """Start a job. Follow it at the Location that is answered; a GET serves what it published from its end on.
+
+    With dry_run it is only checked, and answered with what it would make.
+    """
+    params = await checked_params(state, data)
+    if data.dry_run:
+        require(request, role_of(data.job_type, params), f"Job {data.job_type}")
+        return Response(await plan_of(state, data.job_type, params), status_code=200)
+    return await start(request, state, data.job_type, params, idempotency_key)
 
 
 @get("/jobs", operation_id="list_jobs", tags=["jobs"])
@@ -192,6 +234,40 @@ async def start(request: Request[Any, Any, Any], state: State, job_type: str, pa
 def accepted(job: Job) -> Response[Job]:
     """The answer of every write: 202 with the job and its place."""
     return Response(job, status_code=202, headers={"Location": f"/api/v1/jobs/{job.job_id}"})
+
+
+async def plan_of(state: State, job_type: str, params: Struct) -> JobPlan:
+    """What a job would make; months are those of the snapshot that is served."""
+    months: list[str] = []
+    try:
+        lease = await state.library.lease()
+        months = months_between(lease.manifest.first_day, lease.manifest.as_of)
+        lease.release()
+    except NoSnapshot:
+        pass  # nothing is there yet, so that no month is known
+    assets = [PlannedAsset(key, months if key in BY_MONTH else []) for key in selection(job_type, params)]
+    return JobPlan(job_type, role_of(job_type, params), msgspec.to_builtins(params), assets)
+
+
+def months_between(first: date, last: date) -> list[str]:
+    """Every month from that of one day to that of another, as 2024-01."""
+    numbers = range(first.year * 12 + first.month - 1, last.year * 12 + last.month)
+    return [f"{number // 12}-{number % 12 + 1:02}" for number in numbers]
+
+
+async def checked_params(state: State, data: JobRequest) -> Struct:
+    """The parameters of a job, typed, and of those that name what is published also held against it.
+
+    Raises Validation, NotFound or Conflict before any job exists; NoSnapshot where nothing is published to hold them against.
+    """
+    params = read_params(data)
+    if not isinstance(params, HELD):
+        return params
+    lease = await state.library.lease()
+    try:
+        return await checked(lease, params)
+    finally:
+        lease.release()
 
 
 def read_params(data: JobRequest) -> Struct:

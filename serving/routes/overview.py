@@ -58,6 +58,25 @@ class Freshness(Struct, frozen=True):
     omitted: Annotated[dict[str, str], Meta(description="Parts that could not be published, and why.")]
 
 
+class StockConcerns(Struct, frozen=True):
+    """What the stock there is will come to; null figures where the snapshot has no plan of it."""
+
+    series: Annotated[int | None, Meta(description="Stores and products with a count that is not old. [series]")]
+    stocked_out: Annotated[int | None, Meta(description="Of these, without stock. [series]")]
+    below_reorder_point: Annotated[int | None, Meta(description="With stock, and to be ordered now. [series]")]
+    overstocked: Annotated[int | None, Meta(description="With more than nine in ten forecast periods would sell. [series]")]
+    shortage_value: Annotated[float | None, Meta(description="Sales expected to be missed over the lead times. [money]")]
+    overstock_value: Annotated[float | None, Meta(description="What will be left over, at cost. [money]")]
+
+
+class AlertCounts(Struct, frozen=True):
+    """Alerts that are not resolved; null figures where the snapshot has no alerts."""
+
+    open: Annotated[int | None, Meta(description="Alerts that nobody sees to. [alerts]")]
+    critical: Annotated[int | None, Meta(description="Of these, critical ones. [alerts]")]
+    seen_to: Annotated[int | None, Meta(description="Alerts that are acknowledged or snoozed. [alerts]")]
+
+
 class OverviewAnswer(Struct, frozen=True):
     """What a first page shows."""
 
@@ -67,6 +86,8 @@ class OverviewAnswer(Struct, frozen=True):
     comparison: Annotated[KpiComparison, Meta(description="What changed since as many days right before.")]
     accuracy: Annotated[Accuracy, Meta(description="How good forecasts are.")]
     freshness: Annotated[Freshness, Meta(description="How new the numbers are.")]
+    stock: Annotated[StockConcerns, Meta(description="What the stock there is will come to; /inventory/risks has each.")]
+    alerts: Annotated[AlertCounts, Meta(description="What is worth a look; /alerts has each.")]
     metadata: Metadata
 
 
@@ -77,14 +98,45 @@ async def get_overview(
         Compare, QueryParameter(description="Compare with the 28 days before (previous), or with a year earlier (year).")
     ] = "previous",
 ) -> OverviewAnswer:
-    """KPIs of the last 28 days of sales and what changed, how good forecasts are, and how new all that is."""
+    """KPIs of the last 28 days of sales and what changed, how good forecasts are, what is worth a look, and how new all that is."""
     end = lease.manifest.as_of
     start = end - timedelta(days=DAYS - 1)
     bounds = whole(start, end)
     found = await sums(lease, Filters(), bounds)
     [comparison] = await compared(lease, Filters(), bounds, compare, found)
     values = lease.figures.metrics(found.values[0, 0].tolist())
-    return OverviewAnswer(start, end, values, comparison, await _accuracy(lease), _freshness(lease), metadata(lease, "kpis"))
+    return OverviewAnswer(
+        start_date=start,
+        end_date=end,
+        metrics=values,
+        comparison=comparison,
+        accuracy=await _accuracy(lease),
+        freshness=_freshness(lease),
+        stock=await _stock(lease),
+        alerts=await _alerts(lease),
+        metadata=metadata(lease, "kpis"),
+    )
+
+
+async def _stock(lease: Snapshot) -> StockConcerns:
+    if not lease.has("inventory", "stock_risk"):
+        return StockConcerns(*[None] * len(StockConcerns.__struct_fields__))
+    [row] = await lease.query(
+        "SELECT count(*), count(*) FILTER (state = 'stocked_out'), "
+        "count(*) FILTER (state IN ('below_safety', 'below_reorder_point')), count(*) FILTER (state = 'overstocked'), "
+        "round(coalesce(sum(shortage_value), 0), 2), round(coalesce(sum(overstock_value), 0), 2) FROM inventory.stock_risk"
+    )
+    return StockConcerns(*row)
+
+
+async def _alerts(lease: Snapshot) -> AlertCounts:
+    if not lease.has("alerts", "alert"):
+        return AlertCounts(None, None, None)
+    [row] = await lease.query(
+        "SELECT count(*) FILTER (state = 'open'), count(*) FILTER (state = 'open' AND severity = 'critical'), "
+        "count(*) FILTER (state IN ('acknowledged', 'snoozed')) FROM alerts.alert"
+    )
+    return AlertCounts(*row)
 
 
 async def _accuracy(lease: Snapshot) -> Accuracy:

@@ -11,6 +11,8 @@ from msgspec import Meta, Struct
 
 from assets_config.contract.integrity import sha256
 from assets_config.contract.names import ModelRunStatus, Segment
+from assets_config.contract.registry import ModelRun
+from assets_config.contract.tables import TRIALS
 from serving.filters import product_of, store_of
 from serving.formats import table
 from serving.paging import Listed, Order, Page, PageSize, ordered, page_of
@@ -45,7 +47,7 @@ class ModelRunSaid(Struct, frozen=True):
     fit_seconds: Annotated[float, Meta(description="Time that the fit took. [s]")]
     feature_set: Annotated[str | None, Meta(description="Name and hash; null for types that see sales only.")]
     error_message: Annotated[str | None, Meta(description="Why the fit failed.")]
-    is_current: Annotated[bool, Meta(description="Whether it is of the last fit: forecasts come from these runs.")]
+    is_current: Annotated[bool, Meta(description="Whether it is of the graph's last fit: forecasts come from these runs.")]
     duplicate_of: Annotated[str | None, Meta(description="First run with the same config, dataset and data window.")]
     tags: Annotated[list[str], Meta(description="Words that people gave to it.")]
     notes: Annotated[str | None, Meta(description="What people said of it.")]
@@ -148,10 +150,12 @@ async def get_model_run(lease: NamedDependency[Snapshot], run_id: FromPath[str])
 async def verify_model_run(lease: NamedDependency[Snapshot], run_id: FromPath[str]) -> Verification:
     """Hash the artifact's bytes again and compare; nothing is loaded from it. 400 for a run without one, 404 where it is gone."""
     run = await run_of(lease, run_id)
+    tried = run_id in {each["run_id"] for each in await lease.rows(TRIALS, "trial_run", "run_id = ?", [run_id])}
     if run.artifact_uri is None or run.artifact_hash is None:
         raise BadRequest(f"Run {run_id} has no artifact: its status is {run.status}.")
-    part = lease.manifest.parts["registry"]
-    missing = NotFound(f"The artifact of run {run_id}, {run.artifact_uri}, is missing: materialise models/fit again.")
+    part = lease.manifest.parts[TRIALS if tried else "registry"]
+    again = "train it again" if tried else "materialise models/fit again"
+    missing = NotFound(f"The artifact of run {run_id}, {run.artifact_uri}, is missing: {again}.")
     if run.artifact_uri not in part.files:  # only files of the manifest: no path can lead elsewhere
         raise missing
     try:
@@ -212,12 +216,14 @@ async def run_of(lease: Snapshot, run_id: str) -> ModelRunSaid:
 
 async def _runs(lease: Snapshot) -> list[ModelRunSaid]:
     found, notes = [], {row["run_id"]: row for row in await lease.rows("state", "model_run_note")}
-    for row in await lease.rows("registry", "model_run"):
+    graph, tried = await lease.rows("registry", "model_run"), await lease.rows(TRIALS, "trial_run")
+    for row in [*graph, *tried]:
         note = notes.get(row["run_id"], {"archived": False, "tags": "[]", "notes": None})
         for name in ("config", "metrics", "runtime_info"):
             row[name] = msgspec.json.decode(row[name])
         for name in ("created_at", "completed_at"):
             row[name] = row[name].replace(tzinfo=UTC)
         row["status"] = "archived" if note["archived"] else row["status"]
-        found.append(ModelRunSaid(**row, tags=msgspec.json.decode(note["tags"]), notes=note["notes"]))
+        said = {name: row[name] for name in ModelRun.__struct_fields__}
+        found.append(ModelRunSaid(**said, tags=msgspec.json.decode(note["tags"]), notes=note["notes"]))
     return found

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ def test_dagster_accepts_the_instance_that_is_made(data: Path, monkeypatch: pyte
     with dagster.DagsterInstance.get() as instance:
         assert instance.telemetry_enabled is False
         assert instance.run_coordinator.dequeue_interval_seconds == 1
-        assert instance.get_concurrency_config().run_queue_config.max_concurrent_runs == 1
+        queue = instance.get_concurrency_config()
+        assert queue.run_queue_config.max_concurrent_runs == max(2, os.cpu_count() or 1)
+        assert (queue.pool_config.pool_granularity.value, queue.pool_config.default_pool_limit) == ("run", 1)
         assert instance.run_monitoring_max_runtime_seconds == 14400
 
 

@@ -112,7 +112,7 @@ def test_sales_of_unknown_stores_alone_are_an_error(tmp_path: Path) -> None:
         (["--preset", "m5"], "no preset is called m5"),
         (["--source", "csv"], "give their folder with --path"),
         (["--source", "csv", "--path", "/nowhere"], "is not a folder"),
-        (["--select", "planning"], "is no stage and no asset"),
+        (["--select", "plans"], "is no stage and no asset"),
     ],
 )
 def test_wrong_arguments_say_what_would_work(arguments: list[str], said: str, tmp_path: Path) -> None:

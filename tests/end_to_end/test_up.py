@@ -1,5 +1,6 @@
 """`demandgraph up` on a fresh data root, as a new user meets it: real processes, real data, then Ctrl-C."""
 
+import hashlib
 import json
 import os
 import re
@@ -121,6 +122,20 @@ def test_the_job_of_the_readme_runs_to_the_letter(up: Running) -> None:
     assert finished(up, f"/api/v1/jobs/{answered['job_id']}")["status"] == "completed"
 
 
+def test_the_three_jobs_of_the_readme_end_completed(up: Running) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    [lines] = re.findall(r"```sh\n(ONE=.*?done\n)```", readme, re.DOTALL)
+    lines = lines.replace("http://127.0.0.1:8123", up.api).replace("curl ", "curl -s ")
+
+    environment = {**os.environ, "KEY": up.client.headers["X-API-Key"]}
+    done = subprocess.run(["bash", "-euc", lines], capture_output=True, text=True, timeout=60, env=environment)
+
+    posted = [json.loads(each) for each in done.stdout.replace("}{", "}\n{").splitlines()]
+    assert [each["job_type"] for each in posted] == ["train", "backtest", "export"], done.stdout
+    for each in posted:
+        assert finished(up, f"/api/v1/jobs/{each['job_id']}")["status"] == "completed"
+
+
 def test_a_write_without_a_key_is_refused(up: Running) -> None:
     answer = httpx.post(f"{up.api}/api/v1/jobs", json={"job_type": "refresh"}, timeout=30)
 
@@ -165,6 +180,89 @@ def test_a_job_can_be_cancelled_until_it_has_ended(up: Running) -> None:
     assert finished(up, made.headers["Location"])["status"] == "cancelled"
     assert up.client.delete(url).status_code == 409
     assert up.client.delete(f"{up.api}/api/v1/jobs/{'0' * 32}").status_code == 404
+
+
+def test_every_kind_of_job_ends_with_the_result_that_its_type_says(up: Running) -> None:
+    """Those that no other test here starts; they are sent at once, and what may run beside the graph does."""
+    one = {"store_id": "S001", "product_id": "SKU-0001"}
+    known = {each["name"]: each for each in get(f"{up.api}/api/v1/jobs/types").json()["items"]}
+    asked: dict[str, dict[str, Any]] = {
+        "train": {"model_type": "seasonal_naive", **one},
+        "backtest": {"n_splits": 2, **one},
+        "export": {"tables": ["forecast", "dim_store"], "format": "csv"},
+        "backup": {"keep": 1},
+        "features": {},
+        "kpis": {},
+        "explain": {},
+    }
+    plans = {name: post_job(up, name, params, dry_run=True).json() for name, params in asked.items()}
+    posted = {name: post_job(up, name, params).headers["Location"] for name, params in asked.items()}
+
+    jobs = {name: finished(up, location) for name, location in posted.items()}
+
+    assert {name: job["status"] for name, job in jobs.items()} == dict.fromkeys(asked, "completed"), jobs
+    results: dict[str, Any] = {name: job["result"] for name, job in jobs.items()}
+    for name, result in results.items():
+        assert sorted(result["assets"]) == sorted(each["key"] for each in plans[name]["assets"])
+        schema = known[name]["result_schema"]
+        assert set(schema["$defs"][schema["$ref"].rpartition("/")[2]].get("required", [])) <= set(result), name
+    run, found = results["train"]["run_id"], results["backtest"]
+    made = finished(up, post_job(up, "predict", {"run_id": run, "horizon": 7}).headers["Location"])
+    days = get(f"{up.api}/api/v1/registry/runs/{run}/forecasts").json()["items"]
+    assert [each["yhat"] for each in days] == [each["forecast"] for each in made["result"]["forecasts"]]  # type: ignore[index]
+    assert get(f"{up.api}/api/v1/registry/runs/{run}/verify").json()["verified"] is True
+    read = get(f"{up.api}/api/v1/backtests/{found['backtest_id']}").json()
+    assert {name: read["aggregated_metrics"][name] for name in found["aggregated_metrics"]} == found["aggregated_metrics"]
+    [export] = [
+        each for each in get(f"{up.api}/api/v1/exports").json()["items"] if each["export_id"] == results["export"]["export_id"]
+    ]
+    for file in export["files"]:
+        content = get(f"{up.api}/api/v1/exports/{export['export_id']}/{file['name']}").content
+        assert hashlib.sha256(content).hexdigest() == file["sha256"]
+        assert len(content.splitlines()) == file["rows"] + 1
+    kept = up.data / results["backup"]["backup"]
+    assert (kept / "published/snapshots" / f"{results['backup']['snapshot_id']}.json").exists()
+
+
+def test_a_rollback_serves_the_snapshot_before(up: Running) -> None:
+    _, before, *_ = [each["id"] for each in get(f"{up.api}/api/v1/system/snapshots").json()["items"]]
+
+    job = finished(up, post_job(up, "rollback", {"snapshot_id": before}).headers["Location"])
+
+    assert (job["status"], job["result"]["snapshot_id"], served(up)) == ("completed", before, before)  # type: ignore[index]
+
+
+def test_a_job_beside_the_graph_does_not_wait_for_it(up: Running) -> None:
+    long = post_job(up, "materialize", {"assets": ["models", "backtests", "forecasts", "publish"]}).headers["Location"]
+    started(up, long)
+
+    tried = finished(up, post_job(up, "train", {"store_id": 1}).headers["Location"])
+
+    assert tried["status"] == "completed"
+    running = get(f"{up.api}{long}").json()
+    assert running["status"] == "running" or running["completed_at"] > tried["completed_at"], (running, tried)
+    assert up.client.delete(f"{up.api}{long}").status_code in (200, 409)
+    assert finished(up, long)["status"] in ("cancelled", "completed")
+
+
+@pytest.mark.parametrize("moment", ["starting", "started"])
+def test_a_cancelled_job_ends_cancelled_and_publishes_nothing(up: Running, moment: str) -> None:
+    before = served(up)
+    location = post_job(up, "materialize", {}).headers["Location"]
+    if moment == "starting":
+        deadline = time.monotonic() + 60
+        while dagster_status(up, location) == "QUEUED":
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    if moment == "started":
+        started(up, location)
+
+    cancelled = up.client.delete(up.api + location)
+
+    assert cancelled.status_code == 200
+    assert cancelled.json()["status"] in ("cancelling", "cancelled")
+    assert finished(up, location)["status"] == "cancelled"
+    assert served(up) == before
 
 
 def test_posted_rows_are_served_and_bad_ones_told(up: Running) -> None:
@@ -365,6 +463,36 @@ def test_doctor_finds_all_well(up: Running) -> None:
     assert "Dagster daemon" in said.stdout
 
 
+def test_no_job_is_lost_when_all_of_dagster_is_killed(up: Running) -> None:
+    """What waits runs once the daemon is back, what runs ends, and a job that is sent meanwhile is refused or taken whole."""
+    posted = [post_job(up, "train", {"store_id": n, "model_type": "moving_average"}).headers["Location"] for n in (1, 2, 3)]
+    victims = [pid for pid, words in children(up.process.pid) if re.search(r"api grpc|dagster_webserver|dagster._daemon", words)]
+    assert len(victims) == 3
+
+    for pid in victims:
+        os.kill(pid, signal.SIGKILL)
+    refused = up.client.post(f"{up.api}/api/v1/jobs", json={"job_type": "kpis"})
+
+    assert refused.status_code == 503
+    assert refused.headers["Retry-After"]
+    deadline = time.monotonic() + 240
+    ended: dict[str, str] = {}
+    while len(ended) < len(posted):
+        for location in posted:
+            job = get(f"{up.api}{location}")
+            if job.status_code == 200 and job.json()["status"] in ("completed", "failed"):
+                ended[location] = job.json()["status"]
+        assert time.monotonic() < deadline, ended
+        time.sleep(0.5)
+    body = {"job_type": "train", "params": {"store_id": 4}}
+    while (
+        taken := up.client.post(f"{up.api}/api/v1/jobs", json=body)
+    ).status_code == 503:  # the code server may be last to be back
+        assert time.monotonic() < deadline
+        time.sleep(1)
+    assert finished(up, taken.headers["Location"])["status"] == "completed"
+
+
 def test_a_killed_api_is_started_again(up: Running) -> None:
     [api] = [pid for pid, words in children(up.process.pid) if "serving" in words]
     workers = [pid for pid, group in processes() if group == api and pid != api]
@@ -423,6 +551,27 @@ def finished(up: Running, location: str) -> dict[str, object]:
             return job
         assert time.monotonic() < deadline, job
         time.sleep(0.5)
+
+
+def post_job(up: Running, job_type: str, params: dict[str, Any], **more: Any) -> httpx.Response:
+    answer = up.client.post(f"{up.api}/api/v1/jobs", json={"job_type": job_type, "params": params, **more})
+    assert answer.status_code in (200, 202), answer.text
+    return answer
+
+
+def started(up: Running, location: str) -> None:
+    """Wait until a job has begun its first step."""
+    deadline = time.monotonic() + 60
+    while not any(each["type"] == "step_start" for each in events(up, location, limit=100)):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def dagster_status(up: Running, location: str) -> str:
+    run = get(f"{up.api}{location}").json()["dagster_run_id"]
+    query = "query R($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+    said = httpx.post(f"{up.dagster}/graphql", json={"query": query, "variables": {"id": run}}, timeout=30).json()
+    return str(said["data"]["runOrError"]["status"])
 
 
 def events(up: Running, location: str, *, limit: int) -> list[dict[str, Any]]:

@@ -71,8 +71,8 @@ def evaluated(instance: DagsterInstance, cursor: AssetDaemonCursor | None = None
     ("name", "at", "stages"),
     [
         ("daily_data", "every day at 3:37", {"sources", "core", "kpis", "publish"}),
-        ("weekly_backtest", "Sundays at 4:17", ML | {"knowledge", "publish"}),
-        ("daily_forecasts", "the other days at 4:17", ML | {"knowledge", "publish"}),
+        ("weekly_backtest", "Sundays at 4:17", ML | {"planning", "knowledge", "publish"}),
+        ("daily_forecasts", "the other days at 4:17", ML | {"planning", "knowledge", "publish"}),
     ],
 )
 def test_a_schedule_asks_for_the_assets_of_its_stages(name: str, at: str, stages: set[str]) -> None:

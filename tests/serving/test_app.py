@@ -113,10 +113,11 @@ PARAMS: dict[str, dict[str, Any]] = {
     "set_alias": {"name": "production", "run_id": "a" * 32},
     "delete_alias": {"name": "production"},
     "annotate_run": {"run_id": "a" * 32, "archive": True},
+    "export": {"tables": ["dim_store"]},
 }
 
 
-@pytest.mark.parametrize("job_type", JOB_TYPES)
+@pytest.mark.parametrize("job_type", sorted(JOB_TYPES.keys() - {"predict", "rollback"}))  # these name what is not here
 def test_a_job_without_dagster_is_a_503_and_leaves_no_key(job_type: str, client: TestClient) -> None:
     headers = {"Idempotency-Key": "k1"}
 

@@ -17,7 +17,13 @@ READS = {name: path for name, (path, method, _) in OPERATIONS.items() if method 
 OF_DAGSTER = {
     *("list_jobs", "get_job", "list_job_events", "list_events", "explain_job", "list_assets", "get_asset", "list_check_results"),
 }
-NO_SNAPSHOT = OF_DAGSTER | {"list_job_types", "list_ingest_kinds", "list_seed_scenarios", "check_providers", "get_config"}
+NO_SNAPSHOT = (
+    OF_DAGSTER
+    | {"list_job_types", "list_ingest_kinds", "list_seed_scenarios", "check_providers", "get_config"}
+    | {
+        *("list_exports", "get_export", "get_export_file"),
+    }
+)
 """Reads that say nothing of the snapshot: they are asked of Dagster, or are the same whatever is published."""
 METADATA = ("snapshot_id", "dataset_id", "model_version", "run_id", "as_of", "generated_at", "published_at", "stale")
 

@@ -46,6 +46,20 @@ def test_the_overview_tells_how_good_the_champions_were(demo_root: Path, tmp_pat
     assert "no day of a frozen forecast is known yet" in accuracy["reason"]
 
 
+def test_the_overview_counts_what_is_worth_a_look(client: TestClient, demo_root: Path) -> None:
+    with client_of(demo_root) as demo:
+        body = demo.get(URL).json()
+        risks = demo.get("/api/v1/inventory/risks?page_size=100").json()["items"]
+        alerts = demo.get("/api/v1/alerts?alert_state=open").json()["total"]
+    nothing = client.get(URL).json()
+
+    assert body["stock"]["series"] == len(risks)
+    assert body["stock"]["stocked_out"] == sum(each["state"] == "stocked_out" for each in risks)
+    assert body["stock"]["overstock_value"] == round(sum(each["overstock_value"] for each in risks), 2)
+    assert (body["alerts"]["open"], body["alerts"]["critical"]) == (alerts, 0)
+    assert set(nothing["stock"].values()) == set(nothing["alerts"].values()) == {None}
+
+
 def test_every_kpi_says_how_it_is_measured(client: TestClient) -> None:
     items = {each["name"]: each for each in client.get("/api/v1/analytics/definitions").json()["items"]}
 

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from assets_config.contract.explanations import CAVEATS, DRIVERS, Part
+from assets_config.segments import segment_rules
 from pipelines.features.panel import DISCONTINUED, STOCKED_OUT
 from pipelines.features.patterns import segment_frame
 from pipelines.forecasts.explanations import caveats, confidence, explanation_frame, not_adding_up
@@ -75,7 +76,7 @@ def test_caveats_say_what_limits_a_series() -> None:
     types = ["ets", "ets", "sba", "naive", "prophet_like", "ets"]
     champion = pl.DataFrame({"model_type": types, "absolute_error": [1.0, None, 1.0, 1.0, 1.0, 1.0]})
 
-    found = caveats(panel, champion, segment_frame(panel), np.array([False, False, False, False, False, True]))
+    found = caveats(panel, champion, segment_frame(panel, segment_rules()), np.array([False, False, False, False, False, True]))
 
     assert found == [
         [],
@@ -106,7 +107,9 @@ def test_one_sentence_says_it_all() -> None:
     )
     champion = pl.DataFrame({"model_type": ["naive"], "absolute_error": [1.0]})
 
-    found = explanation_frame(panel, forecast, champion, segment_frame(panel), parts(panel, np.array([[5.0, 5.0]])))
+    found = explanation_frame(
+        panel, forecast, champion, segment_frame(panel, segment_rules()), parts(panel, np.array([[5.0, 5.0]]))
+    )
 
     assert found["summary"].to_list() == [
         "5.00 units are forecast on 2024-12-30: 4.00 as usual, recent sales +1.00; high confidence.",

@@ -106,7 +106,8 @@ def test_parts_of_another_source_are_left_out_with_the_reason(own_root: Path) ->
     assert set(manifest.parts) == {"catalogue", "stock", "planning", "ingest", "kpis", "facts_2024", "state"}
     assert "forecasts/forecast was made from another source than other" in manifest.omitted["forecasts"]
     assert set(manifest.omitted) == {
-        *("features", "segments", "forecasts", "explanations", "cards", "levels", "sets", "accuracy", "registry")
+        *("features", "segments", "forecasts", "explanations", "cards", "levels", "sets", "accuracy", "registry"),
+        *("clusters", "inventory", "alerts", "notifications"),
     }
     assert {key: warehouse.path(key).read_bytes() for key in kept} == kept
 

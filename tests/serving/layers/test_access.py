@@ -28,7 +28,10 @@ OPEN = {
     *("GET /livez", "GET /readyz", "GET /health", "GET /docs", "GET /openapi.json", "GET /errors/{problem:str}"),
     *("GET /docs/assets/{file_path:path}", "HEAD /docs/assets/{file_path:path}"),
 }
-ADMIN = {"GET /api/v1/config", "DELETE /api/v1/seeder/data", "POST /api/v1/data/refresh"}
+ADMIN = {
+    *("GET /api/v1/config", "DELETE /api/v1/seeder/data", "POST /api/v1/data/refresh"),
+    *("PUT /api/v1/alert-rules/{rule:str}", "PUT /api/v1/notification-templates/{event:str}"),
+}
 
 
 class Route(NamedTuple):

@@ -1,0 +1,41 @@
+"""The watch over notifications: what is due again after a failure, or after quiet hours, is sent."""
+
+from datetime import UTC, datetime
+
+from dagster import (
+    AssetKey,
+    AssetSelection,
+    DefaultSensorStatus,
+    RunRequest,
+    SensorEvaluationContext,
+    SkipReason,
+    define_asset_job,
+    sensor,
+)
+
+from assets_config.contract.jobs import selection
+from assets_config.contract.notifications import DeliverParams
+from pipelines.planning.notifications.deliver import due
+from pipelines.resources import Storage
+
+deliver = define_asset_job(
+    "deliver",
+    selection=AssetSelection.assets(*(AssetKey(key.split("/")) for key in selection("deliver", DeliverParams()))),
+    description="Tell of what became of alerts, try again what is due, publish.",
+)
+
+
+@sensor(
+    job=deliver,
+    minimum_interval_seconds=30,
+    default_status=DefaultSensorStatus.RUNNING,
+    description="Deliver notifications that are due, or due again.",
+)
+def delivery(context: SensorEvaluationContext) -> RunRequest | SkipReason:
+    """Start a delivery when a notification is due. Once a minute at most, so that one that takes longer is not started twice."""
+    now = datetime.now(UTC)
+    waiting = due(Storage().warehouse(), now.replace(tzinfo=None))
+    if not waiting:
+        return SkipReason("no notification is due")
+    context.log.info(f"{len(waiting)} notifications are due")
+    return RunRequest(run_key=f"{now:%Y%m%d%H%M}", tags={"demandgraph/job_type": "deliver"})

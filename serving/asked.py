@@ -1,0 +1,100 @@
+"""What jobs may be asked for, by what is published: refused before there is a job."""
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct, structs
+
+from assets_config.contract.copies import ExportParams, RollbackParams
+from assets_config.contract.trials import BacktestParams, OfSeries, PredictParams
+from serving.filters import product_of, store_of
+from serving.problems import Conflict, FieldError, NotFound, Validation, invalid
+from serving.snapshot import Snapshot, kept
+
+NAMED = {"season_length": "seasonal_naive", "window_size": "moving_average"}
+ENSEMBLE = "ensemble"
+HELD = (PredictParams, OfSeries, RollbackParams, ExportParams)
+"""Parameters that name what is published."""
+
+
+async def checked(lease: Snapshot, params: Struct) -> Struct:
+    """The parameters with ids in place of codes, and a run in place of its alias; those of other jobs as they are.
+
+    Raises NotFound for a store, product or run that there is not; Validation, naming the field; Conflict for a run that failed.
+    """
+    if isinstance(params, PredictParams):
+        return structs.replace(params, run_id=await _run(lease, params.run_id), **_series(lease, params))
+    if isinstance(params, RollbackParams):
+        if params.snapshot_id not in {each.manifest.id for each in kept(lease.published, lease.id)}:
+            raise NotFound(f"No snapshot {params.snapshot_id} is kept; /api/v1/system/snapshots lists those that are.")
+        return params
+    if isinstance(params, ExportParams):
+        _check_tables(lease, params)
+        return params
+    if not isinstance(params, OfSeries):
+        return params
+    await _check_model(lease, params)
+    _check_days(lease, params)
+    if isinstance(params, BacktestParams) and params.gap >= params.test_size:
+        raise invalid("params.gap", params.gap, f"it must be less than test_size, {params.test_size}")
+    return structs.replace(params, **_series(lease, params))
+
+
+def _check_tables(lease: Snapshot, params: ExportParams) -> None:
+    there = sorted({table for part in lease.manifest.parts.values() for table in part.tables})
+    told = [
+        FieldError(f"params.tables[{n}]", name, "unknown_table", "no such table is published")
+        for n, name in enumerate(params.tables)
+        if name not in there or name in params.tables[:n]
+    ]
+    if told:
+        raise Validation(f"Unknown or repeated tables: use each once of {', '.join(there)}.", errors=told)
+
+
+def _series(lease: Snapshot, params: PredictParams | OfSeries) -> dict[str, int | None]:
+    return {
+        "store_id": None if params.store_id is None else store_of(lease, str(params.store_id)),
+        "product_id": None if params.product_id is None else product_of(lease, str(params.product_id)),
+    }
+
+
+async def _run(lease: Snapshot, name: str) -> str:
+    for alias in await lease.rows("state", "model_alias", "name = ?", [name]):
+        name = alias["run_id"]
+    for part, table in (("trials", "trial_run"), ("registry", "model_run")):
+        for run in await lease.rows(part, table, "run_id = ?", [name]):
+            if run["status"] != "success":
+                raise Conflict(f"Run {name} is {run['status']}: only runs with status success can forecast.")
+            return name
+    raise NotFound(f"No model run has the id or the alias '{name}'; /api/v1/registry/runs and /registry/aliases list them.")
+
+
+async def _check_model(lease: Snapshot, params: OfSeries) -> None:
+    types: dict[str, list[dict[str, Any]]] = {
+        row["model_type"]: msgspec.json.decode(row["params"])
+        for row in await lease.rows("registry", "model_type")
+        if row["model_type"] != ENSEMBLE and row["description"] is not None
+    }
+    if types and params.model_type not in types:
+        raise invalid("params.model_type", params.model_type, f"use one of {', '.join(sorted(types))}")
+    for name, model_type in NAMED.items():
+        if getattr(params, name) is not None and params.model_type != model_type:
+            raise invalid(f"params.{name}", getattr(params, name), f"it is a parameter of {model_type} alone")
+    known = {each["name"] for each in types.get(params.model_type, [])}
+    unknown = [name for name in params.params if types and name not in known]
+    if unknown:
+        allowed = ", ".join(sorted(known)) or "none"
+        errors = [
+            FieldError(f"params.params.{name}", params.params[name], "unknown_parameter", f"use {allowed}") for name in unknown
+        ]
+        raise Validation(f"{params.model_type} has no parameter {', '.join(unknown)}; it has {allowed}.", errors=errors)
+
+
+def _check_days(lease: Snapshot, params: OfSeries) -> None:
+    first, last = lease.manifest.first_day, lease.manifest.as_of
+    for name in ("start_date", "end_date"):
+        day = getattr(params, name)
+        if day is not None and not first <= day <= last:
+            raise invalid(f"params.{name}", day, f"sales are from {first} to {last}")
+    if params.start_date and params.end_date and params.start_date >= params.end_date:
+        raise invalid("params.start_date", params.start_date, f"it must be before end_date, {params.end_date}")

@@ -1,0 +1,129 @@
+"""Exports, backups and rollbacks are real copies of what is published, made by real runs."""
+
+import hashlib
+import shutil
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from dagster import ExecuteInProcessResult
+
+from assets_config.contract.copies import CHECKSUMS
+from assets_config.contract.jobs import ASSETS, BY_MONTH
+from assets_config.contract.state import SetAliasParams
+from pipelines.forecasts.state import change_aliases
+from pipelines.publish import backups
+from pipelines.publish.snapshot import amend, current, manifests
+from pipelines.warehouse import Warehouse
+from tests.pipelines.forecasts.test_state import AT, JOB, run_ids, run_job
+from tests.serving.conftest import client_of
+
+KPIS = "/api/v1/analytics/kpis?start_date=2024-09-01&end_date=2024-12-31"
+
+
+@pytest.fixture(scope="module")
+def warehouse(demo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    return Warehouse(Path(shutil.copytree(demo_root, tmp_path_factory.mktemp("copies") / "demo")))
+
+
+def result(done: ExecuteInProcessResult) -> dict[str, Any]:
+    assert done.success
+    [made] = done.get_asset_materialization_events()
+    return dict(made.materialization.metadata["result"].value)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_an_export_has_every_row_of_the_published_tables(warehouse: Warehouse, small_config: Path, kind: str) -> None:
+    tables = {"forecast": "forecasts/forecast", "kpi_daily": "kpis/kpi_daily", "dim_store": "core/dim_store"}
+
+    made = result(run_job(warehouse.root, small_config, "export", tables=list(tables), format=kind))
+
+    folder = warehouse.root / "exports" / made["export_id"]
+    for file, key in zip(made["files"], tables.values(), strict=True):
+        path = folder / file["name"]
+        read = pl.read_csv(path) if kind == "csv" else pl.read_parquet(path)
+        assert read.columns == warehouse.read(key).columns
+        assert read.height == file["rows"] == warehouse.read(key).height
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == file["sha256"]
+    lines = (folder / CHECKSUMS).read_text().splitlines()
+    assert lines == [f"{file['sha256']}  {file['name']}" for file in made["files"]]
+
+
+def test_an_export_is_read_over_http_and_nothing_else_is(warehouse: Warehouse, small_config: Path) -> None:
+    made = result(run_job(warehouse.root, small_config, "export", tables=["dim_store"], format="csv"))
+    url = f"/api/v1/exports/{made['export_id']}"
+
+    with client_of(warehouse.root) as client:
+        listed = client.get("/api/v1/exports").json()["items"]
+        assert listed[0] == client.get(url).json()
+        assert client.get(f"{url}/dim_store.csv").content == (warehouse.root / url[8:] / "dim_store.csv").read_bytes()
+        for path in ("dim_product.csv", "..%2F..%2Fkeys.json", "%2Fetc%2Fpasswd", "manifest.json%00"):
+            assert client.get(f"{url}/{path}").status_code == 404, path
+        for export in ("..", "0" * 32, "%2E%2E"):
+            assert client.get(f"/api/v1/exports/{export}").status_code in (404, 405), export
+
+
+def test_an_unknown_table_leaves_no_folder(warehouse: Warehouse, small_config: Path) -> None:
+    before = sorted((warehouse.root / "exports").glob("*"))
+
+    done = run_job(warehouse.root, small_config, "export", tables=["dim_store", "nothing"])
+
+    assert "has no table nothing" in str(done.failure_data_for_node("publish__export").error.cause.message)
+    assert sorted((warehouse.root / "exports").glob("*")) == before
+
+
+def test_a_backup_is_a_data_root_that_answers_alike(warehouse: Warehouse, small_config: Path) -> None:
+    change_aliases(warehouse, [SetAliasParams("kept", run_ids(warehouse)[0])], at=AT, by=JOB)
+    amend(warehouse, "state")
+
+    made = result(run_job(warehouse.root, small_config, "backup", keep=1))
+    again = result(run_job(warehouse.root, small_config, "backup", keep=1))
+
+    root = warehouse.root / again["backup"]
+    assert not (warehouse.root / made["backup"]).exists(), "the newest one stays"
+    with client_of(warehouse.root) as served, client_of(root) as kept:
+        for url in (KPIS, "/api/v1/registry/aliases/kept", "/api/v1/forecasts/levels?level=total"):
+            assert kept.get(url).json() == served.get(url).json()
+    assert (root / "warehouse/forecasts/model_alias/data.parquet").exists()
+
+
+def test_a_backup_that_the_disk_has_no_room_for_is_not_begun(
+    warehouse: Warehouse, small_config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backups.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))
+    before = sorted((warehouse.root / "backups").glob("*"))
+
+    done = run_job(warehouse.root, small_config, "backup")
+
+    assert "1 are free" in str(done.failure_data_for_node("publish__backup").error.cause.message)
+    assert sorted((warehouse.root / "backups").glob("*")) == before
+
+
+def test_a_rollback_points_to_the_snapshot_and_publishes_none(warehouse: Warehouse, small_config: Path) -> None:
+    kept = [each.id for each in manifests(warehouse.published)]
+
+    made = result(run_job(warehouse.root, small_config, "rollback", snapshot_id=kept[-1]))
+
+    assert made["snapshot_id"] == current(warehouse.published) == kept[-1]
+    assert [each.id for each in manifests(warehouse.published)] == kept
+
+
+def test_an_amendment_after_a_rollback_is_of_what_is_served(warehouse: Warehouse) -> None:
+    [newest, *_, oldest] = manifests(warehouse.published)
+    assert current(warehouse.published) == oldest.id
+
+    made = amend(warehouse, "state")
+
+    assert made.id > newest.id
+    assert {name: part for name, part in made.parts.items() if name != "state"} == {
+        name: part for name, part in oldest.parts.items() if name != "state"
+    }
+
+
+def test_months_are_told_of_the_tables_that_are_kept_so(warehouse: Warehouse) -> None:
+    keys = [key for key in ASSETS if key.startswith("core/") or key == "kpis/kpi_daily"]
+    indexes = {key: warehouse.partitioned(key).index() for key in keys}
+    dated = {key for key, index in indexes.items() if index and any(month[:2] == "20" for month in index.partitions)}
+
+    assert dated <= set(BY_MONTH) <= {key for key, index in indexes.items() if index}
