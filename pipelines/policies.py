@@ -18,7 +18,12 @@ from pipelines.publish.parts import TABLE_KEYS
 DAILY = FreshnessPolicy.time_window(fail_window=timedelta(hours=48), warn_window=timedelta(hours=26))
 WEEKLY = FreshnessPolicy.time_window(fail_window=timedelta(days=10), warn_window=timedelta(days=8))
 """A schedule's period and some hours for the run; late from there on, and failed where a second one was missed."""
-DECIDED = {*(TABLE_KEYS[table] for part in (STATE, TRIALS) for table in PARTS[part]), *ON_REQUEST}
+DECIDED = {
+    "planning/notification",
+    "planning/notification_delivery",
+    *(TABLE_KEYS[table] for part in (STATE, TRIALS) for table in PARTS[part]),
+    *ON_REQUEST,
+}
 """Made when people decide or ask for something, which may be never: no age is too old."""
 
 
