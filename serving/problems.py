@@ -303,9 +303,15 @@ def said_of(message: str, path: str, shape: Any) -> tuple[str, None, str, str]:
         return path, None, "invalid", message
     steps = path.split(".") if path else []
     for step in steps:
-        shape = get_type_hints(shape)[step]
+        shape = _struct_in(get_type_hints(shape)[step.partition("[")[0]])
     known = ", ".join(shape.__struct_fields__) or "none"
     return ".".join([*steps, unknown.group(1)]), None, "unknown", f"unknown; known are: {known}"
+
+
+def _struct_in(hint: Any) -> Any:
+    """The Struct of an annotation, also in a list or beside None."""
+    inner = [each for each in get_args(hint) if each is not type(None)]
+    return _struct_in(inner[-1]) if inner else hint
 
 
 def render(problem: Problem, request_id: str) -> Response[bytes]:

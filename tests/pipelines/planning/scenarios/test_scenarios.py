@@ -152,6 +152,8 @@ def test_what_is_simulated_at_once_is_what_a_job_saves(own_root: Path) -> None:
                 ("/simulate", {**body, "run_id": "0" * 32}),
                 ("/simulate", {**body, "horizon": 0}),
                 ("/simulate", {**body, "assumptions": {"weather": {}}}),
+                ("/simulate", {**body, "assumptions": {"price": {"changed": 1}}}),
+                ("/simulate", {**body, "assumptions": {"inventory": {"on_hand": 1, "inbound": [{"day": 1}]}}}),
                 ("/compare", {"scenario_ids": [IDS[0], IDS[3]]}),
                 ("/compare", {"scenario_ids": [IDS[0]] * 2}),
                 ("/compare", {"scenario_ids": IDS[:1]}),
@@ -175,5 +177,5 @@ def test_what_is_simulated_at_once_is_what_a_job_saves(own_root: Path) -> None:
     assert set(ranked["chart"][0]["sold"]) == set(IDS[:2])
     assert (same.status_code, fresh.status_code) == (200, 503)
     assert same.json() == saved
-    assert refused == [404, 404, 422, 422, 404, 422, 422, 404, 422]
+    assert refused == [404, 404, 422, 422, 422, 422, 404, 422, 422, 404, 422]
     assert gone == 404
