@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 from dagster import AssetCheckResult, AssetCheckSpec, DagsterInstance, Definitions, MaterializeResult, asset
 
-from demandgraph.home import INSTANCE
+from demandgraph.home import Home
 from demandgraph.ports import any_free_port
 from tests.serving.served import PATIENCE
 
@@ -25,11 +25,12 @@ class Dagster:
 
 
 @contextmanager
-def webserver(home: Path) -> Iterator[Dagster]:
+def webserver(data: Path) -> Iterator[Dagster]:
     """Start it and wait until it answers; stopped at the end. It has no definitions: what is asked of it is what happened."""
-    home.mkdir(parents=True, exist_ok=True)
-    (home / "dagster.yaml").write_text(INSTANCE)
-    (home / "workspace.yaml").write_text("load_from: []\n")
+    made = Home(data)
+    made.make()
+    made.workspace.write_text("load_from: []\n")
+    home = made.folder
     port = any_free_port()
     command = [sys.executable, "-m", "dagster_webserver", "-w", home / "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)]
     with (
