@@ -22,7 +22,8 @@ DocumentType = Literal["markdown", "openapi"]
 
 MOST_TAGS = 20
 MOST_CHARACTERS = 500_000
-SOURCE_PATH = r"^[^\x00-\x1f\x7f\\]{1,500}(?!\n)$"
+SOURCE_PATH = r"^(?![/~]|[A-Za-z]:)(?!(.*/)?\.\.(/|$))[^\x00-\x1f\x7f\\]{1,500}(?!\n)$"
+"""A relative path without `..`."""
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}(?!\n)$")]
 SourceId = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}(?!\n)$", description="A source of /rag/sources.")]
 SourceTag = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,49}(?!\n)$")]

@@ -109,7 +109,7 @@ def test_a_document_that_cannot_be_cut_is_named(tmp_path: Path, content: bytes, 
 def test_a_path_that_leads_elsewhere_is_refused(path: str) -> None:
     assert why_not_path(path)
     with pytest.raises(ValueError, match="relative path"):
-        command(path, "0" * 64)
+        command(path, "0" * 64)  # as the job reads it, whatever has looked at it before
     with pytest.raises(msgspec.ValidationError, match=r"relative path|regex"):
         msgspec.convert({"scope": "project", "path_prefix": path}, RagIndexParams)
 
