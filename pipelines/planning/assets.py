@@ -10,9 +10,9 @@ from pipelines.planning.season import assets as season
 ASSETS = [
     *clusters.ASSETS,
     *inventory.ASSETS,
-    *alerts.ASSETS,
-    *notifications.ASSETS,
     *season.ASSETS,
     *scenarios.ASSETS,
+    *alerts.ASSETS,
+    *notifications.ASSETS,
 ]
 CHECKS = season.CHECKS

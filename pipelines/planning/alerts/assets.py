@@ -47,6 +47,7 @@ class AlertConfig(Config):
         *upstream("core/dim_store", "core/dim_product", "core/id_map", "core/ingest_batch", "backtests/backtest_metric"),
         *upstream("backtests/backtest", "forecasts/model_run", "forecasts/forecast", "forecasts/forecast_accuracy"),
         *upstream("forecasts/forecast_value_added", "forecasts/interval_coverage"),
+        *upstream("planning/variance_week", "planning/markdown"),
         *(inventory_policy, stock_risk, alert_rule),
     ],
 )
