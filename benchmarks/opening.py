@@ -34,7 +34,7 @@ from assets_config.contract.tables import PARTS, SCHEMA_VERSION, TABLES
 from assets_config.declared import load_declarations
 from pipelines.kpis.cubes import LARGEST
 from pipelines.publish.frames import fields
-from serving.snapshot import Library
+from serving.library import Library
 
 FIRST, AT = date(2024, 1, 1), datetime(2025, 1, 1, tzinfo=UTC)
 MEASURES = ("revenue", "units", "transactions")

@@ -4,26 +4,26 @@ from types import ModuleType
 
 from dagster import Definitions, ExecutorDefinition, in_process_executor, map_asset_specs, multiprocess_executor
 
+from pipelines.automation.dead_runs import dead_runs
+from pipelines.automation.delivery import deliver, delivery
+from pipelines.automation.failures import failed_runs
+from pipelines.automation.inbox import ingest, landing_inbox
+from pipelines.automation.policies import follow_inputs, with_policies
+from pipelines.automation.schedules import JOBS, SCHEDULES
+from pipelines.automation.season_watch import season_review, season_watch
+from pipelines.automation.variance import sales_off_forecast
 from pipelines.backtests import assets as backtests
 from pipelines.core import assets as core
-from pipelines.dead_runs import dead_runs
-from pipelines.delivery import deliver, delivery
-from pipelines.failures import failed_runs
 from pipelines.features import assets as features
 from pipelines.forecasts import assets as forecasts
-from pipelines.inbox import ingest, landing_inbox
 from pipelines.knowledge import assets as knowledge
 from pipelines.kpis import assets as kpis
 from pipelines.models import assets as models
 from pipelines.planning import assets as planning
-from pipelines.policies import follow_inputs, with_policies
 from pipelines.publish import assets as publish
 from pipelines.resources import Storage, duckdb_resource, settings
-from pipelines.schedules import JOBS, SCHEDULES
-from pipelines.season_watch import season_review, season_watch
 from pipelines.sources import assets as sources
 from pipelines.trials import assets as trials
-from pipelines.variance import sales_off_forecast
 
 STAGES: tuple[ModuleType, ...] = (
     sources,

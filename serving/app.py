@@ -28,6 +28,7 @@ from serving.layers.metrics import Meter
 from serving.layers.moved import OldPaths
 from serving.layers.rules import OPEN, Rules
 from serving.layers.traces import Traces, pass_on, provider_for
+from serving.library import Library
 from serving.orchestrator.assets import Assets
 from serving.orchestrator.feeds import Feeds
 from serving.orchestrator.jobs import Jobs
@@ -83,7 +84,7 @@ from serving.routes import (
     workflows,
 )
 from serving.settings import Settings, is_asked_to_stop, read_settings
-from serving.snapshot import Library, Snapshot
+from serving.snapshot import Snapshot
 
 HANDLERS = [
     dimensions.list_stores,

@@ -8,8 +8,9 @@ from msgspec import Struct, structs
 from assets_config.contract.copies import ExportParams, RollbackParams
 from assets_config.contract.trials import BacktestParams, OfSeries, PredictParams
 from serving.filters import product_of, store_of
+from serving.library import kept
 from serving.problems import Conflict, FieldError, NotFound, Validation, invalid
-from serving.snapshot import Snapshot, kept
+from serving.snapshot import Snapshot
 
 NAMED = {"season_length": "seasonal_naive", "window_size": "moving_average"}
 ENSEMBLE = "ensemble"

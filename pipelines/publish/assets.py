@@ -97,7 +97,9 @@ def amendment(context: AssetExecutionContext, config: AmendmentConfig, storage: 
     if config.part is None:
         return MaterializeResult(metadata={"snapshot": "none: nothing was asked for"})
     manifest = amend(storage.warehouse(), config.part, dagster_run_id=context.run_id)
-    return MaterializeResult(metadata={"snapshot": manifest.id, **answer({"snapshot_id": manifest.id})})
+    return MaterializeResult(
+        metadata={"snapshot": manifest.id, "as of": manifest.as_of.isoformat(), **answer({"snapshot_id": manifest.id})}
+    )
 
 
 class PointerConfig(Config):
@@ -110,9 +112,12 @@ class PointerConfig(Config):
 def pointer(config: PointerConfig, storage: Storage) -> MaterializeResult:
     """Which snapshot is served. A run of the graph points to the one that it makes; a rollback job to an earlier one, at once."""
     published = storage.warehouse().published
-    if config.rollback is not None:
-        rollback(published, msgspec.json.decode(config.rollback, type=RollbackParams).snapshot_id)
-    return MaterializeResult(metadata=answer({"snapshot_id": current(published)}))
+    if config.rollback is None:
+        return MaterializeResult(metadata=answer({"snapshot_id": current(published)}))
+    manifest = rollback(published, msgspec.json.decode(config.rollback, type=RollbackParams).snapshot_id)
+    return MaterializeResult(
+        metadata={"snapshot": manifest.id, "as of": manifest.as_of.isoformat(), **answer({"snapshot_id": manifest.id})}
+    )
 
 
 class ExportConfig(Config):

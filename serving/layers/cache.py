@@ -19,8 +19,9 @@ from msgspec import Struct
 from serving.layers.answers import Answer, Headers, keep
 from serving.layers.depends import dependence
 from serving.layers.reads import Reads, noting
+from serving.library import Library
 from serving.parameters import pairs_of
-from serving.snapshot import Library, Snapshot
+from serving.snapshot import Snapshot
 
 PREFIX = "/api/v1/"
 LONGEST_QUERY = 2048  # bytes; what is longer is answered, but not kept

@@ -20,8 +20,9 @@ from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 from msgspec import Struct
 
 from serving.formats import JSON, bounded, media_type_of
+from serving.library import Library
 from serving.parameters import kinds_of, pairs_of
-from serving.snapshot import Library, Snapshot
+from serving.snapshot import Snapshot
 
 GIVEN = {"lease", "request", "state"}
 """What a handler is given that does not come from the query."""

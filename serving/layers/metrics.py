@@ -20,8 +20,8 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from prometheus_client.registry import Collector
 
 from serving.layers.cache import Cache
+from serving.library import Library
 from serving.settings import shared_counts
-from serving.snapshot import Library
 
 EVERY = 1.0  # seconds between two looks at the process
 BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)

@@ -6,12 +6,13 @@ Dagster that say nothing to a client are counted and left out. `seq` of a publis
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+from serving.library import SNAPSHOT_ID
 from serving.orchestrator.dagster import FRAGMENT, Dagster, time_of, values_of
 from serving.orchestrator.jobs import FINAL, error_of
 from serving.problems import NotFound
@@ -29,12 +30,13 @@ EVENTS = (
     + FRAGMENT
 )
 PUBLISHES = (
-    """query Publishes($cursor: String) { assetOrError(assetKey: {path: ["publish", "snapshot"]}) { ... on Asset {
+    """query Publishes($name: String!, $cursor: String) { assetOrError(assetKey: {path: ["publish", $name]}) { ... on Asset {
   assetEventHistory(limit: 1, cursor: $cursor, eventTypeSelectors: [MATERIALIZATION]) { cursor results {
     ... on MaterializationEvent { timestamp runId metadataEntries { ...Values } } } } } } }"""
     + FRAGMENT
 )
 SYSTEM = "system"
+PUBLISHERS = ("snapshot", "amendment", "pointer")  # assets of the stage publish after which another snapshot may be served
 KEPT_PUBLISHES = 20  # that are told of those before the first look
 AT_ONCE = 500  # entries of Dagster's log a question
 LONGEST = 4000  # letters of a value of an asset's metadata that is told
@@ -122,29 +124,44 @@ class PublishLog:
         self._dagster = dagster
 
     async def read(self) -> list[Event]:
-        """What was published since the last look. Raises OrchestratorUnavailable."""
-        found: list[Event] = []
-        cursor: str | None = None
+        """What was published since the last look. Raises OrchestratorUnavailable.
+
+        Asked again until nothing is new: what one asset did while another was asked must not come behind it.
+        """
+        found: dict[int, Event | None] = {}
         while True:
-            asset = (await self._dagster.ask(PUBLISHES, {"cursor": cursor}))["assetOrError"]
+            newer = {seq: event for name in PUBLISHERS async for seq, event in self._since(name) if seq not in found}
+            if not newer:
+                break
+            found |= newer
+        told = [found[seq] for seq in sorted(found)]
+        if self.seq == 0 and len(found) > KEPT_PUBLISHES:
+            self.first = sorted(found)[-KEPT_PUBLISHES - 1]
+            told = told[-KEPT_PUBLISHES:]
+        self.seq = max(found, default=self.seq)
+        return [event for event in told if event is not None]
+
+    async def _since(self, name: str) -> AsyncIterator[tuple[int, Event | None]]:
+        """What an asset did since the last look, the newest first; None for what published nothing."""
+        cursor: str | None = None
+        for _ in range(KEPT_PUBLISHES + 1 if self.seq == 0 else AT_ONCE):
+            asset = (await self._dagster.ask(PUBLISHES, {"name": name, "cursor": cursor}))["assetOrError"]
             history = asset.get("assetEventHistory") or {"results": []}
             if not history["results"]:
-                break
+                return
             cursor = str(history["cursor"])  # of one event: its id
             seq = int(json.loads(base64.b64decode(cursor))["value"])
             if seq <= self.seq:
-                break
-            if self.seq == 0 and len(found) == KEPT_PUBLISHES:
-                self.first = seq
-                break
-            found.insert(0, _published(history["results"][0], seq))
-        self.seq = found[-1].seq if found else self.seq
-        return found
+                return
+            yield seq, _published(history["results"][0], seq)
 
 
-def _published(entry: Mapping[str, Any], seq: int) -> Event:
+def _published(entry: Mapping[str, Any], seq: int) -> Event | None:
     said = values_of(entry["metadataEntries"])
-    data = {"snapshot_id": said.get("snapshot"), "as_of": said.get("as of"), "job_id": entry["runId"].replace("-", "")}
+    snapshot = said.get("snapshot")
+    if not isinstance(snapshot, str) or not SNAPSHOT_ID.match(snapshot):
+        return None
+    data = {"snapshot_id": snapshot, "as_of": said.get("as of"), "job_id": entry["runId"].replace("-", "")}
     return Event(f"{SYSTEM}:{seq}", seq, SYSTEM, "snapshot_published", data, _time(entry))
 
 

@@ -59,9 +59,12 @@ class Feed:
     async def refresh(self) -> None:
         """Read what is new, unless that was just done or nothing can follow. Raises NotFound, OrchestratorUnavailable."""
         async with self._lock:
-            while not self.is_over and (self.source.has_more or time.monotonic() - self._asked >= EVERY):
+            if self.is_over or time.monotonic() - self._asked < EVERY:
+                return
+            self._hold(await self.source.read())
+            while self.source.has_more:
                 self._hold(await self.source.read())
-                self._asked = time.monotonic()
+            self._asked = time.monotonic()
 
     def _hold(self, found: list[Event]) -> None:
         self.events += found

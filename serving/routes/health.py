@@ -11,8 +11,8 @@ from litestar.datastructures import State
 from msgspec import Meta, Struct
 
 from serving.layers.rules import PROBE
+from serving.library import Library
 from serving.problems import Problem
-from serving.snapshot import Library
 
 ML_PACKAGES = (
     "torch", "tensorflow", "sklearn", "mlflow", "xgboost", "statsmodels", "onnxruntime", "scipy", "lightgbm", "prophet",

@@ -17,6 +17,7 @@ from assets_config.contract.seeds import PRESETS, Seed
 from serving.asked import HELD, checked
 from serving.layers.access import require
 from serving.layers.rules import OPERATOR
+from serving.library import expired_runs, kept
 from serving.orchestrator.events import Event
 from serving.orchestrator.feeds import JOB, Feeds
 from serving.orchestrator.jobs import Job, Jobs, filtered
@@ -24,7 +25,6 @@ from serving.paging import After, Limit, Listed, Order, Page, PageSize, ordered,
 from serving.parameters import JobPath, OfProduct, OfStore
 from serving.problems import Conflict, FieldError, Gone, NoSnapshot, Validation, invalid, said_of
 from serving.routes.explanations import ExplanationSaid, explanations_of
-from serving.snapshot import expired_runs, kept
 
 T = TypeVar("T", bound=Struct)
 IdempotencyKey = Annotated[

@@ -14,12 +14,13 @@ from msgspec import Meta, Struct
 from assets_config.contract.jobs import SeedAppendParams, SeedDeleteParams, SeedEnrichParams, SeedParams, VerifyParams
 from assets_config.contract.seeds import PRESETS, Overrides, Seed
 from serving.layers.rules import ADMIN, OPERATOR
+from serving.library import Library
 from serving.orchestrator.jobs import Job
 from serving.paging import Listed
 from serving.problems import NoSnapshot, invalid
 from serving.reply import Metadata, check_range, metadata
 from serving.routes.jobs import IdempotencyKey, check_seed, start
-from serving.snapshot import Library, Snapshot
+from serving.snapshot import Snapshot
 
 
 class ScenarioSaid(Struct, frozen=True):

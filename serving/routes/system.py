@@ -12,10 +12,11 @@ from msgspec import Meta, Struct
 from assets_config.contract.manifest import Check, Part
 from assets_config.contract.tables import SCHEMA_VERSION
 from serving.formats import table
+from serving.library import Kept, kept
 from serving.paging import Listed, Page, PageSize, page_of
 from serving.problems import NotFound
 from serving.reply import Metadata, metadata
-from serving.snapshot import Kept, Snapshot, kept
+from serving.snapshot import Snapshot
 
 
 class SnapshotSaid(Struct, frozen=True):

@@ -58,12 +58,12 @@ def _answers(url: str) -> bool:
 
 
 class Run(threading.Thread):
-    """A run of some assets, in this process: each waits until it is let go. The last one is publish/snapshot."""
+    """A run of some assets, in this process: each waits until it is let go. The last one publishes."""
 
-    def __init__(self, home: Path, run_id: str, *, assets: int, fails: bool = False) -> None:
+    def __init__(self, home: Path, run_id: str, *, assets: int, fails: bool = False, publisher: str = "snapshot") -> None:
         super().__init__(daemon=True)
         self._home, self._run_id, self._fails = home, run_id, fails
-        self._assets = assets
+        self._assets, self._publisher = assets, publisher
         self._gate = threading.Semaphore(0)
         self.job_id = run_id.replace("-", "")
 
@@ -92,7 +92,7 @@ class Run(threading.Thread):
 
     def _definitions(self) -> Definitions:
         made = [self._asset(["core", f"table_{n}"]) for n in range(self._assets - 1)]
-        return Definitions(assets=[*made, self._asset(["publish", "snapshot"], *(each.key for each in made))])
+        return Definitions(assets=[*made, self._asset(["publish", self._publisher], *(each.key for each in made))])
 
     def _asset(self, key: list[str], *deps: object) -> object:
         @asset(key=key, deps=deps, check_specs=[AssetCheckSpec("is_whole", asset=key)])

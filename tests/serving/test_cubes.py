@@ -24,8 +24,8 @@ from pipelines.kpis.measures import write_kpi_daily
 from pipelines.warehouse import Warehouse
 from serving.cubes import Sums, sums
 from serving.filters import Filters, Side
+from serving.library import Library
 from serving.periods import day_bounds
-from serving.snapshot import Library
 from tests.plant import Plant, rewrite
 from tests.serving.conftest import client_of, publish_made
 

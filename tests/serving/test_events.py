@@ -20,7 +20,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from assets_config.contract.keys import KeyFile
 from serving.app import create_app
-from serving.orchestrator.events import JobLog
+from serving.orchestrator.events import PUBLISHERS, JobLog
 from serving.orchestrator.feeds import EVERY, Feed, Feeds
 from serving.problems import Gone, NotFound, OrchestratorUnavailable, RateLimited
 from tests.serving.conftest import settings_of
@@ -52,8 +52,8 @@ def told(dagster: Dagster) -> Run:
     return run
 
 
-def started(dagster: Dagster, *, assets: int, fails: bool = False) -> Run:
-    run = Run(dagster.home, str(uuid.uuid4()), assets=assets, fails=fails)
+def started(dagster: Dagster, *, assets: int, fails: bool = False, publisher: str = "snapshot") -> Run:
+    run = Run(dagster.home, str(uuid.uuid4()), assets=assets, fails=fails, publisher=publisher)
     run.start()
     return run
 
@@ -165,11 +165,12 @@ def test_a_failed_job_says_why_and_ends_its_stream(dagster: Dagster, api: Server
     assert events[-1]["data"]["status"] == "failed"
 
 
-def test_a_publish_is_told_to_all_workers_with_one_number(dagster: Dagster, api: Server, told: Run) -> None:
+@pytest.mark.parametrize("publisher", PUBLISHERS)
+def test_a_publish_is_told_to_all_workers_with_one_number(publisher: str, dagster: Dagster, api: Server, told: Run) -> None:
     with ExitStack() as stack:
         sockets = [stack.enter_context(open_socket(api, "?topic=system")) for _ in range(6)]  # the two workers take turns
         places = [frame_of(opened, "subscribed")["data"]["seq"] for opened in sockets]
-        run = started(dagster, assets=1)
+        run = started(dagster, assets=1, publisher=publisher)
         run.let(1)
 
         events = [frame_of(opened, "snapshot_published") for opened in sockets]

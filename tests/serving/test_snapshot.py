@@ -213,7 +213,7 @@ def test_serving_loads_no_ml_package(root: Path) -> None:
 
 
 def test_a_mended_part_is_served_again_without_a_restart(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serving.snapshot.RETRY_AFTER", 0.0)
+    monkeypatch.setattr("serving.library.RETRY_AFTER", 0.0)
     with client_of(root) as client:
         client.get(KPIS)
         manifest = publish_sold(root, DOUBLED)

@@ -30,7 +30,7 @@ from assets_config.contract.notifications import (
 )
 from assets_config.declared import DeclarationError
 from assets_config.notifications import notification_rules
-from pipelines.delivery import delivery
+from pipelines.automation.delivery import delivery
 from pipelines.errors import PipelineError
 from pipelines.planning.alerts.state import ALERTS, SCHEMA
 from pipelines.planning.notifications.channels import Outlets

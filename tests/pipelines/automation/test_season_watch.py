@@ -7,8 +7,8 @@ import pytest
 from dagster import RunRequest, SensorEvaluationContext, SkipReason, build_sensor_context, validate_run_config
 
 from assets_config.contract.plans import DecideApprovalParams, SeasonPlanParams
+from pipelines.automation.season_watch import season_review, season_watch
 from pipelines.definitions import defs
-from pipelines.season_watch import season_review, season_watch
 from tests.pipelines.planning.fashion import JOBS, START, Desk, plant, share
 
 

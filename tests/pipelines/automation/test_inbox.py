@@ -9,7 +9,7 @@ import pytest
 from dagster import DagsterInstance, RunRequest, SkipReason, build_sensor_context
 
 from assets_config.contract.landing import Landing
-from pipelines.inbox import FORGOTTEN, arrivals, landing_inbox
+from pipelines.automation.inbox import FORGOTTEN, arrivals, landing_inbox
 from pipelines.sources.audit import event
 from pipelines.sources.land import land_inbox, waiting
 from pipelines.sources.load import Ledger

@@ -8,9 +8,9 @@ import duckdb
 from dagster import DefaultSensorStatus, RunRequest, SensorEvaluationContext, SkipReason, sensor
 from msgspec import Struct
 
+from pipelines.automation.schedules import backtest
 from pipelines.errors import PipelineError
 from pipelines.resources import Storage, settings
-from pipelines.schedules import backtest
 from pipelines.warehouse import Warehouse
 
 FEWEST = 7  # days that must be known: a week has every weekday once

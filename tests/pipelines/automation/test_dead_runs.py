@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dagster import DagsterInstance, DagsterRunStatus
 
-from pipelines.dead_runs import fail_dead_runs
+from pipelines.automation.dead_runs import fail_dead_runs
 
 
 def test_a_killed_run_is_marked_as_failed_and_a_living_one_is_not(tmp_path: Path) -> None:

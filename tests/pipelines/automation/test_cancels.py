@@ -13,7 +13,7 @@ from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepo
 from dagster._core.utils import make_new_run_id
 
 from assets_config.contract.cancels import Cancels
-from pipelines.dead_runs import PATIENCE, REMEMBERED, end_cancelled_runs, fail_dead_runs
+from pipelines.automation.dead_runs import PATIENCE, REMEMBERED, end_cancelled_runs, fail_dead_runs
 
 
 @op

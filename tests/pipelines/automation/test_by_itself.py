@@ -32,11 +32,11 @@ from dagster._core.test_utils import create_run_for_test, freeze_time
 from dagster._utils.schedules import schedule_execution_time_iterator
 
 from assets_config.contract.layout import Published
+from pipelines.automation.failures import advice, failed_runs
+from pipelines.automation.policies import DECIDED
+from pipelines.automation.retention import forget, named_runs
+from pipelines.automation.variance import sales_off_forecast, variance
 from pipelines.definitions import defs
-from pipelines.failures import advice, failed_runs
-from pipelines.policies import DECIDED
-from pipelines.retention import forget, named_runs
-from pipelines.variance import sales_off_forecast, variance
 from pipelines.warehouse import Warehouse
 from tests.plant import rewrite
 
@@ -101,7 +101,7 @@ def test_only_the_daily_forecasts_wait_to_be_switched_on() -> None:
 @pytest.mark.parametrize("each", [*REPOSITORY.schedule_defs, *REPOSITORY.sensor_defs], ids=lambda each: each.name)
 def test_what_runs_by_itself_says_what_it_does(each: Any) -> None:
     assert len(each.description or "") > 20
-    assert f"| `{each.name}` |" in (Path(__file__).parents[2] / "docs/operations.md").read_text()
+    assert f"| `{each.name}` |" in (Path(__file__).parents[3] / "docs/operations.md").read_text()
 
 
 def test_kpis_and_the_snapshot_follow_sales_and_nothing_else_follows(instance: DagsterInstance) -> None:

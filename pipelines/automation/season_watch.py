@@ -30,7 +30,12 @@ season_review = define_asset_job(
 )
 
 
-@sensor(job=season_review, minimum_interval_seconds=10, default_status=DefaultSensorStatus.RUNNING)
+@sensor(
+    job=season_review,
+    minimum_interval_seconds=10,
+    default_status=DefaultSensorStatus.RUNNING,
+    description="Go on with season plans: forecast again what is off, hold new weeks against plans, let deadlines pass.",
+)
 def season_watch(context: SensorEvaluationContext) -> Iterator[RunRequest | SkipReason]:
     """Forecast a plan again when its sales are more than a fifth off; hold new weeks against plans; let deadlines pass."""
     now = datetime.now(UTC)

@@ -6,10 +6,10 @@ from dagster import AssetKey, AssetSelection, DefaultScheduleStatus, JobDefiniti
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from assets_config.contract.jobs import ASSETS, DATA_STAGES, ON_REQUEST
+from pipelines.automation.retention import tidying
 from pipelines.forecasts import assets as forecasts
 from pipelines.planning import assets as planning
 from pipelines.publish import assets as publish
-from pipelines.retention import tidying
 
 Job = JobDefinition | UnresolvedAssetJobDefinition
 FORECAST_STAGES = ("features", "models", "backtests", "forecasts", "planning", "knowledge", "publish")
