@@ -228,8 +228,9 @@ class Jobs:
             if len(self._index) > NEWEST:
                 newest = sorted(self._index.values(), key=lambda job: (job.created_at, job.job_id))[-NEWEST:]
                 self._index = {job.job_id: job for job in newest}
+            self._refreshed = time.monotonic()  # not where Dagster is away: the next one shall hear of it too
         finally:
-            self._refresh, self._refreshed = None, time.monotonic()
+            self._refresh = None
 
     async def _launch(self, job_type: str, params: Struct, tags: Mapping[str, str]) -> str:
         await self.check()

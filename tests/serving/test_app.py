@@ -120,6 +120,11 @@ PARAMS: dict[str, dict[str, Any]] = {
     "decide_approval": {"approval_id": "a" * 32, "decision": "approve"},
     "scenario": {"name": "Cheaper", "product_id": "SKU-0001"},
     "delete_scenario": {"scenario_id": "a" * 32},
+    "update_alert": {"alert_id": "a" * 32, "action": "acknowledge"},
+    "set_alert_rule": {"rule": "bias", "enabled": False},
+    "retry_notification": {"notification_id": "a" * 32},
+    "set_preference": {"user": "ann", "channels": ["log"]},
+    "set_template": {"event": "opened", "subject": "s", "body": "b"},
 }
 
 

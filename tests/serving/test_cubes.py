@@ -5,6 +5,7 @@ import random
 import shutil
 from collections.abc import Iterator
 from datetime import date, timedelta
+from decimal import Decimal
 from fractions import Fraction
 from io import BytesIO
 from itertools import product
@@ -84,7 +85,9 @@ def segments(stores: int, products: int) -> pl.DataFrame:
     ]
     frame = pl.DataFrame(rows, schema={"store_id": pl.Int64, "product_id": pl.Int64, "pattern": pl.String}, orient="row")
     rest = {"adi": 1.0, "cv2": 0.1, "mean_demand": 2.0, "days": 100, "as_of": LAST}
-    return frame.with_columns(**{name: pl.lit(value) for name, value in rest.items()}).cast({"days": pl.Int64})
+    classes = {"abc": "A", "xyz": "X", "weekly_cv": 0.1, "revenue": Decimal("1.00")}
+    frame = frame.with_columns(**{name: pl.lit(value) for name, value in {**rest, **classes}.items()})
+    return frame.cast({"days": pl.Int64, "revenue": pl.Decimal(18, 2)})
 
 
 @pytest.fixture(scope="module")

@@ -163,6 +163,8 @@ def test_a_job_without_what_it_needs_is_refused_before_it_exists(job_type: str, 
     if needed:
         assert answer.status_code == 422
         assert needed[0] in answer.json()["detail"]
+    elif job_type == "rag_index":
+        assert answer.status_code == 422, "a document needs a name and its bytes, the project's own need neither"
     else:
         assert answer.json()["code"] == "ORCHESTRATOR_UNAVAILABLE"
 

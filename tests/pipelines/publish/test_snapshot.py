@@ -41,9 +41,20 @@ def test_parts_whose_inputs_did_not_change_are_shared(root: Path, first: Manifes
 
 def test_what_was_never_made_is_left_out_and_named(root: Path, first: Manifest) -> None:
     assert set(first.omitted) == {
-        *("features", "segments", "registry", "trials", "forecasts", "explanations", "cards", "levels", "sets", "accuracy", "state")
-        * ("features", "segments", "registry", "forecasts", "explanations", "cards", "levels", "sets", "accuracy", "state"),
-        *("season", "prices"),
+        *(
+            "features",
+            "segments",
+            "registry",
+            "trials",
+            "forecasts",
+            "explanations",
+            "cards",
+            "levels",
+            "sets",
+            "accuracy",
+            "state",
+        ),
+        *("clusters", "inventory", "alerts", "notifications", "season", "prices", "knowledge"),
     }
     assert "materialise" in first.omitted["forecasts"]
 
