@@ -504,7 +504,8 @@ def test_no_job_is_lost_when_all_of_dagster_is_killed(up: Running) -> None:
     ).status_code == 503:  # the code server may be last to be back
         assert time.monotonic() < deadline
         time.sleep(1)
-    assert finished(up, taken.headers["Location"])["status"] == "completed"
+    last = finished(up, taken.headers["Location"])
+    assert last["status"] == "completed", last
 
 
 def test_a_killed_api_is_started_again(up: Running) -> None:

@@ -5,7 +5,6 @@ import random
 import shutil
 from collections.abc import Iterator
 from datetime import date, timedelta
-from decimal import Decimal
 from fractions import Fraction
 from io import BytesIO
 from itertools import product
@@ -85,9 +84,9 @@ def segments(stores: int, products: int) -> pl.DataFrame:
     ]
     frame = pl.DataFrame(rows, schema={"store_id": pl.Int64, "product_id": pl.Int64, "pattern": pl.String}, orient="row")
     rest = {"adi": 1.0, "cv2": 0.1, "mean_demand": 2.0, "days": 100, "as_of": LAST}
-    classes = {"abc": "A", "xyz": "X", "weekly_cv": 0.1, "revenue": Decimal("1.00")}
+    classes = {"abc": "A", "xyz": "X", "weekly_cv": 0.1, "revenue": 1.0}
     frame = frame.with_columns(**{name: pl.lit(value) for name, value in {**rest, **classes}.items()})
-    return frame.cast({"days": pl.Int64, "revenue": pl.Decimal(18, 2)})
+    return frame.cast({"days": pl.Int64})
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +108,7 @@ def facts(chain: tuple[Path, Manifest], tmp_path_factory: pytest.TempPathFactory
         connection.execute(
             "CREATE TABLE facts AS SELECT date AS day, s.code, p.sku, coalesce(s.region, '(unknown)') AS region, "
             "coalesce(p.category, '(unknown)') AS category, coalesce(p.department, '(unknown)') AS department, "
-            "coalesce(g.pattern, '(unknown)') AS pattern, (revenue * 100)::BIGINT AS cents, units, transactions AS records "
+            "coalesce(g.pattern, '(unknown)') AS pattern, (f.revenue * 100)::BIGINT AS cents, f.units, f.transactions AS records "
             f"FROM ({years}) f LEFT JOIN catalogue.dim_store s ON s.store_id = f.store_id "
             "LEFT JOIN catalogue.dim_product p ON p.product_id = f.product_id "
             "LEFT JOIN segments.series_segment g ON g.store_id = f.store_id AND g.product_id = f.product_id"
