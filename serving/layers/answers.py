@@ -31,8 +31,8 @@ class Provenance(Struct, frozen=True):
         return all(body.count(piece) == 1 for piece in (self.snapshot, self.run, self.published))
 
 
-class Answer(Struct):
-    """One answer of 200, ready to be sent."""
+class Answer(Struct, gc=False):
+    """One answer of 200, ready to be sent. The garbage collector passes it over: there are many, and no circle of them."""
 
     snapshot_id: str
     stale: bool
@@ -46,16 +46,16 @@ class Answer(Struct):
     dataset_id: str | None
     model_version: str | None
     tag: str = ""
-    plain: Headers = []
-    packed: Headers = []
+    plain: tuple[tuple[bytes, bytes], ...] = ()
+    packed: tuple[tuple[bytes, bytes], ...] = ()
     gzipped: bytes | None = None
     is_pressed: bool = False
 
     def __post_init__(self) -> None:
         said = [_version, self.asked, str(self.stale), self.depends.digest, "" if self.is_silent else self.snapshot_id]
         self.tag = hashlib.sha256("\n".join(said).encode()).hexdigest()[:32]
-        self.plain = [*self.headers, (b"content-length", b"%d" % len(self.body)), (b"etag", self.etag(packed=False))]
-        self.packed, self.gzipped, self.is_pressed = [], None, False
+        self.plain = (*self.headers, (b"content-length", b"%d" % len(self.body)), (b"etag", self.etag(packed=False)))
+        self.packed, self.gzipped, self.is_pressed = (), None, False
 
     @property
     def size(self) -> int:
@@ -73,7 +73,7 @@ class Answer(Struct):
         packed = gzip.compress(self.body, 6, mtime=0)
         if len(packed) < MOST_LEFT * len(self.body):
             length, encoding = (b"content-length", b"%d" % len(packed)), (b"content-encoding", b"gzip")
-            self.gzipped, self.packed = packed, [*self.headers, length, encoding, (b"etag", self.etag(packed=True))]
+            self.gzipped, self.packed = packed, (*self.headers, length, encoding, (b"etag", self.etag(packed=True)))
 
     def etag(self, *, packed: bool) -> bytes:
         """Strong: equal tags are equal bytes, so that each encoding has its own."""

@@ -31,10 +31,11 @@ KNOWN_VARY = {b"accept", b"accept-encoding", b"authorization", b"x-api-key", b"o
 VARY = (b"vary", b"Accept, Accept-Encoding")
 CONTROL = (b"cache-control", b"max-age=60")
 Query = tuple[tuple[str, str], ...]
+BODILESS = {b"content-length", b"content-type", b"content-encoding"}  # headers that a 304 does not have
 REPLACED = {b"content-length", b"vary", b"etag", b"cache-control"}
 
 
-class Key(Struct, frozen=True):
+class Key(Struct, frozen=True, gc=False):
     """What was asked, in the form in which equal questions are equal."""
 
     path: str
@@ -141,7 +142,7 @@ class Cache:
         known = headers.get(b"if-none-match")
         if known is not None and _knows(known, answer.etag(packed=is_packed)):
             status, body = 304, b""
-            said = [each for each in said if each[0] not in (b"content-length", b"content-type", b"content-encoding")]
+            said = tuple(each for each in said if each[0] not in BODILESS)
         await send({"type": "http.response.start", "status": status, "headers": said})
         await send({"type": "http.response.body", "body": answer.body if body is None else body, "more_body": False})
 

@@ -19,7 +19,7 @@ from serving.reply import End, Metadata, Start, check_range, metadata
 from serving.snapshot import Snapshot
 
 
-class DrilldownItem(Struct, frozen=True):
+class DrilldownItem(Struct, frozen=True, gc=False):
     """One member of the dimension."""
 
     dimension_value: str

@@ -37,7 +37,7 @@ class KpiAnswer(Struct, frozen=True):
     comparison: Annotated[KpiComparison | None, Meta(description="What changed; null where `compare` is not given.")] = None
 
 
-class Point(Struct, frozen=True):
+class Point(Struct, frozen=True, gc=False):
     """One period; the first and last are cut at the range."""
 
     period_start: date
