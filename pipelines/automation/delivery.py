@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 
 from dagster import (
-    AssetKey,
     AssetSelection,
     DefaultSensorStatus,
     RunRequest,
@@ -16,11 +15,12 @@ from dagster import (
 from assets_config.contract.jobs import selection
 from assets_config.contract.notifications import DeliverParams
 from pipelines.planning.notifications.deliver import due
+from pipelines.report import upstream
 from pipelines.resources import Storage
 
 deliver = define_asset_job(
     "deliver",
-    selection=AssetSelection.assets(*(AssetKey(key.split("/")) for key in selection("deliver", DeliverParams()))),
+    selection=AssetSelection.assets(*upstream(*selection("deliver", DeliverParams()))),
     description="Tell of what became of alerts, try again what is due, publish.",
 )
 

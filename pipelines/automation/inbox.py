@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from dagster import (
-    AssetKey,
     AssetSelection,
     DefaultSensorStatus,
     RunRequest,
@@ -18,6 +17,7 @@ from dagster import (
 from assets_config.contract.jobs import IngestParams, selection
 from assets_config.contract.landing import Landing
 from assets_config.contract.seeds import SEED_KIND
+from pipelines.report import upstream
 from pipelines.resources import Storage
 from pipelines.sources.audit import Audit
 from pipelines.sources.land import inbox_fault, told, waiting
@@ -28,7 +28,7 @@ FORGOTTEN = timedelta(minutes=2)
 
 ingest = define_asset_job(
     "ingest",
-    selection=AssetSelection.assets(*(AssetKey(key.split("/")) for key in selection("ingest", IngestParams("0" * 32)))),
+    selection=AssetSelection.assets(*upstream(*selection("ingest", IngestParams("0" * 32)))),
     description="Read the batches that wait, bring core tables and KPIs up to date, publish. Starts no model.",
 )
 

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 from dagster import (
-    AssetKey,
     AssetSelection,
     DefaultSensorStatus,
     RunRequest,
@@ -19,13 +18,14 @@ from dagster import (
 from assets_config.contract.jobs import run_config, selection
 from assets_config.contract.plans import SeasonReviewParams
 from pipelines.planning.season.watch import errands
+from pipelines.report import upstream
 from pipelines.resources import Storage
 
 AGAIN = timedelta(minutes=10)
 
 season_review = define_asset_job(
     "season_review",
-    selection=AssetSelection.assets(*(AssetKey(key.split("/")) for key in selection("variance_check", SeasonReviewParams()))),
+    selection=AssetSelection.assets(*upstream(*selection("variance_check", SeasonReviewParams()))),
     description="Work out what follows for every season plan, and publish. Forecasts again only what is due.",
 )
 

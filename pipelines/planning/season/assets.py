@@ -102,6 +102,7 @@ FORECAST = {
                 *upstream(
                     "core/sales_daily", "core/dim_store", "core/dim_product", "core/dim_calendar", "core/demand_unconstrained"
                 ),
+                *upstream("planning/store_cluster_member"),
                 season_plan.key,
             ],
         )

@@ -34,7 +34,8 @@ class History(Struct, frozen=True):
 def read_history(warehouse: Warehouse, category: str | None, cutoff: date, *, ahead: int) -> History:
     """Read it from the core tables. `ahead`: days after the cutoff that holidays are told of.
 
-    Every store that is open at the cutoff is named, also one that sold nothing. A store's cluster is the tier of its location.
+    Every store that is open at the cutoff is named, also one that sold nothing. Clusters are those of planning/store_cluster; where
+    a store has none, its cluster is the tier of its location.
 
     Raises PipelineError, naming the category, where it sold nothing.
     """
@@ -69,6 +70,8 @@ def read_history(warehouse: Warehouse, category: str | None, cutoff: date, *, ah
         holidays = connection.execute(
             f"SELECT date, holiday_name FROM {calendar} WHERE holiday_name IS NOT NULL AND date >= ? ORDER BY date", [first]
         ).fetchall()
+    members = warehouse.previous("planning/store_cluster_member")
+    alike = {} if members is None else dict(members.select("store_id", "cluster_name").iter_rows())
     place = {store: n for n, (store, _, _) in enumerate(known)}
     units = np.zeros((len(known), days))
     for store, day, quantity in rows:
@@ -83,7 +86,7 @@ def read_history(warehouse: Warehouse, category: str | None, cutoff: date, *, ah
         first_day=first,
         store_id=[store for store, _, _ in known],
         code=[code for _, code, _ in known],
-        cluster=[cluster for _, _, cluster in known],
+        cluster=[alike.get(store, tier) for store, _, tier in known],
         units=units,
         holiday=holiday,
         price=float(price or 0),

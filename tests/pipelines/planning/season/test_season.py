@@ -344,3 +344,14 @@ def test_all_categories_are_planned_from_the_monday_after_the_last_sale(fresh: D
     [[plan]] = versions(fresh.warehouse).values()
     assert (SEED.end, plan.start_date, plan.cutoff) == (date(2024, 8, 31), date(2024, 9, 2), SEED.end)
     assert (plan.weeks, plan.holdback, plan.replenishment, plan.markdown_week) == (12, 0.45, "weekly", None)
+
+
+def test_stores_that_are_alike_are_one_cluster_of_the_plan(fresh: Desk) -> None:
+    tiers = read_history(fresh.warehouse, "Dresses", SEED.end, ahead=0)
+    first, *others = tiers.store_id
+    fresh.warehouse.write("planning/store_cluster_member", pl.DataFrame({"store_id": [first], "cluster_name": ["premium"]}))
+
+    history = read_history(fresh.warehouse, "Dresses", SEED.end, ahead=0)
+
+    assert history.cluster == ["premium", *tiers.cluster[1:]], "a store that is in none has the tier of its location"
+    assert len(others) == len(tiers.cluster) - 1
