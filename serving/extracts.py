@@ -13,10 +13,13 @@ from serving.stems import stems
 SENTENCE_END = re.compile(r"(?<=[.!?:])\s+(?=[\"'(`*\[]*[A-Z0-9])")
 BLANK_LINE = re.compile(r"\n\s*\n")
 LIST_MARK = re.compile(r"^\s*([-*+]|\d+[.)])\s+", re.MULTILINE)
+FENCE = re.compile(r"^\s*(?:```|~~~).*?$(.*?)^\s*(?:```|~~~)\s*$", re.MULTILINE | re.DOTALL)
 TABLE_RULE = re.compile(r"^[\s|:-]+$")
 LEAST = 0.3
 """How much of a question, by the weight of its words, a sentence must have for it to be said."""
 MOST_SENTENCES_OF_A_PASSAGE = 40
+CODE = 0.5
+"""What a line of code counts: an example often has the words of a question, and says less than the sentence before it."""
 LATER = 0.08
 """How much less a sentence counts for each place further back that its passage was found."""
 
@@ -31,14 +34,16 @@ class Extract(Struct, frozen=True):
 
 def extracts(base: Knowledge, question: str, hits: Sequence[Hit], most: int) -> list[Extract]:
     """The sentences that have most of a question, best first, each once; none where no sentence has enough of it."""
-    likeness = _likeness(base, question)
+    likeness, asked = _likeness(base, question), " ".join(question.lower().split())
     found: dict[str, Extract] = {}
     for place, hit in enumerate(hits):
         above = " ".join(hit.source.title.split())
         prose = hit.chunk.text if hit.chunk.anchor is None else hit.chunk.text.partition("\n\n")[0]  # not its parameters
+        code = {line.strip() for fenced in FENCE.findall(prose) for line in fenced.splitlines()}
         for text in list(sentences(prose))[:MOST_SENTENCES_OF_A_PASSAGE]:
-            score = likeness(text, f"{above} {hit.chunk.heading_path}") / (1 + LATER * place)
-            if score >= LEAST and (text not in found or score > found[text].score):
+            score = likeness(text, f"{above} {hit.chunk.heading_path}") / (1 + LATER * place) * (CODE if text in code else 1.0)
+            asks = len(asked.split()) > 3 and asked in text.lower()  # it has the question, not the answer
+            if score >= LEAST and not asks and (text not in found or score > found[text].score):
                 found[text] = Extract(text, hit, score)
     return sorted(found.values(), key=lambda each: (-each.score, each.hit.chunk.position, each.text))[:most]
 

@@ -243,6 +243,13 @@ def test_sentences_are_those_of_the_passage() -> None:
     assert list(sentences(passage)) == ["One thing.", "Another one.", "first entry", "second entry", "a | b", "run it"]
 
 
+def test_a_sentence_is_said_before_an_example_that_asks(project: TestClient) -> None:
+    said = project.post(ASK, json={"query": "How do I go back to an earlier snapshot?"}).json()["sentences"]
+
+    assert said
+    assert not said[0]["text"].startswith(("curl", "-d"))
+
+
 def test_questions_of_a_new_user_are_answered(project: TestClient) -> None:
     def pages(question: str) -> list[str]:
         prose = {"kind": ["markdown", "kpi", "card"]}
