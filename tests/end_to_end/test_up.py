@@ -195,6 +195,14 @@ def test_every_kind_of_job_ends_with_the_result_that_its_type_says(up: Running) 
         "features": {},
         "kpis": {},
         "explain": {},
+        "verify_data": {},
+        "segment": {},
+        "cluster": {"clusters": 2},
+        "alerts": {},
+        "deliver": {},
+        "set_alert_rule": {"rule": "bias", "enabled": False},
+        "set_preference": {"user": "ann", "channels": ["log"]},
+        "set_template": {"event": "opened", "subject": "Look", "body": "See /alerts."},
     }
     plans = {name: post_job(up, name, params, dry_run=True).json() for name, params in asked.items()}
     posted = {name: post_job(up, name, params).headers["Location"] for name, params in asked.items()}
@@ -223,6 +231,25 @@ def test_every_kind_of_job_ends_with_the_result_that_its_type_says(up: Running) 
         assert len(content.splitlines()) == file["rows"] + 1
     kept = up.data / results["backup"]["backup"]
     assert (kept / "published/snapshots" / f"{results['backup']['snapshot_id']}.json").exists()
+
+
+def test_a_document_is_indexed_found_and_deleted(up: Running) -> None:
+    def found(snapshot: str) -> list[str]:
+        body = {"query": "who takes returns of zeppelins", "filters": {"source": ["handbook/zeppelins.md"]}}
+        answer = up.client.post(f"{up.api}/api/v1/rag/retrieve?snapshot={snapshot}", json=body).json()
+        return [each["source_id"] for each in answer["results"]]
+
+    page = {"source_path": "handbook/zeppelins.md", "content": "# Zeppelins\n\nThe hangar takes returns of zeppelins."}
+    indexed = finished(up, up.client.post(f"{up.api}/api/v1/rag/index", json=page).headers["Location"])
+    assert indexed["status"] == "completed", indexed
+    assert indexed["result"]["documents"]["handbook/zeppelins.md"] == "indexed"  # type: ignore[index]
+    [source] = found(indexed["result"]["snapshot_id"])  # type: ignore[index]
+
+    deleted = finished(up, up.client.delete(f"{up.api}/api/v1/rag/sources/{source}").headers["Location"])
+
+    assert deleted["status"] == "completed"
+    assert found(deleted["result"]["snapshot_id"]) == []  # type: ignore[index]
+    assert found(indexed["result"]["snapshot_id"]) == [source]  # type: ignore[index]
 
 
 def test_more_jobs_than_may_wait_are_refused(up: Running) -> None:
