@@ -69,7 +69,7 @@ def packages(_: Path) -> Iterator[Finding]:
         own = [each for each in asked if not any(each.name == other.name and other.extra != extra for other in everything)]
         label = f"packages [{extra}]" if extra else "packages"
         faults = [fault for each in asked if (fault := each.fault())]
-        if extra and sum(each.found is not None for each in own) <= len(own) // 2:  # others need some of them too
+        if extra and sum(each.found is not None for each in own) < len(own) / 2:  # others need some of them too
             yield Finding(label, "note", "not installed", f"To have it: pip install 'demandgraph[{extra}]'")
             continue
         installed.append(extra)

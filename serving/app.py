@@ -1,5 +1,6 @@
 """The application: what there is, readable as a table of contents."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -289,6 +290,7 @@ async def lifespan(app: Litestar) -> AsyncIterator[None]:
         yield
     await app.state.jobs.close()
     app.state.library.close()
+    await asyncio.sleep(0)  # sockets that were closed are gone in the next turn of the loop
 
 
 def create_app(settings: Settings | None = None) -> Litestar:

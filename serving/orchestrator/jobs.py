@@ -107,6 +107,10 @@ class Jobs:
         self._refresh: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
+        """End what is under way, then the connections: a socket that a question still holds would be left open."""
+        if self._refresh is not None:
+            self._refresh.cancel()
+            await asyncio.gather(self._refresh, return_exceptions=True)
         await self.dagster.close()
 
     async def check(self) -> None:
