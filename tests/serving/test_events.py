@@ -350,9 +350,10 @@ def test_a_reader_that_takes_nothing_is_cut_off(kind: str, dagster: Dagster, tol
         blocked.receive = receive  # type: ignore[method-assign]
 
     async def hold() -> None:
-        async with asyncio.timeout(PATIENCE):
-            await app(scope, blocked.receive, blocked.send)
-        assert not app.state.feeds._readers
+        async with app.lifespan():
+            async with asyncio.timeout(PATIENCE):
+                await app(scope, blocked.receive, blocked.send)
+            assert not app.state.feeds._readers
 
     asyncio.run(hold())
 
