@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
@@ -79,6 +80,11 @@ def as_in(warehouse: Warehouse, key: str, source: str) -> dict[str, Any]:
             for each in (key, source)
         )
     return came_from({name: [(source, name)] for name in own if name in others})
+
+
+def now() -> datetime:
+    """Now in UTC, without a zone, as tables have it."""
+    return datetime.now(UTC).replace(tzinfo=None)
 
 
 def descriptions(key: str) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """Assets of the stage forecasts."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -17,7 +16,7 @@ from dagster import (
 from pydantic import Field
 
 from assets_config.contract.state import AnnotateRunParams, DeleteAliasParams, SetAliasParams
-from pipelines.report import GRAPH_POOL, as_in, drawn, job_of, table_made, upstream
+from pipelines.report import GRAPH_POOL, as_in, drawn, job_of, now, table_made, upstream
 from pipelines.resources import Storage
 
 GROUP: dict[str, Any] = {
@@ -131,7 +130,7 @@ def model_alias(context: AssetExecutionContext, config: AliasConfig, storage: St
         commands.append(msgspec.json.decode(config.set_alias, type=SetAliasParams))
     if config.delete_alias is not None:
         commands.append(msgspec.json.decode(config.delete_alias, type=DeleteAliasParams))
-    change_aliases(warehouse, commands, at=_now(), by=job_of(context))
+    change_aliases(warehouse, commands, at=now(), by=job_of(context))
     return table_made(warehouse, "forecasts/model_alias")
 
 
@@ -157,12 +156,8 @@ def model_run_note(context: AssetExecutionContext, config: NoteConfig, storage: 
 
     warehouse, said = storage.warehouse(), config.annotate_run
     commands = [] if said is None else [msgspec.json.decode(said, type=AnnotateRunParams)]
-    change_notes(warehouse, commands, at=_now(), by=job_of(context))
+    change_notes(warehouse, commands, at=now(), by=job_of(context))
     return table_made(warehouse, "forecasts/model_run_note")
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
 
 
 @asset(**GROUP, kinds={"xgboost", "numpy"}, deps=[*upstream("models/fit", "features/panel"), champion, ensemble])

@@ -115,8 +115,7 @@ def _shortcut(handler: HTTPRouteHandler, path: str) -> Shortcut | None:
         return None
     read = inspect.unwrap(handler.fn)
     hints = get_type_hints(handler.signature_model, include_extras=True)
-    defaults = {name: field.default for name, field in asked.items() if field.default is not inspect.Parameter.empty}
-    fields = [(name, hints[name], defaults[name]) if field.has_default else (name, hints[name]) for name, field in asked.items()]
+    fields = [(name, hints[name], field.default) if field.has_default else (name, hints[name]) for name, field in asked.items()]
     said = [(each.name.lower().encode(), str(each.value).encode()) for each in handler.resolve_response_headers()]
     return Shortcut(
         handler=handler,

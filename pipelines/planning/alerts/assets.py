@@ -1,6 +1,5 @@
 """Assets of alerts."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -9,7 +8,7 @@ from pydantic import Field
 
 from assets_config.contract.alerts import SetAlertRuleParams, UpdateAlertParams
 from pipelines.planning.inventory.assets import inventory_policy, stock_risk
-from pipelines.report import GRAPH_POOL, job_of, table_made, upstream
+from pipelines.report import GRAPH_POOL, job_of, now, table_made, upstream
 from pipelines.resources import Storage, settings
 
 GROUP: dict[str, Any] = {"key_prefix": "planning", "group_name": "planning", "owners": ["team:planning"], "pool": GRAPH_POOL}
@@ -30,7 +29,7 @@ def alert_rule(context: AssetExecutionContext, config: RuleConfig, storage: Stor
 
     warehouse, said = storage.warehouse(), config.set_alert_rule
     commands = [] if said is None else [msgspec.json.decode(said, type=SetAlertRuleParams)]
-    change_rules(warehouse, alert_rules(settings().config), commands, at=_now(), by=job_of(context))
+    change_rules(warehouse, alert_rules(settings().config), commands, at=now(), by=job_of(context))
     return table_made(warehouse, RULES)
 
 
@@ -57,7 +56,7 @@ def alert(context: AssetExecutionContext, config: AlertConfig, storage: Storage)
     from pipelines.planning.alerts.rules import RULES, rules_of
     from pipelines.planning.alerts.state import ALERTS, change_alert, look
 
-    warehouse, at = storage.warehouse(), _now()
+    warehouse, at = storage.warehouse(), now()
     if config.update_alert is not None:
         change_alert(warehouse, msgspec.json.decode(config.update_alert, type=UpdateAlertParams), at=at, by=job_of(context))
         return table_made(warehouse, ALERTS)
@@ -67,10 +66,6 @@ def alert(context: AssetExecutionContext, config: AlertConfig, storage: Storage)
     for each in book.alerts.values():
         states[each.state] = states.get(each.state, 0) + 1
     return table_made(warehouse, ALERTS, alerts_of=states)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
 
 
 ASSETS = [alert_rule, alert]

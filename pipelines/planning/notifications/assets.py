@@ -1,6 +1,5 @@
 """Assets of notifications."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -9,7 +8,7 @@ from pydantic import Field
 
 from assets_config.contract.notifications import RetryNotificationParams, SetPreferenceParams, SetTemplateParams
 from pipelines.planning.alerts.assets import alert
-from pipelines.report import GRAPH_POOL, job_of, table_made, upstream
+from pipelines.report import GRAPH_POOL, job_of, now, table_made, upstream
 from pipelines.resources import Storage, settings
 
 GROUP: dict[str, Any] = {"key_prefix": "planning", "group_name": "planning", "owners": ["team:planning"], "pool": GRAPH_POOL}
@@ -30,7 +29,7 @@ def notification_preference(context: AssetExecutionContext, config: PreferenceCo
 
     warehouse, said = storage.warehouse(), config.set_preference
     commands = [] if said is None else [msgspec.json.decode(said, type=SetPreferenceParams)]
-    change_preferences(warehouse, notification_rules(settings().config), commands, at=_now(), by=job_of(context))
+    change_preferences(warehouse, notification_rules(settings().config), commands, at=now(), by=job_of(context))
     return table_made(warehouse, PREFERENCES)
 
 
@@ -48,7 +47,7 @@ def notification_template(context: AssetExecutionContext, config: TemplateConfig
 
     warehouse, said = storage.warehouse(), config.set_template
     commands = [] if said is None else [msgspec.json.decode(said, type=SetTemplateParams)]
-    change_templates(warehouse, notification_rules(settings().config), commands, at=_now(), by=job_of(context))
+    change_templates(warehouse, notification_rules(settings().config), commands, at=now(), by=job_of(context))
     return table_made(warehouse, TEMPLATES)
 
 
@@ -73,7 +72,7 @@ def notification(context: AssetExecutionContext, config: RetryConfig, storage: S
         mail_from=held.mail_from,
     )
     retry = None if said is None else msgspec.json.decode(said, type=RetryNotificationParams)
-    deliver(warehouse, outlets, now=_now, retry=retry, by=job_of(context))
+    deliver(warehouse, outlets, now=now, retry=retry, by=job_of(context))
     made = warehouse.read(NOTIFICATIONS)
     for row in made.filter(state="dead").head(20).iter_rows(named=True):
         context.log.warning(f"{row['channel']}: {row['subject']}: given up: {row['reason']}")
@@ -89,10 +88,6 @@ def notification_delivery(storage: Storage) -> MaterializeResult:
     warehouse = storage.warehouse()
     write_deliveries(warehouse)
     return table_made(warehouse, DELIVERIES)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
 
 
 ASSETS = [notification_preference, notification_template, notification, notification_delivery]

@@ -1,7 +1,7 @@
 """Assets of season plans, by agent: orchestrator, demand, inventory, pricing."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -30,7 +30,7 @@ from assets_config.contract.season import (
     SeasonStep,
     VarianceWeek,
 )
-from pipelines.report import GRAPH_POOL, job_of, table_made, upstream
+from pipelines.report import GRAPH_POOL, job_of, now, table_made, upstream
 from pipelines.resources import Storage
 from pipelines.warehouse import Warehouse
 
@@ -62,7 +62,7 @@ def season_plan(context: AssetExecutionContext, config: PlanConfig, storage: Sto
     if config.reforecast is not None:
         commands.append(msgspec.json.decode(config.reforecast, type=ReforecastParams))
     first, last = _sales_range(warehouse)
-    change_plans(warehouse, commands, first_sale=first, last_sale=last, at=_now(), by=job_of(context))
+    change_plans(warehouse, commands, first_sale=first, last_sale=last, at=now(), by=job_of(context))
     return table_made(warehouse, "planning/season_plan")
 
 
@@ -79,7 +79,7 @@ def approval_decision(context: AssetExecutionContext, config: DecisionConfig, st
 
     warehouse, said = storage.warehouse(), config.decide_approval
     commands = [] if said is None else [msgspec.json.decode(said, type=DecideApprovalParams)]
-    due = decide(warehouse, commands, at=_now(), by=job_of(context))
+    due = decide(warehouse, commands, at=now(), by=job_of(context))
     return table_made(warehouse, "planning/approval_decision", decided_by_deadline=due)
 
 
@@ -116,7 +116,7 @@ def season_forecasts(context: AssetExecutionContext, storage: Storage) -> Iterat
     from pipelines.planning.season.forecasts import make_forecasts
 
     warehouse = storage.warehouse()
-    made, failed = make_forecasts(warehouse, at=_now())
+    made, failed = make_forecasts(warehouse, at=now())
     for plan_id, why in failed.items():
         context.log.error(f"plan {plan_id} is not forecast: {why}")
     for key in sorted(context.selected_asset_keys):
@@ -193,7 +193,7 @@ def approval(storage: Storage) -> MaterializeResult:
     from pipelines.planning.season.approvals import approvals
     from pipelines.planning.season.plans import APPROVALS, state
 
-    warehouse, at = storage.warehouse(), _now()
+    warehouse, at = storage.warehouse(), now()
     earlier = {row["approval_id"]: Approval(**row) for row in state(warehouse, APPROVALS, Approval).iter_rows(named=True)}
     cuts = _by_plan(warehouse, "planning/markdown", Markdown)
     return _written(storage, "approval", Approval, lambda book: approvals(book, cuts.get(book.plan_id, []), earlier, at=at))
@@ -258,10 +258,6 @@ def _sales_range(warehouse: Warehouse) -> tuple[date, date]:
     with duckdb.connect() as connection:
         [(first, last)] = connection.execute(f"SELECT min(date), max(date) FROM {warehouse.parquet('core/sales_daily')}").fetchall()
     return first, last
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
 
 
 ASSETS = [
