@@ -161,7 +161,8 @@ def _bounded(find: Callable[[], Any], seconds: float, faults: tuple[type[Excepti
     try:
         yield
     except faults as error:
-        if cut or isinstance(error, TimeoutError):
+        late = (error, error.__context__)  # smtplib says of a socket that waited too long that it was closed
+        if cut or any(isinstance(each, TimeoutError) for each in late):
             raise Undelivered(f"no answer within {seconds:g} seconds") from error
         raise Undelivered(_said(error), is_final=_is_final(error)) from error
     finally:

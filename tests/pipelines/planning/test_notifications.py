@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import msgspec
@@ -206,6 +207,18 @@ def test_a_letter_is_taken_once_or_given_up_with_the_reason(
     assert letters is None or len(post.letters) == letters
     assert (told["reason"] is None) if reason is None else (reason in told["reason"])
     assert len({letter["Message-ID"] for letter in post.letters}) <= 1
+
+
+def test_a_socket_that_waits_too_long_says_so_where_nobody_cut_it(root: Path, post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.planning.notifications.channels.Timer", lambda seconds, _: Timer(60 + seconds, lambda: None))
+    post.slow = 2 * QUICK
+    bench = Bench(root, smtp_url=post.url)
+    bench.prefer("ann", "email")
+    bench.put(alert())
+
+    [told] = bench.run(0)
+
+    assert "no answer within 0.4 seconds" in told["reason"]
 
 
 def test_each_try_waits_twice_as_long_as_the_last(root: Path) -> None:
