@@ -348,7 +348,8 @@ def create_asgi(settings: Settings | None = None) -> Edge:
     app = create_app(settings)
     rules = Rules(app)
     cache = Cache(
-        Limits(Direct(app, app, app.state.library), rules, settings),
+        Limits(app, rules, settings),
+        Direct(app),
         app.state.library,
         limit=settings.cache_mb << 20,
         shared=only_reads(app),

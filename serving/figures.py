@@ -3,32 +3,51 @@
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from math import gcd
+from typing import Any
+
+import numpy as np
+from msgspec import defstruct
+from msgspec.structs import astuple
 
 from assets_config.contract.expressions import quotient
 from assets_config.contract.manifest import Kpi, Measure
 
 PLACES = {"money": 2, "ratio": 6, "count": 6}
-Figure = Callable[[Sequence[int]], int | float | None]
+MOST_IN_64_BITS = 1 << 63
 RATIO = 6  # places of a change in relation to its base
+Columns = Sequence[Sequence[int]]
+"""The sums of several rows: a column a measure, in the order of the snapshot's measures; money in cents."""
+Figure = Callable[[Columns], Sequence[int | float | None]]
+"""A KPI of each row; null where it divides by zero."""
+
+
+Row = Any
+"""Every KPI of a row by name: a Struct, which is made and encoded quicker than a dict, and is the same in JSON."""
+
+
+def values(row: Row) -> Sequence[int | float | None]:
+    """The KPIs of a row, in the order of the snapshot's."""
+    return astuple(row)
 
 
 class Figures:
-    """The KPIs of a snapshot, compiled: every figure from the sums of the measures, money in cents."""
+    """The KPIs of a snapshot, compiled: every figure from the sums of the measures."""
 
     def __init__(self, measures: Sequence[Measure], kpis: Sequence[Kpi]) -> None:
         places = {each.name: (n, 100 if each.unit == "money" else 1) for n, each in enumerate(measures)}
         self.kpis: dict[str, Figure] = {each.name: _figure(each, places) for each in kpis}
         self.revenue = places["revenue"][0] if "revenue" in places else None
         self._exact = {each.name: (quotient(each.expression, places), PLACES[each.unit]) for each in kpis}
+        fields = {f"kpi{n}": each.name for n, each in enumerate(kpis)}
+        self._row = defstruct("Row", list(fields), rename=fields, frozen=True, gc=False)
 
-    def metrics(self, sums: Sequence[int]) -> dict[str, int | float | None]:
-        """Every KPI by name; null where it divides by zero."""
-        return {name: figure(sums) for name, figure in self.kpis.items()}
+    def metrics(self, sums: Sequence[int]) -> Row:
+        """The KPIs of one row."""
+        return self.table([[each] for each in sums])[0]
 
-    def table(self, rows: Sequence[Sequence[int]]) -> list[dict[str, int | float | None]]:
-        """`metrics` of each row."""
-        names, columns = tuple(self.kpis), [map(figure, rows) for figure in self.kpis.values()]
-        return [dict(zip(names, values)) for values in zip(*columns)]  # noqa: B905 - strict costs a third more
+    def table(self, columns: Columns) -> list[Row]:
+        """The KPIs of each row."""
+        return list(map(self._row, *[figure(columns) for figure in self.kpis.values()]))
 
     def change(self, name: str, sums: Sequence[int], base: Sequence[int]) -> tuple[int | float | None, float | None]:
         """Value minus the base's, and that over the size of the base's; both of what is exact, not of what was rounded.
@@ -54,11 +73,11 @@ def _figure(kpi: Kpi, places: Mapping[str, tuple[int, int]]) -> Figure:
     if over in places and under in places and kpi.unit == "money":
         return _rate(places[over], places[under])
     compute, digits = quotient(kpi.expression, places), PLACES[kpi.unit]
-    return lambda sums: rounded(compute(sums), digits)
+    return lambda columns: [rounded(compute(row), digits) for row in zip(*columns, strict=True)]
 
 
 def _measure(place: int, scale: int) -> Figure:
-    return (lambda sums: sums[place]) if scale == 1 else (lambda sums: sums[place] / scale)
+    return (lambda columns: columns[place]) if scale == 1 else (lambda columns: [each / scale for each in columns[place]])
 
 
 def _rate(over: tuple[int, int], under: tuple[int, int]) -> Figure:
@@ -67,11 +86,15 @@ def _rate(over: tuple[int, int], under: tuple[int, int]) -> Figure:
     common = gcd(of * power, scale)
     up, down = of * power // common, scale // common
 
-    def figure(sums: Sequence[int]) -> float | None:
-        above, below = sums[first] * up, sums[second] * down
-        if below > 0 <= above:
-            return (2 * above + below) // (2 * below) / power
-        return rounded((sums[first] * of, sums[second] * scale), PLACES["money"]) if below else None
+    def one(above: int, below: int) -> float | None:
+        return rounded((above * of, below * scale), PLACES["money"]) if below else None
+
+    def figure(columns: Columns) -> list[float | None]:
+        pairs = zip(columns[first], columns[second], strict=True)
+        return [
+            (2 * up * above + down * below) // (2 * down * below) / power if below > 0 <= above else one(above, below)
+            for above, below in pairs
+        ]
 
     return figure
 
@@ -107,9 +130,10 @@ def shares(parts: Sequence[int]) -> list[float]:
     if whole == 0:
         return [0.0] * len(parts)
     scale, whole = (10_000, whole) if whole > 0 else (-10_000, -whole)
-    floors = [part * scale // whole for part in parts]
-    rests = [part * scale % whole for part in parts]
-    largest = sorted(range(len(parts)), key=rests.__getitem__, reverse=True)[: 10_000 - sum(floors)]  # ties: the first
-    for n in largest:
-        floors[n] += 1
-    return [floor / 100 for floor in floors]
+    fits = max(whole, *map(abs, parts)) < MOST_IN_64_BITS // 10_000
+    scaled = np.array(parts, dtype=np.int64 if fits else object) * scale
+    floors = scaled // whole
+    rests = floors * whole - scaled  # the largest remainder is the smallest here, so that of equal ones the first comes first
+    floors[np.argsort(rests, kind="stable")[: 10_000 - floors.sum()]] += 1
+    found: list[float] = (floors / 100).tolist()
+    return found

@@ -30,6 +30,7 @@ from litestar.types import Scope
 from msgspec import Struct
 
 from assets_config.contract.manifest import Kpi
+from serving.figures import values
 from serving.problems import BadRequest, NotAcceptable
 from serving.snapshot import Snapshot
 
@@ -267,7 +268,7 @@ def _of_structs(shape: type[Struct], field: str, answer: Any, lease: Snapshot) -
 def _values(row: Struct, name: str, kind: str | None) -> Sequence[Any]:
     value = getattr(row, name)
     if name == "metrics":
-        return list(value.values())
+        return values(value)
     return [msgspec.json.encode(value).decode() if kind is None and value is not None else value]
 
 

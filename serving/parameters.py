@@ -34,7 +34,11 @@ SetPath = Annotated[str, PathParameter(description="set_id of a set of forecasts
 JobPath = Annotated[str, PathParameter(description="job_id of a job; see /jobs. Every write answers with one.")]
 
 
-def pairs_of(query: bytes) -> tuple[tuple[str, str], ...] | None:
+Query = tuple[tuple[str, str], ...]
+"""The parameters of a query string, names and values."""
+
+
+def pairs_of(query: bytes) -> Query | None:
     """The parameters of a query string as they are written, blank ones too; None where it is no UTF-8.
 
     >>> pairs_of(b"b=2&a=%31&c")

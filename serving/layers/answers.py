@@ -11,12 +11,13 @@ from msgspec import Struct
 from serving.layers.depends import Dependence
 from serving.snapshot import Snapshot
 
-Headers = list[tuple[bytes, bytes]]
+Headers = tuple[tuple[bytes, bytes], ...]
+PUBLISHED_AT = b'"published_at":'
 SMALLEST_COMPRESSED = 1024  # bytes; below it compression saves no packet
 COMPRESSIBLE = (b"application/json", b"text/", b"image/svg+xml", b"application/vnd.apache.arrow.stream")
 MOST_LEFT = 0.9  # what compression must at least bring the size down to
 OVERHEAD = 2048  # bytes that an answer takes beside its bodies, about
-_version = version("demandgraph")
+_version = version("demandgraph").encode()
 
 
 class Provenance(Struct, frozen=True):
@@ -26,9 +27,11 @@ class Provenance(Struct, frozen=True):
     run: bytes
     published: bytes
 
-    def is_in(self, body: bytes) -> bool:
-        """Whether the body says this in its metadata, and nowhere else."""
-        return all(body.count(piece) == 1 for piece in (self.snapshot, self.run, self.published))
+    def is_all_of(self, answer: "Answer") -> bool:
+        """Whether this is all that an answer says of its publish: in the metadata of its body, and nowhere else."""
+        pieces, whole = (self.snapshot, self.run, self.published), b"\n".join([answer.body, *(each for _, each in answer.headers)])
+        mentions = whole.count(answer.snapshot_id.encode()) + whole.count(PUBLISHED_AT)
+        return mentions == 2 and all(answer.body.count(piece) == 1 for piece in pieces)
 
 
 class Answer(Struct, gc=False):
@@ -37,23 +40,23 @@ class Answer(Struct, gc=False):
     snapshot_id: str
     stale: bool
     depends: Dependence
-    asked: str  # path, query, media type and who asks
+    asked: bytes  # path, query, media type and who asks
     headers: Headers  # without length, encoding and tag
     body: bytes
-    said: Provenance | None  # None: the body says nothing of the publish, or more than its metadata does
-    is_silent: bool  # nothing at all: its bytes are a function of what it depends on
+    said: Provenance  # what metadata says of the publish
+    is_silent: bool  # it says nothing of it: its bytes are a function of what it depends on
     route: str
     dataset_id: str | None
     model_version: str | None
     tag: str = ""
-    plain: tuple[tuple[bytes, bytes], ...] = ()
-    packed: tuple[tuple[bytes, bytes], ...] = ()
+    plain: Headers = ()
+    packed: Headers = ()
     gzipped: bytes | None = None
     is_pressed: bool = False
 
     def __post_init__(self) -> None:
-        said = [_version, self.asked, str(self.stale), self.depends.digest, "" if self.is_silent else self.snapshot_id]
-        self.tag = hashlib.sha256("\n".join(said).encode()).hexdigest()[:32]
+        said = b"%b\n%b\n%d\n%b\n" % (_version, self.asked, self.stale, self.depends.digest.encode())
+        self.tag = hashlib.sha256(said if self.is_silent else said + self.snapshot_id.encode()).hexdigest()[:32]
         self.plain = (*self.headers, (b"content-length", b"%d" % len(self.body)), (b"etag", self.etag(packed=False)))
         self.packed, self.gzipped, self.is_pressed = (), None, False
 
@@ -84,14 +87,15 @@ class Answer(Struct, gc=False):
 
     def of(self, snapshot: Snapshot) -> "Answer | None":
         """This answer as another snapshot gives it: the same, with that one's metadata. None where it has to be computed."""
-        if self.stale or snapshot.stale or not self.depends.holds_for(snapshot) or not (self.said or self.is_silent):
+        if self.stale or snapshot.stale or not self.depends.holds_for(snapshot):
             return None
-        body, said = self.body, None
-        if self.said is not None:
-            said = provenance(snapshot)
-            for old, new in ((self.said.snapshot, said.snapshot), (self.said.run, said.run), (self.said.published, said.published)):
-                body = body.replace(old, new)
-        return msgspec.structs.replace(self, snapshot_id=snapshot.id, body=body, said=said)
+        body, old, new = self.body, self.said, provenance(snapshot)
+        if not self.is_silent:
+            if not old.is_all_of(self):
+                return None
+            for before, after in ((old.snapshot, new.snapshot), (old.run, new.run), (old.published, new.published)):
+                body = body.replace(before, after)
+        return msgspec.structs.replace(self, snapshot_id=snapshot.id, body=body, said=new)
 
 
 def keep(
@@ -100,17 +104,14 @@ def keep(
     headers: Headers,
     body: bytes,
     *,
-    asked: str,
+    asked: bytes,
     route: str,
     dataset_id: str | None,
     model_version: str | None,
 ) -> Answer:
     """The answer of a handler, made ready."""
-    said: Provenance | None = provenance(snapshot)
-    whole = b"\n".join([body, *(value for _, value in headers)])
-    mentions = whole.count(snapshot.id.encode()) + whole.count(b'"published_at":')
-    if said is not None and not (mentions == 2 and said.is_in(body)):
-        said = None
+    identity = snapshot.id.encode()
+    is_said = body.rfind(identity) >= 0 or body.rfind(PUBLISHED_AT) >= 0 or any(identity in value for _, value in headers)
     return Answer(
         snapshot_id=snapshot.id,
         stale=snapshot.stale,
@@ -118,8 +119,8 @@ def keep(
         asked=asked,
         headers=headers,
         body=body,
-        said=said,
-        is_silent=mentions == 0,
+        said=provenance(snapshot),
+        is_silent=not is_said,
         route=route,
         dataset_id=dataset_id,
         model_version=model_version,

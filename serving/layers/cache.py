@@ -7,10 +7,12 @@ that was made from a leased snapshot and nothing else. HEAD is answered as GET w
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Collection
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, cast
 
+import msgspec
 from litestar import Litestar
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
@@ -18,9 +20,11 @@ from msgspec import Struct
 
 from serving.layers.answers import Answer, Headers, keep
 from serving.layers.depends import dependence
+from serving.layers.direct import Direct
 from serving.layers.reads import Reads, noting
 from serving.library import Library
-from serving.parameters import pairs_of
+from serving.parameters import Query, pairs_of
+from serving.problems import Problem, refuse
 from serving.snapshot import Snapshot
 
 PREFIX = "/api/v1/"
@@ -30,12 +34,12 @@ LARGEST_SHARE = 8  # an answer takes at most one in so many bytes of the cache
 KNOWN_VARY = {b"accept", b"accept-encoding", b"authorization", b"x-api-key", b"origin"}
 VARY = (b"vary", b"Accept, Accept-Encoding")
 CONTROL = (b"cache-control", b"max-age=60")
-Query = tuple[tuple[str, str], ...]
+encode = msgspec.json.Encoder().encode
 BODILESS = {b"content-length", b"content-type", b"content-encoding"}  # headers that a 304 does not have
 REPLACED = {b"content-length", b"vary", b"etag", b"cache-control"}
 
 
-class Key(Struct, frozen=True, gc=False):
+class Key(Struct, frozen=True, gc=False, cache_hash=True):
     """What was asked, in the form in which equal questions are equal."""
 
     path: str
@@ -50,24 +54,26 @@ class Key(Struct, frozen=True, gc=False):
                 return value or None
         return None
 
-    def __str__(self) -> str:
-        return f"{self.path}\n{self.query}\n{self.accept!r}\n{self.role}"
+
+Flight = tuple[Key, Snapshot | None]
+"""A question that is being answered."""
 
 
 class Cache:
     """Wraps the application; one a process."""
 
-    def __init__(self, app: ASGIApp, library: Library, *, limit: int, shared: frozenset[str]) -> None:
-        """`limit` in bytes, 0 keeps nothing. `shared`: first segments below /api/v1 under which every GET only reads a snapshot,
-        so that equal questions wait for one answer."""
+    def __init__(self, app: ASGIApp, direct: Direct, library: Library, *, limit: int, shared: frozenset[str]) -> None:
+        """`direct` is asked first, then `app`. `limit` in bytes, 0 keeps nothing. `shared`: first segments below /api/v1 under
+        which every GET only reads a snapshot, so that equal questions wait for one answer."""
         self.app = app
+        self._direct = direct
         self.limit = limit
         self.size = 0
         self.hits = self.misses = self.evicted = 0
         self._library = library
         self._shared = shared
         self._kept: OrderedDict[Key, Answer] = OrderedDict()
-        self._under_way: dict[tuple[Key, Snapshot | None], asyncio.Event] = {}
+        self._under_way: dict[Flight, asyncio.Event | None] = {}  # None: nobody waits for it
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -78,45 +84,68 @@ class Cache:
             scope = cast(HTTPScope, {**scope, "method": "GET"})
             headless = _Headless(receive, send)
             receive, send = headless.receive, headless.send
-        key, headers = None, {}
+        key = None
         if scope["method"] == "GET" and self.limit and scope["path"].startswith(PREFIX):
-            headers = dict(scope["headers"])
             key = _key(scope)
         if key is None:
             await self._pass(scope, receive, send)
             return
-        found = self._find(key)
-        if found[1] is None and self._under_way and (other := self._under_way.get((key, found[0]))):
-            await other.wait()
-            found = self._find(key)
-        snapshot, answer = found
+        snapshot, answer = self._find(key)
+        if answer is None and (key, snapshot) in self._under_way:
+            await self._wait_for((key, snapshot))
+            snapshot, answer = self._find(key)
+        asked = _Asked(key, snapshot, scope, dict(scope["headers"]), receive, send)
         if answer is None:
-            await self._ask(key, snapshot, scope, headers, receive, send)
+            await self._ask(asked)
             return
         self.hits += 1
         state = scope["state"]
         state["snapshot"], state["route"], state["cache"] = snapshot, answer.route, "hit"
         state["dataset_id"], state["model_version"] = answer.dataset_id, answer.model_version
-        await self._give(key, answer, headers, send)
+        await self._give(asked, answer)
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    async def _ask(
-        self, key: Key, snapshot: Snapshot | None, scope: HTTPScope, headers: dict[bytes, bytes], receive: Receive, send: Send
-    ) -> None:
-        """Have the application answer; who asks the same of the same snapshot meanwhile waits for it."""
-        scope["state"]["peeked"] = snapshot
-        heard = _Heard(self, key, scope, headers, send).send
-        flight = (key, snapshot)
-        if flight in self._under_way or key.path.split("/", 4)[3] not in self._shared:
-            await self._pass(scope, receive, heard)
+    async def _wait_for(self, flight: "Flight") -> None:
+        event = self._under_way[flight] = self._under_way[flight] or asyncio.Event()
+        await event.wait()
+
+    async def _ask(self, asked: "_Asked") -> None:
+        """Have it answered; who asks the same of the same snapshot meanwhile waits for it."""
+        flight = (asked.key, asked.snapshot)
+        if flight in self._under_way or asked.key.path.split("/", 4)[3] not in self._shared:
+            await self._answer(asked)
             return
-        self._under_way[flight] = asyncio.Event()
+        self._under_way[flight] = None
         try:
-            await self._pass(scope, receive, heard)
+            await self._answer(asked)
         finally:
-            self._under_way.pop(flight).set()
+            event = self._under_way.pop(flight)
+            if event is not None:
+                event.set()
+
+    async def _answer(self, asked: "_Asked") -> None:
+        """By the short way where there is one, else by the application."""
+        shortcut, snapshot = self._direct.find(asked.key.path), asked.snapshot
+        if shortcut is not None and snapshot is not None:
+            with noting() as reads:
+                try:
+                    body = await self._direct.answer(shortcut, asked.key.query, snapshot, asked.scope)
+                except Problem as problem:
+                    await refuse(asked.send, problem, str(asked.scope["state"].get("request_id", "")))
+                    return
+            if body is not None:
+                state = asked.scope["state"]
+                state["snapshot"], state["route"] = snapshot, shortcut.path
+                state["dataset_id"], state["model_version"] = reads.dataset_id, reads.model_version
+                if reads.is_outside:
+                    await asked.tell(200, (*shortcut.headers, (b"content-length", b"%d" % len(body))), body)
+                else:
+                    said = _kept_headers(*shortcut.headers) or ()
+                    await self._give(asked, self.keep(asked, snapshot, shortcut.operation, said, body, reads.parts))
+                return
+        await self._pass(asked.scope, asked.receive, _Heard(self, asked).send)
 
     async def _pass(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         state = scope["state"]
@@ -129,22 +158,21 @@ class Cache:
                 state["dataset_id"] = reads.dataset_id
                 state["model_version"] = state.get("model_version") or reads.model_version
 
-    async def _give(self, key: Key, answer: Answer, headers: dict[bytes, bytes], send: Send) -> None:
-        takes_gzip = _takes_gzip(headers.get(b"accept-encoding", b""))
+    async def _give(self, asked: "_Asked", answer: Answer) -> None:
+        takes_gzip = _takes_gzip(asked.headers.get(b"accept-encoding", b""))
         if takes_gzip and not answer.is_pressed:
             before = answer.size
             answer.press()
-            if self._kept.get(key) is answer:
+            if self._kept.get(asked.key) is answer:
                 self._grow(answer.size - before)
         body = answer.gzipped if takes_gzip else None
         is_packed = body is not None
         status, said = 200, answer.packed if is_packed else answer.plain
-        known = headers.get(b"if-none-match")
+        known = asked.headers.get(b"if-none-match")
         if known is not None and _knows(known, answer.etag(packed=is_packed)):
             status, body = 304, b""
             said = tuple(each for each in said if each[0] not in BODILESS)
-        await send({"type": "http.response.start", "status": status, "headers": said})
-        await send({"type": "http.response.body", "body": answer.body if body is None else body, "more_body": False})
+        await asked.tell(status, said, answer.body if body is None else body)
 
     def _find(self, key: Key) -> tuple[Snapshot | None, Answer | None]:
         """The snapshot that is asked, None where it has to be opened first, and what is kept of it."""
@@ -159,6 +187,26 @@ class Cache:
             self.put(key, answer)
         self._kept.move_to_end(key)
         return snapshot, answer
+
+    def keep(
+        self, asked: "_Asked", snapshot: Snapshot, operation: str, headers: Headers, body: bytes, parts: Collection[str]
+    ) -> Answer:
+        """The answer of an operation that was read from these parts of a snapshot: kept, and to be sent."""
+        state = asked.scope["state"]
+        answer = keep(
+            snapshot,
+            dependence(snapshot, operation, parts),
+            headers,
+            body,
+            asked=encode(asked.key),
+            route=state["route"],
+            dataset_id=state["dataset_id"],
+            model_version=state["model_version"],
+        )
+        self.misses += 1
+        state["cache"] = "miss"
+        self.put(asked.key, answer)
+        return answer
 
     def put(self, key: Key, answer: Answer) -> None:
         """Keep an answer; what was used least recently makes room."""
@@ -180,11 +228,26 @@ class Cache:
             self.size -= answer.size
 
 
+class _Asked(Struct, frozen=True, gc=False):
+    """One request that the cache may know the answer to."""
+
+    key: Key
+    snapshot: Snapshot | None  # None: it has to be opened first
+    scope: HTTPScope
+    headers: dict[bytes, bytes]
+    receive: Receive
+    send: Send
+
+    async def tell(self, status: int, headers: Headers, body: bytes) -> None:
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body, "more_body": False})
+
+
 class _Heard:
     """Listens to the answer of the application: one that can be kept is kept and sent as a kept one would be."""
 
-    def __init__(self, cache: Cache, key: Key, scope: HTTPScope, headers: dict[bytes, bytes], send: Send) -> None:
-        self._cache, self._key, self._scope, self._headers, self._send = cache, key, scope, headers, send
+    def __init__(self, cache: Cache, asked: _Asked) -> None:
+        self._cache, self._asked = cache, asked
         self._start: Message | None = None
 
     async def send(self, message: Message) -> None:
@@ -194,38 +257,26 @@ class _Heard:
         if self._start is not None:
             start, self._start = self._start, None
             if message["type"] == "http.response.body" and not message.get("more_body"):
-                answer = self._keep(start, message["body"])
-                await self._cache._give(self._key, answer, self._headers, self._send)
+                await self._cache._give(self._asked, self._keep(start, message["body"]))
                 return
-            await self._send(start)
-        await self._send(message)
+            await self._asked.send(start)
+        await self._asked.send(message)
 
     def _can_be_kept(self, start: Message) -> bool:
-        if start["type"] != "http.response.start" or start["status"] != 200 or self._scope["state"]["reads"].is_outside:
+        state = self._asked.scope["state"]
+        if start["type"] != "http.response.start" or start["status"] != 200 or state["reads"].is_outside:
             return False
-        return self._scope["state"].get("leased") is not None and _kept_headers(*start["headers"]) is not None
+        return state.get("leased") is not None and _kept_headers(*start["headers"]) is not None
 
     def _keep(self, start: Message, body: bytes) -> Answer:
-        state: dict[str, Any] = self._scope["state"]
-        snapshot: Snapshot = state["leased"]
+        state: dict[str, Any] = self._asked.scope["state"]
         reads: Reads = state["reads"]
-        operation = str(getattr(self._scope.get("route_handler"), "operation_id", ""))
+        state["route"], state["dataset_id"] = self._asked.scope.get("path_template", ""), reads.dataset_id
+        state["model_version"] = state.get("model_version") or reads.model_version
+        operation = str(getattr(self._asked.scope.get("route_handler"), "operation_id", ""))
         headers = _kept_headers(*start["headers"])  # type: ignore[typeddict-item]
         assert headers is not None
-        answer = keep(
-            snapshot,
-            dependence(snapshot, operation, reads.parts),
-            headers,
-            body,
-            asked=str(self._key),
-            route=self._scope.get("path_template", ""),
-            dataset_id=reads.dataset_id,
-            model_version=state.get("model_version") or reads.model_version,
-        )
-        self._cache.misses += 1
-        state["cache"] = "miss"
-        self._cache.put(self._key, answer)
-        return answer
+        return self._cache.keep(self._asked, state["leased"], operation, headers, body, reads.parts)
 
 
 class _Headless:
@@ -254,7 +305,7 @@ def _kept_headers(*said: tuple[bytes, bytes]) -> Headers | None:
     named = {each.strip().lower() for each in vary.split(b",") if each.strip()}
     if not named <= KNOWN_VARY:
         return None
-    return [*((name, value) for name, value in said if name.lower() not in REPLACED), CONTROL, VARY]
+    return (*((name, value) for name, value in said if name.lower() not in REPLACED), CONTROL, VARY)
 
 
 def _knows(if_none_match: bytes, tag: bytes) -> bool:

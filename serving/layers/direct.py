@@ -3,25 +3,25 @@
 Finding a route, its dependencies, its parameters and its response costs Litestar several times what the sums of a KPI cost
 (benchmarks/handlers.py). Here a question that is asked in the plainest form goes straight to the handler: a GET of a path
 without parameters in it, that leases a snapshot, with known parameters that each fit their type, for JSON. Everything else, and
-every question that a handler refuses, goes on to the application, which answers it or says what is wrong with it. Both give the
-same bytes: a test asks both.
+every question that a handler refuses, is for the application, which answers it or says what is wrong with it. Both give the same
+bytes: a test asks both.
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, get_type_hints
 
 import msgspec
 from litestar import Litestar, Request
-from litestar.enums import ScopeType
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import QueryParameter
-from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
+from litestar.types import HTTPScope
 from msgspec import Struct
 
 from serving.formats import JSON, bounded, media_type_of
-from serving.library import Library
-from serving.parameters import kinds_of, pairs_of
+from serving.layers.limits import timed_out
+from serving.layers.patience import within
+from serving.parameters import Query, kinds_of
 from serving.snapshot import Snapshot
 
 GIVEN = {"lease", "request", "state"}
@@ -34,66 +34,56 @@ class Shortcut(Struct, frozen=True):
 
     handler: HTTPRouteHandler
     path: str
-    read: Callable[..., Awaitable[Any]]
+    operation: str
+    read: Callable[..., Coroutine[Any, Any, Any]]
     question: type[Struct]  # its parameters of the query, with types, bounds and defaults
     lists: frozenset[str]  # those that may be repeated
     wants: frozenset[str]  # what of GIVEN it takes
     field: str  # that has its rows
-    headers: list[tuple[bytes, bytes]]
+    headers: tuple[tuple[bytes, bytes], ...]  # without length
 
 
 class Direct:
-    """Wraps the application; inside of the cache, which keeps its answers as it keeps those of the application."""
+    """The reads of an application that can do without routing. The cache asks here first, and keeps what it is given."""
 
-    def __init__(self, inner: ASGIApp, app: Litestar, library: Library) -> None:
-        self.app = inner
-        self._litestar = app
-        self._library = library
+    def __init__(self, app: Litestar) -> None:
+        self._app = app
         self._most_rows: int = app.state.settings.max_rows
+        self._seconds: float = app.state.settings.request_seconds
         self._known = {each.path: each for each in shortcuts(app)}
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == ScopeType.HTTP and scope["method"] == "GET":
-            shortcut = self._known.get(scope["path"])
-            if shortcut is not None and await self._answer(shortcut, scope, send):
-                return
-        await self.app(scope, receive, send)
+    def find(self, path: str) -> Shortcut | None:
+        """How to answer a GET of this path, where that can be."""
+        return self._known.get(path)
 
-    async def _answer(self, shortcut: Shortcut, scope: HTTPScope, send: Send) -> bool:
-        """Answer, unless the question is not of the plainest form or cannot be answered."""
-        asked = _parsed(scope["query_string"], shortcut.lists)
-        if asked is None:
-            return False
-        pin = asked.pop("snapshot", None)
-        snapshot = scope["state"].get("peeked") or self._library.peek(pin)
-        if snapshot is None:
-            return False
-        state: dict[str, Any] = scope["state"]
+    async def answer(self, shortcut: Shortcut, query: Query, snapshot: Snapshot, scope: HTTPScope) -> bytes | None:
+        """The body of an answer of 200; None where the question is not of the plainest form or is refused.
+
+        Raises TimedOut, when it takes too long.
+        """
         snapshot.leases += 1
         try:
-            if media_type_of(scope) != JSON:
-                return False
+            asked = _values(query, shortcut.lists)
+            if asked is None or media_type_of(scope) != JSON:
+                return None
             given = msgspec.structs.asdict(msgspec.convert(asked, shortcut.question, strict=False))
-            scope["route_handler"] = shortcut.handler
-            found = await shortcut.read(**given, **self._given(shortcut, scope, snapshot))
-            body = encode(bounded(found, shortcut.field, self._most_rows))
+            found = await within(self._seconds, shortcut.read(**given, **self._given(shortcut, scope, snapshot)))
+            return encode(bounded(found, shortcut.field, self._most_rows))
+        except TimeoutError as error:
+            raise timed_out(self._seconds, is_write=False) from error
         except Exception:  # noqa: BLE001 - the application says what is wrong, in the words that it has for it
-            return False
+            return None
         finally:
             snapshot.release()
-        scope["path_template"] = shortcut.path
-        state["snapshot"] = state["leased"] = snapshot
-        await send({"type": "http.response.start", "status": 200, "headers": [*shortcut.headers, _length(body)]})
-        await send({"type": "http.response.body", "body": body, "more_body": False})
-        return True
 
     def _given(self, shortcut: Shortcut, scope: HTTPScope, snapshot: Snapshot) -> dict[str, Any]:
         given: dict[str, Any] = {"lease": snapshot}
         if "request" in shortcut.wants:
-            scope["litestar_app"] = self._litestar
+            scope["litestar_app"] = self._app
+            scope["route_handler"] = shortcut.handler
             given["request"] = Request(scope)
         if "state" in shortcut.wants:
-            given["state"] = self._litestar.state
+            given["state"] = self._app.state
         return given
 
 
@@ -116,26 +106,24 @@ def _shortcut(handler: HTTPRouteHandler, path: str) -> Shortcut | None:
     read = inspect.unwrap(handler.fn)
     hints = get_type_hints(handler.signature_model, include_extras=True)
     fields = [(name, hints[name], field.default) if field.has_default else (name, hints[name]) for name, field in asked.items()]
-    said = [(each.name.lower().encode(), str(each.value).encode()) for each in handler.resolve_response_headers()]
+    said = ((each.name.lower().encode(), str(each.value).encode()) for each in handler.resolve_response_headers())
     return Shortcut(
         handler=handler,
         path=path,
+        operation=str(handler.operation_id),
         read=read,
         question=msgspec.defstruct(handler.fn.__name__, fields, kw_only=True, forbid_unknown_fields=True),
         lists=frozenset(name for name, field in asked.items() if list in kinds_of(field)),
         wants=frozenset(GIVEN & set(inspect.signature(read).parameters)),
         field=getattr(handler.fn, "field", "items"),
-        headers=[(b"content-type", JSON.encode()), *said],
+        headers=((b"content-type", JSON.encode()), *said),
     )
 
 
-def _parsed(query: bytes, lists: frozenset[str]) -> dict[str, Any] | None:
+def _values(query: Query, lists: frozenset[str]) -> dict[str, Any] | None:
     """The parameters of a query; None where one is empty, is the word null, or is repeated though it has one value."""
-    pairs = pairs_of(query)
-    if pairs is None:
-        return None
     found: dict[str, Any] = {}
-    for name, value in pairs:
+    for name, value in query:
         if not value or value == "null":
             return None
         if name in lists:
@@ -144,8 +132,5 @@ def _parsed(query: bytes, lists: frozenset[str]) -> dict[str, Any] | None:
             return None
         else:
             found[name] = value
+    found.pop("snapshot", None)
     return found
-
-
-def _length(body: bytes) -> tuple[bytes, bytes]:
-    return (b"content-length", b"%d" % len(body))

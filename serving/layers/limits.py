@@ -1,9 +1,6 @@
 """How large a body may be, how slowly it may come in, and how long an answer may take, for every route, as plain ASGI."""
 
 import asyncio
-from collections.abc import Generator
-from functools import partial
-from typing import Any
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Message, Receive, Scope, Send, WebSocketReceiveMessage
@@ -38,26 +35,17 @@ class Limits:
         most = None if rule.reads_body else self._most
         problem = None if most is None else _announced(scope, most)
         call = _Call(receive, send, most, self._body_seconds)
-        answering = waits_for = None
-        if scope["method"] == "GET" and problem is None:  # most reads never wait, and a clock costs as much as a look-up
-            answering = self.app(scope, receive, call.send)
-            try:
-                waits_for = answering.send(None)  # type: ignore[attr-defined]
-            except StopIteration:
-                return
         try:
-            async with asyncio.timeout(None if call.is_begun else self._seconds) as call.clock:
-                if answering is not None:
-                    await _Rest(answering, waits_for)
-                elif problem is None and rule.is_write:
+            async with asyncio.timeout(self._seconds) as call.clock:
+                if problem is None and rule.is_write:
                     await asyncio.shield(self._start(scope, call))
                 elif problem is None:
                     await self.app(scope, call.receive, call.send)
         except TimeoutError:
-            if call.is_begun or not (call.clock and call.clock.expired()):
+            if call.is_begun or not call.clock.expired():
                 raise
             call.is_over = True
-            problem = TimedOut(_DETAILS[rule.is_write].format(self._seconds), headers={"Retry-After": "5"})
+            problem = timed_out(self._seconds, is_write=rule.is_write)
         if problem is not None:
             await refuse(send, problem, str(scope["state"].get("request_id", "")))
 
@@ -74,47 +62,32 @@ _DETAILS = {
 }
 
 
+def timed_out(seconds: float, *, is_write: bool) -> TimedOut:
+    """What who waited for that long is told."""
+    return TimedOut(_DETAILS[is_write].format(seconds), headers={"Retry-After": "5"})
+
+
 async def _run(app: ASGIApp, scope: Scope, call: "_Call") -> None:
     await app(scope, call.receive, call.send)
 
 
-class _Rest:
-    """What is left of a coroutine that was stepped until it had to wait."""
-
-    def __init__(self, coroutine: Any, waits_for: Any) -> None:
-        self._coroutine, self._waits_for = coroutine, waits_for
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        waits_for = self._waits_for
-        while True:
-            try:
-                said = yield waits_for
-            except BaseException as error:  # noqa: BLE001 - such as being cancelled: the coroutine has to know
-                step = partial(self._coroutine.throw, error)
-            else:
-                step = partial(self._coroutine.send, said)
-            try:
-                waits_for = step()
-            except StopIteration:
-                return
-
-
 class _Call:
     """One request: its body is counted and timed as it comes in, and what is sent after the end is dropped."""
+
+    clock: asyncio.Timeout
 
     def __init__(self, receive: Receive, send: Send, most: int | None, body_seconds: float) -> None:
         self._receive, self._send = receive, send
         self._most, self._body_seconds = most, body_seconds
         self._size, self._waited = 0, 0.0
         self._has_all = False
-        self.clock: asyncio.Timeout | None = None
         self.is_begun = self.is_over = False
 
     async def receive(self) -> HTTPReceiveMessage | WebSocketReceiveMessage:
         if self._has_all or self.is_begun:
             return await self._receive()  # which waits for the client to hang up
         loop = asyncio.get_running_loop()
-        began, ends = loop.time(), self.clock and self.clock.when()
+        began, ends = loop.time(), self.clock.when()
         self._move(None)
         left = self._body_seconds * (1 + self._size / MIB) - self._waited
         try:
@@ -142,8 +115,6 @@ class _Call:
         await self._send(message)
 
     def _move(self, when: float | None) -> None:
-        if self.clock is None:
-            return
         try:
             self.clock.reschedule(when)
         except RuntimeError:  # it has expired already: a write that goes on

@@ -1,8 +1,10 @@
 """Who sold how much?"""
 
+from collections.abc import Sequence
 from datetime import date, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
+import numpy as np
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
@@ -78,22 +80,21 @@ def _ranked(
     lease: Snapshot, dimension: str, found: Sums, order_by: str, *, most: int, is_descending: bool
 ) -> tuple[list[DrilldownItem], int]:
     """The first members by rank, and how many there are. A KPI that is null comes last in either order."""
-    names, figures = lease.labels.get(dimension), lease.figures
-    sign = -1 if is_descending else 1
-    rows = found.values[:, 0, :].tolist()
-    values = map(figures.kpis[order_by], rows)
-    members = [
-        (value is None, sign * (value or 0), names[member] if names else str(member), member, its)
-        for member, its, value in zip(found.members, rows, values, strict=True)
-        if any(its)
-    ]
-    members.sort()  # no two have one name, so that nothing behind it is compared
-    at = figures.revenue
-    percent = shares([0 if at is None else each[-1][at] for each in members])
-    first = members[:most]
-    metrics = figures.table([each[-1] for each in first])
+    names, figures, members = lease.labels.get(dimension), lease.figures, found.members
+    values = found.values[:, 0, :]
+    columns = values.T.tolist()
+    ranked_by: Sequence[Any] = figures.kpis[order_by](columns)
+    said = [names[each] for each in members] if names else [str(each) for each in members]
+    sold: list[int] = np.flatnonzero(values.any(axis=1)).tolist()
+    order = sorted(sold, key=said.__getitem__)
+    known = [n for n in order if ranked_by[n] is not None]
+    known.sort(key=ranked_by.__getitem__, reverse=is_descending)  # equal ones stay in the order of their names
+    order = known + [n for n in order if ranked_by[n] is None]
+    percent = shares([0 if figures.revenue is None else columns[figures.revenue][n] for n in order])
+    first = order[:most]
+    metrics = figures.table([[column[n] for n in first] for column in columns])
     items = [
-        DrilldownItem(name, member if names else None, its, n, share)
-        for n, ((_, _, name, member, _), its, share) in enumerate(zip(first, metrics, percent, strict=False), 1)
+        DrilldownItem(said[n], members[n] if names else None, its, rank, share)
+        for rank, (n, its, share) in enumerate(zip(first, metrics, percent, strict=False), 1)
     ]
-    return items, len(members)
+    return items, len(order)

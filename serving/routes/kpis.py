@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from assets_config.contract.expressions import is_additive, names
 from serving.comparison import KpiComparison, Metrics, compared
 from serving.cubes import sums
+from serving.figures import values
 from serving.filters import FiltersSaid, Names, Products, Segments, Stores, resolve
 from serving.formats import RATIO, Table, kpi_columns, table
 from serving.paging import Listed, Page, PageSize, page_of
@@ -82,14 +83,14 @@ def _rows(lease: Snapshot, periods: Iterable[tuple[date, date, Metrics, KpiCompa
     """A row a period; with a comparison the base's dates and figures and each change beside it."""
     periods, kpis = list(periods), lease.manifest.kpis
     columns = {"period_start": "DATE", "period_end": "DATE", **kpi_columns(kpis)}
-    rows = [[first, last, *metrics.values()] for first, last, metrics, _ in periods]
+    rows = [[first, last, *values(metrics)] for first, last, metrics, _ in periods]
     if any(comparison for *_, comparison in periods):
         columns |= {"base_start": "DATE", "base_end": "DATE", **kpi_columns(kpis, "base_{}")}
         columns |= kpi_columns(kpis, "{}_change") | {f"{kpi.name}_change_ratio": RATIO for kpi in kpis}
         for row, (*_, comparison) in zip(rows, periods, strict=True):
             assert comparison is not None
             changes = comparison.changes.values()
-            row += [comparison.start_date, comparison.end_date, *comparison.metrics.values()]
+            row += [comparison.start_date, comparison.end_date, *values(comparison.metrics)]
             row += [*(each.absolute for each in changes), *(each.ratio for each in changes)]
     return Table(columns, rows)
 
@@ -123,8 +124,8 @@ async def get_kpis(
     filters, bounds = resolve(lease, asked), whole(start_date, end_date)
     found = await sums(lease, filters, bounds)
     comparison = (await compared(lease, filters, bounds, compare, found))[0] if compare else None
-    values = lease.figures.metrics(found.values[0, 0].tolist())
-    return KpiAnswer(values, start_date, end_date, asked, metadata(lease, "kpis"), comparison)
+    metrics = lease.figures.metrics(found.values[0, 0].tolist())
+    return KpiAnswer(metrics, start_date, end_date, asked, metadata(lease, "kpis"), comparison)
 
 
 @table("/analytics/timeseries", field="points", rows=_point_rows, operation_id="get_kpi_timeseries", tags=["analytics"])
@@ -151,7 +152,7 @@ async def get_kpi_timeseries(
     comparisons: list[KpiComparison | None] = [None] * (len(bounds) - 1)
     if compare:
         comparisons = [*await compared(lease, filters, bounds, compare, found, daily=granularity == "day")]
-    metrics_of_each = lease.figures.table(found.values[0].tolist())
+    metrics_of_each = lease.figures.table(found.values[0].T.tolist())
     points = [
         Point(first, after - DAY, metrics, comparison)
         for (first, after), metrics, comparison in zip(pairwise(bounds), metrics_of_each, comparisons, strict=True)

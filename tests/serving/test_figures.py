@@ -5,6 +5,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import to_builtins
 
 from assets_config.contract.manifest import Kpi, Measure
 from serving.figures import Figures, rounded, shares
@@ -26,7 +27,7 @@ def half_up(value: Fraction, places: int) -> float:
 
 @given(revenue=CENTS, cost=CENTS, units=st.integers(-1000, 1000))
 def test_every_figure_equals_fraction_arithmetic(revenue: int, cost: int, units: int) -> None:
-    found = Figures(MEASURES, KPIS).metrics([revenue, cost, units])
+    found = to_builtins(Figures(MEASURES, KPIS).metrics([revenue, cost, units]))
 
     taken, paid = Fraction(revenue, 100), Fraction(cost, 100)
     assert found["margin"] == half_up(taken - paid, 2)
