@@ -22,7 +22,7 @@ from assets_config.contract.names import STAGES
 from assets_config.contract.seeds import Seed
 from assets_config.contract.tables import ORDER, PARTS, STATE, TABLES
 from pipelines.definitions import defs
-from pipelines.forecasts.assets import AliasConfig, NoteConfig
+from pipelines.forecasts.registry.assets import AliasConfig, NoteConfig
 from pipelines.knowledge.assets import KnowledgeConfig
 from pipelines.planning.alerts.assets import AlertConfig, RuleConfig
 from pipelines.planning.clusters.assets import ClusterConfig

@@ -20,7 +20,7 @@ from pipelines.planning.alerts.machine import Book, Measured, alert_id, looked_a
 from pipelines.planning.alerts.rules import RULES, change_rules, rules_of
 from pipelines.planning.alerts.state import ALERTS, SIGNALS, change_alert, look, read_book
 from pipelines.warehouse import Warehouse
-from tests.pipelines.forecasts.test_state import run_job
+from tests.pipelines.forecasts.registry.test_state import run_job
 
 AT, DAY, JOB = datetime(2024, 7, 1, 12), date(2024, 6, 30), "1" * 32
 EMPTY = Book({}, {})

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from assets_config.declared import Declarations, load_declarations
-from pipelines.forecasts.model_types import model_types
+from pipelines.forecasts.registry.model_types import model_types
 from pipelines.models.types import GIVEN
 from pipelines.warehouse import Warehouse
 

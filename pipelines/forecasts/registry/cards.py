@@ -10,9 +10,8 @@ from assets_config.declared import Declarations
 from pipelines.backtests import ensemble
 from pipelines.charts import bar_chart
 from pipelines.features.panel import Panel
-from pipelines.forecasts.explanations import OF_SUMS
 from pipelines.models.fits import fitted, read_artifact
-from pipelines.models.types import BASELINES, ENSEMBLE, feature_set_of, module_of
+from pipelines.models.types import BASELINES, ENSEMBLE, OF_SUMS, feature_set_of, module_of
 from pipelines.warehouse import Warehouse
 
 BUCKETS = {"all": "all days", "h_1_7": "1-7", "h_8_14": "8-14", "h_15_28": "15-28", "h_29_plus": "29 and more"}

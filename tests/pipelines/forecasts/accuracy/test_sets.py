@@ -7,8 +7,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipelines.forecasts.frozen import KEY, earlier_sets, freeze, frozen_frame, read_sets
-from pipelines.forecasts.sets import LEVELS, level_frame, set_frame
+from pipelines.forecasts.accuracy.frozen import KEY, earlier_sets, freeze, frozen_frame, read_sets
+from pipelines.forecasts.accuracy.sets import LEVELS, level_frame, set_frame
 from pipelines.warehouse import Warehouse
 
 

@@ -13,7 +13,7 @@ from pipelines.backtests.folds import folds
 from pipelines.backtests.runs import prediction_frame
 from pipelines.features.panel import read_panel
 from pipelines.features.patterns import PATTERNS, patterns
-from pipelines.forecasts.value_added import IN_SAMPLE, STAGES, value_added_frame
+from pipelines.forecasts.accuracy.value_added import IN_SAMPLE, STAGES, value_added_frame
 from pipelines.models.fits import fitted_models
 from pipelines.models.types import candidates
 from pipelines.warehouse import Warehouse

@@ -13,10 +13,10 @@ import pytest
 
 from pipelines.features.levels import Members, read_members
 from pipelines.features.panel import read_panel, write_panel
-from pipelines.forecasts.accuracy import NO_DEMAND, accuracy_frame
-from pipelines.forecasts.frozen import KEY, freeze, frozen_frame, read_sets
+from pipelines.forecasts.accuracy.frozen import KEY, freeze, frozen_frame, read_sets
+from pipelines.forecasts.accuracy.realised import NO_DEMAND, accuracy_frame
 from pipelines.warehouse import Warehouse
-from tests.pipelines.forecasts.test_levels import member_of
+from tests.pipelines.forecasts.champions.test_levels import member_of
 from tests.pipelines.panels import panel_of
 from tests.plant import Plant
 

@@ -18,7 +18,7 @@ from assets_config.contract.jobs import JOB_TYPES, run_config, selection
 from assets_config.contract.state import AnnotateRunParams, DeleteAliasParams, SetAliasParams
 from pipelines.definitions import defs
 from pipelines.errors import PipelineError
-from pipelines.forecasts.state import ALIASES, NOTES, RUNS, aliases, change_aliases, change_notes, dangling
+from pipelines.forecasts.registry.state import ALIASES, NOTES, RUNS, aliases, change_aliases, change_notes, dangling
 from pipelines.models.fits import artifact_path
 from pipelines.publish.snapshot import manifests
 from pipelines.warehouse import Warehouse
@@ -29,7 +29,7 @@ import os, signal, sys
 from datetime import datetime
 from pathlib import Path
 from assets_config.contract.state import SetAliasParams
-from pipelines.forecasts.state import change_aliases
+from pipelines.forecasts.registry.state import change_aliases
 from pipelines.warehouse import Warehouse
 
 def change_and_die(run_id, at):

@@ -10,7 +10,7 @@ import pytest
 from assets_config.declared import Model, load_declarations
 from pipelines.errors import PipelineError
 from pipelines.features.panel import read_panel
-from pipelines.forecasts.registry import damaged_artifacts, drop_artifacts, model_runs
+from pipelines.forecasts.registry.runs import damaged_artifacts, drop_artifacts, model_runs
 from pipelines.models.fits import SCHEMA, artifact_path, fit_one, fitted_models, read_artifact
 from pipelines.publish.snapshot import manifests
 from pipelines.warehouse import Warehouse

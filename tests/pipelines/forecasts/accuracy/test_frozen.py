@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipelines.forecasts.frozen import COLUMNS, KEY, damaged_sets, earlier_sets, freeze, frozen_frame, read_sets
+from pipelines.forecasts.accuracy.frozen import COLUMNS, KEY, damaged_sets, earlier_sets, freeze, frozen_frame, read_sets
 from pipelines.warehouse import Warehouse
 
 

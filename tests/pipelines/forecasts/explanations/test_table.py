@@ -11,8 +11,8 @@ from assets_config.contract.explanations import CAVEATS, DRIVERS, Part
 from assets_config.segments import segment_rules
 from pipelines.features.panel import DISCONTINUED, STOCKED_OUT
 from pipelines.features.patterns import segment_frame
-from pipelines.forecasts.explanations import caveats, confidence, explanation_frame, not_adding_up
-from pipelines.forecasts.parts import parts
+from pipelines.forecasts.explanations.parts import parts
+from pipelines.forecasts.explanations.table import caveats, confidence, explanation_frame, not_adding_up
 from pipelines.warehouse import Warehouse
 from tests.pipelines.panels import panel_of
 

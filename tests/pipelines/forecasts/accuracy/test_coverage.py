@@ -15,8 +15,8 @@ from pipelines.backtests.folds import folds
 from pipelines.backtests.intervals import quantiles
 from pipelines.features.panel import read_panel
 from pipelines.features.patterns import PATTERNS, patterns
-from pipelines.forecasts.assets import coverage_is_nominal
-from pipelines.forecasts.coverage import SCHEMA, coverage_frame, misses, wilson
+from pipelines.forecasts.accuracy.assets import coverage_is_nominal
+from pipelines.forecasts.accuracy.coverage import SCHEMA, coverage_frame, misses, wilson
 from pipelines.resources import Storage
 from pipelines.warehouse import Warehouse
 from tests.pipelines.panels import panel_of

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from pipelines.charts import bar_chart
-from pipelines.forecasts.cards import Subject, about, card_frame
+from pipelines.forecasts.registry.cards import Subject, about, card_frame
 from pipelines.warehouse import Warehouse
 
 

@@ -9,13 +9,13 @@ import polars as pl
 
 from assets_config.contract.explanations import Part, reason_code
 from pipelines.features.panel import CLOSED, OPEN, STOCKED_OUT, Panel
-from pipelines.forecasts.parts import DRIVERS, Parts
+from pipelines.forecasts.explanations.parts import DRIVERS, Parts
+from pipelines.models.types import OF_SUMS
 
 FEWEST_DAYS = 56
 RECENT_DAYS = 28
 NOTHING = 1e-6  # of the forecast, or of a unit: a part below this is rounding
 HIGH, MEDIUM = 1.0, 2.0  # widest bands, over the forecast
-OF_SUMS = ("prophet_like", "sarimax", "unobserved_components")
 
 
 def ahead(forecast: pl.DataFrame, series: int) -> tuple[np.ndarray, np.ndarray]:

@@ -9,8 +9,8 @@ from typing import Any
 
 import polars as pl
 
-from pipelines.forecasts.frozen import listed_sets
-from pipelines.forecasts.levels import NAMES
+from pipelines.forecasts.accuracy.frozen import listed_sets
+from pipelines.forecasts.champions.levels import NAMES
 from pipelines.warehouse import Warehouse
 
 LEVELS = ("total", "region", "store", "category", "department")

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from assets_config.declared import DeclarationError, Evaluation, Model
-from pipelines.forecasts.champion import champions
+from pipelines.forecasts.champions.champion import champions
 from pipelines.warehouse import Warehouse
 
 A, B = Model("a"), Model("b")

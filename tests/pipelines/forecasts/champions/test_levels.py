@@ -11,7 +11,7 @@ import pytest
 
 from assets_config.contract.names import UNKNOWN
 from pipelines.features.levels import Members
-from pipelines.forecasts.levels import ABOVE, NAMES, level_frame
+from pipelines.forecasts.champions.levels import ABOVE, NAMES, level_frame
 from pipelines.warehouse import Warehouse
 
 DAY = date(2024, 6, 30)

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from assets_config.contract.explanations import DRIVERS as MEANINGS
 from assets_config.declared import load_declarations
 from pipelines.features.panel import STOCKED_OUT, Panel
-from pipelines.forecasts.parts import DRIVER_OF, DRIVERS, Contributor, Parts, by_shape, parts, usual
+from pipelines.forecasts.explanations.parts import DRIVER_OF, DRIVERS, Contributor, Parts, by_shape, parts, usual
 from pipelines.models import xgboost
 from pipelines.models.types import module_of
 from tests.pipelines.features.test_blocks import EVERYTHING
@@ -184,5 +184,5 @@ def test_contributions_to_the_log_become_units_that_add_up(logs: np.ndarray) -> 
 def test_every_feature_speaks_for_a_driver() -> None:
     groups = {each.group for each in EVERYTHING.features(["snap_x"])}
 
-    assert groups <= set(DRIVER_OF), "pipelines/forecasts/parts.py: DRIVER_OF must have every field of a feature set"
+    assert groups <= set(DRIVER_OF), "pipelines/forecasts/explanations/parts.py: DRIVER_OF must have every field of a feature set"
     assert list(MEANINGS) == list(DRIVERS)

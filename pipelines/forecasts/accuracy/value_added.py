@@ -16,7 +16,7 @@ from pipelines.backtests.folds import Fold
 from pipelines.backtests.losses import fva
 from pipelines.features.panel import Panel
 from pipelines.features.patterns import PATTERNS, patterns
-from pipelines.forecasts.champion import ERRORS, choose
+from pipelines.forecasts.champions.champion import ERRORS, choose
 from pipelines.models.types import ENSEMBLE
 
 STAGES: tuple[str, ...] = get_args(Stage)
