@@ -5,17 +5,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from assets_config.contract.scenarios import (
-    PRIOR,
-    Assumptions,
-    Method,
-    Outlook,
-    Question,
-    multiplied,
-    outlook,
-    result_hash,
-    why_not_ask,
-)
+from assets_config.contract.outlook import Outlook, multiplied, outlook
+from assets_config.contract.scenarios import PRIOR, Assumptions, Method, Question, result_hash, why_not_ask
 from serving.filters import product_of, store_of
 from serving.problems import Conflict, invalid
 from serving.snapshot import Snapshot

@@ -12,7 +12,7 @@ from dagster import (
     sensor,
 )
 
-from assets_config.contract.jobs import selection
+from assets_config.contract.launch import selection
 from assets_config.contract.notifications import DeliverParams
 from pipelines.planning.notifications.deliver import due
 from pipelines.report import upstream

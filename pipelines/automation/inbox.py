@@ -14,8 +14,9 @@ from dagster import (
     sensor,
 )
 
-from assets_config.contract.jobs import IngestParams, selection
+from assets_config.contract.ingest import IngestParams
 from assets_config.contract.landing import Landing
+from assets_config.contract.launch import selection
 from assets_config.contract.seeds import SEED_KIND
 from pipelines.report import upstream
 from pipelines.resources import Storage

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dagster import AssetKey, AssetSelection, DefaultScheduleStatus, JobDefinition, ScheduleDefinition, define_asset_job
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from assets_config.contract.jobs import ASSETS, DATA_STAGES, ON_REQUEST
+from assets_config.contract.graph import ASSETS, DATA_STAGES, ON_REQUEST
 from pipelines.automation.retention import tidying
 from pipelines.forecasts import assets as forecasts
 from pipelines.planning import assets as planning

@@ -15,7 +15,7 @@ from dagster import (
     sensor,
 )
 
-from assets_config.contract.jobs import run_config, selection
+from assets_config.contract.launch import run_config, selection
 from assets_config.contract.plans import SeasonReviewParams
 from pipelines.planning.season.watch import errands
 from pipelines.report import upstream

@@ -5,9 +5,8 @@ from dagster import AssetExecutionContext, Config, MaterializeResult, asset
 from dagster_duckdb import DuckDBResource
 from pydantic import Field
 
-from assets_config.contract.jobs import SeedAppendParams
 from assets_config.contract.landing import Batch
-from assets_config.contract.seeds import Seed
+from assets_config.contract.seeds import Seed, SeedAppendParams
 from assets_config.declared import Declarations
 from pipelines.errors import SourceError
 from pipelines.report import GRAPH_POOL

@@ -18,8 +18,9 @@ from typing import Any
 import duckdb
 import msgspec
 
+from assets_config.contract.cells import columns
 from assets_config.contract.durable import making_folder
-from assets_config.contract.kinds import KINDS, columns
+from assets_config.contract.kinds import KINDS
 from assets_config.contract.landing import POSTED, Batch, Landing
 from assets_config.contract.seeds import SEED_KIND, Seed
 from assets_config.declared import Declarations

@@ -9,9 +9,8 @@ import duckdb
 import msgspec
 
 from assets_config.contract.durable import locked, remove_leftovers, write_bytes
-from assets_config.contract.jobs import SeedAppendParams
 from assets_config.contract.landing import Batch, Landing
-from assets_config.contract.seeds import BASE, ENRICHMENT, SEED_KIND, Seed
+from assets_config.contract.seeds import BASE, ENRICHMENT, SEED_KIND, Seed, SeedAppendParams
 from assets_config.declared import Declarations, Generator, Source
 from assets_config.mapping import FileSource
 from pipelines.errors import SourceError

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from assets_config.contract.cancels import Cancels
-from assets_config.contract.jobs import run_config, selection
+from assets_config.contract.launch import run_config, selection
 from assets_config.contract.names import JobOrigin, JobStatus
 from serving.orchestrator.dagster import LOCATION, Dagster, Hook, time_of
 from serving.orchestrator.once import Once

@@ -13,8 +13,9 @@ from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, Requ
 from litestar.params import FromPath, QueryParameter
 from msgspec import Meta, Struct
 
-from assets_config.contract.jobs import IngestParams, ReplayParams
-from assets_config.contract.kinds import KINDS, Column, columns
+from assets_config.contract.cells import Column, columns
+from assets_config.contract.ingest import IngestParams, ReplayParams
+from assets_config.contract.kinds import KINDS
 from assets_config.contract.landing import POSTED, Batch, Landing, identity
 from assets_config.contract.names import BatchState
 from serving.bounds import check_upload

@@ -11,9 +11,11 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery, HeaderParameter, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
-from assets_config.contract.jobs import BY_MONTH, JOB_TYPES, SeedParams, UnknownAssets, role_of, selection
+from assets_config.contract.graph import BY_MONTH
+from assets_config.contract.jobs import JOB_TYPES
+from assets_config.contract.launch import UnknownAssets, role_of, selection
 from assets_config.contract.names import JobOrigin, JobStatus, Role, Span
-from assets_config.contract.seeds import PRESETS, Seed
+from assets_config.contract.seeds import PRESETS, Seed, SeedParams
 from serving.asked import HELD, checked
 from serving.layers.access import require
 from serving.layers.rules import OPERATOR

@@ -11,12 +11,12 @@ from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import Meta, Struct, structs
 
+from assets_config.contract.outlook import Outlook
 from assets_config.contract.scenarios import (
     MOST,
     Assumptions,
     DeleteScenarioParams,
     Method,
-    Outlook,
     Question,
     RankBy,
     Scenario,

@@ -11,8 +11,8 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
-from assets_config.contract.jobs import SeedAppendParams, SeedDeleteParams, SeedEnrichParams, SeedParams, VerifyParams
-from assets_config.contract.seeds import PRESETS, Overrides, Seed
+from assets_config.contract.materialize import VerifyParams
+from assets_config.contract.seeds import PRESETS, Overrides, Seed, SeedAppendParams, SeedDeleteParams, SeedEnrichParams, SeedParams
 from serving.layers.rules import ADMIN, OPERATOR
 from serving.library import Library
 from serving.orchestrator.jobs import Job

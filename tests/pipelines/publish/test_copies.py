@@ -10,7 +10,7 @@ import pytest
 from dagster import ExecuteInProcessResult
 
 from assets_config.contract.copies import CHECKSUMS
-from assets_config.contract.jobs import ASSETS, BY_MONTH
+from assets_config.contract.graph import ASSETS, BY_MONTH
 from assets_config.contract.state import SetAliasParams
 from pipelines.forecasts.registry.state import change_aliases
 from pipelines.publish import backups

@@ -14,7 +14,8 @@ import polars as pl
 import pytest
 from dagster import AssetKey, DagsterInstance, ExecuteInProcessResult
 
-from assets_config.contract.jobs import JOB_TYPES, run_config, selection
+from assets_config.contract.jobs import JOB_TYPES
+from assets_config.contract.launch import run_config, selection
 from assets_config.contract.state import AnnotateRunParams, DeleteAliasParams, SetAliasParams
 from pipelines.definitions import defs
 from pipelines.errors import PipelineError
