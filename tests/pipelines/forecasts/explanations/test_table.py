@@ -126,4 +126,4 @@ def test_one_sentence_says_it_all() -> None:
 def test_every_driver_and_caveat_is_documented(word: str, meaning: str) -> None:
     line = f"| `{word}` | {meaning} |"
 
-    assert line in (Path(__file__).parents[3] / "docs/explanations.md").read_text(), f"docs/explanations.md: write\n{line}"
+    assert line in (Path(__file__).parents[4] / "docs/explanations.md").read_text(), f"docs/explanations.md: write\n{line}"
