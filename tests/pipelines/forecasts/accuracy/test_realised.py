@@ -13,6 +13,7 @@ import pytest
 
 from pipelines.features.levels import Members, read_members
 from pipelines.features.panel import read_panel, write_panel
+from pipelines.features.scatter import build_panel
 from pipelines.forecasts.accuracy.frozen import KEY, freeze, frozen_frame, read_sets
 from pipelines.forecasts.accuracy.realised import NO_DEMAND, accuracy_frame
 from pipelines.warehouse import Warehouse
@@ -48,7 +49,7 @@ def later_root(demo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     plant.run()
     with duckdb.connect() as connection:
         plant.finish(connection)
-        write_panel(plant.warehouse, connection)
+        write_panel(plant.warehouse, build_panel(plant.warehouse, connection))
     return root
 
 
