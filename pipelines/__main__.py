@@ -9,7 +9,8 @@ from assets_config.contract.graph import ASSETS
 from assets_config.contract.launch import UnknownAssets, selection
 from assets_config.contract.layout import Published
 from assets_config.contract.materialize import MaterializeParams
-from assets_config.declared import DeclarationError, Generator
+from assets_config.declared import Generator
+from assets_config.entries import DeclarationError
 from assets_config.settings import SettingError
 from pipelines.errors import PipelineError
 

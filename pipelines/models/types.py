@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
-from assets_config.declared import DeclarationError, Declarations, Model
+from assets_config.declared import Declarations, Model
+from assets_config.entries import DeclarationError
 from assets_config.features import FeatureSet
 from pipelines.features.panel import Panel
 

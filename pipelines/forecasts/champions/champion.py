@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from assets_config.declared import DeclarationError, Evaluation, Model
+from assets_config.declared import Evaluation, Model
+from assets_config.entries import DeclarationError
 
 FEWEST_DAYS = 7
 """A series with fewer scored days than this says too little of a model type."""

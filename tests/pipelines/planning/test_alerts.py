@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from assets_config.alerts import alert_rules
 from assets_config.contract.alerts import Alert, AlertRule, SetAlertRuleParams, UpdateAlertParams, why_not_update
-from assets_config.declared import DeclarationError
+from assets_config.entries import DeclarationError
 from pipelines.errors import PipelineError
 from pipelines.planning.alerts import measures
 from pipelines.planning.alerts.machine import Book, Measured, alert_id, looked_at, severity_of, updated

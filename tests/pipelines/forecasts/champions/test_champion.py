@@ -3,7 +3,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from assets_config.declared import DeclarationError, Evaluation, Model
+from assets_config.declared import Evaluation, Model
+from assets_config.entries import DeclarationError
 from pipelines.forecasts.champions.champion import champions
 from pipelines.warehouse import Warehouse
 
