@@ -48,7 +48,7 @@ def _rollback(snapshot_id: str) -> int:
 
 def _materialize(arguments: argparse.Namespace) -> int:
     from pipelines.resources import Storage
-    from pipelines.sources.load import choose
+    from pipelines.sources.origin import choose
 
     try:
         keys = selection("materialize", MaterializeParams(arguments.select))

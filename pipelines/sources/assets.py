@@ -12,7 +12,8 @@ from pipelines.errors import SourceError
 from pipelines.report import GRAPH_POOL
 from pipelines.resources import Storage
 from pipelines.sources.land import land_seed
-from pipelines.sources.load import LANDED, Ledger, choose
+from pipelines.sources.load import Ledger
+from pipelines.sources.origin import LANDED, choose
 from pipelines.warehouse import Origin
 
 

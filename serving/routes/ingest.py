@@ -20,7 +20,8 @@ from assets_config.contract.landing import POSTED, Batch, Landing, identity
 from assets_config.contract.names import BatchState
 from serving.bounds import check_upload
 from serving.layers.rules import OPERATOR
-from serving.orchestrator.jobs import Job, Jobs
+from serving.orchestrator.job import Job
+from serving.orchestrator.jobs import Jobs
 from serving.paging import Listed, page_of
 from serving.problems import (
     MEDIA_TYPE,

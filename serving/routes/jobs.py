@@ -20,7 +20,8 @@ from serving.layers.rules import OPERATOR
 from serving.library import expired_runs, kept
 from serving.orchestrator.events import Event
 from serving.orchestrator.feeds import JOB, Feeds
-from serving.orchestrator.jobs import Job, Jobs, filtered
+from serving.orchestrator.job import Job, filtered
+from serving.orchestrator.jobs import Jobs
 from serving.paging import After, Limit, Listed, Order, Page, PageSize, ordered, page_of
 from serving.parameters import JobPath, OfProduct, OfStore
 from serving.problems import Conflict, Gone, NoSnapshot

@@ -16,7 +16,7 @@ from assets_config.contract.seeds import PRESETS, Overrides, Seed, SeedAppendPar
 from serving.asked import check_seed
 from serving.layers.rules import ADMIN, OPERATOR
 from serving.library import Library
-from serving.orchestrator.jobs import Job
+from serving.orchestrator.job import Job
 from serving.paging import Listed
 from serving.problems import NoSnapshot, invalid
 from serving.reply import Metadata, check_range, metadata

@@ -26,7 +26,7 @@ from assets_config.contract.knowledge import (
 )
 from serving.formats import table
 from serving.layers.rules import OPERATOR
-from serving.orchestrator.jobs import Job
+from serving.orchestrator.job import Job
 from serving.paging import Listed, Page, PageSize, page_from
 from serving.problems import NotFound, invalid
 from serving.routes.jobs import IdempotencyKey, start

@@ -14,7 +14,7 @@ from assets_config.contract.plans import ReforecastParams, SeasonPlanParams, why
 from assets_config.contract.season import Agent, PlanStatus, StepStatus, Trigger
 from serving.formats import table
 from serving.layers.rules import OPERATOR
-from serving.orchestrator.jobs import Job
+from serving.orchestrator.job import Job
 from serving.paging import Listed, Page, PageSize, page_of
 from serving.plans import Told, plan_of, plans_of, said, told
 from serving.problems import Conflict, NotFound, invalid
