@@ -2,11 +2,11 @@
 
 from typing import Any
 
-import msgspec
 from dagster import AssetCheckResult, AssetExecutionContext, Config, MaterializeResult, MetadataValue, asset, asset_check
 from pydantic import Field
 
 from assets_config.contract.state import AnnotateRunParams, DeleteAliasParams, SetAliasParams
+from pipelines.commands import commands
 from pipelines.forecasts.champions.assets import champion, ensemble
 from pipelines.report import GRAPH_POOL, job_of, now, table_made, upstream
 from pipelines.resources import Storage
@@ -70,12 +70,8 @@ def model_alias(context: AssetExecutionContext, config: AliasConfig, storage: St
     from pipelines.forecasts.registry.state import change_aliases
 
     warehouse = storage.warehouse()
-    commands: list[SetAliasParams | DeleteAliasParams] = []
-    if config.set_alias is not None:
-        commands.append(msgspec.json.decode(config.set_alias, type=SetAliasParams))
-    if config.delete_alias is not None:
-        commands.append(msgspec.json.decode(config.delete_alias, type=DeleteAliasParams))
-    change_aliases(warehouse, commands, at=now(), by=job_of(context))
+    told = commands(config, set_alias=SetAliasParams, delete_alias=DeleteAliasParams)
+    change_aliases(warehouse, told, at=now(), by=job_of(context))
     return table_made(warehouse, "forecasts/model_alias")
 
 
@@ -99,9 +95,8 @@ def model_run_note(context: AssetExecutionContext, config: NoteConfig, storage: 
     """What people said of model runs, archived ones among them: as it was, but for what the config asks for."""
     from pipelines.forecasts.registry.state import change_notes
 
-    warehouse, said = storage.warehouse(), config.annotate_run
-    commands = [] if said is None else [msgspec.json.decode(said, type=AnnotateRunParams)]
-    change_notes(warehouse, commands, at=now(), by=job_of(context))
+    warehouse, told = storage.warehouse(), commands(config, annotate_run=AnnotateRunParams)
+    change_notes(warehouse, told, at=now(), by=job_of(context))
     return table_made(warehouse, "forecasts/model_run_note")
 
 
