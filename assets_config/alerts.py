@@ -6,7 +6,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from assets_config.contract.alerts import RuleKey, Threshold, why_not_set_rule
-from assets_config.declared import entries_of
+from assets_config.entries import entries_of
 
 Times = Annotated[int, Meta(ge=1, le=30)]
 

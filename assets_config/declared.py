@@ -6,25 +6,19 @@ and field.
 """
 
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, get_args
 
-import msgspec
-import yaml
 from msgspec import Meta, Struct, structs
 
 from assets_config.contract.expressions import ExpressionError, formula, names
 from assets_config.contract.manifest import Kpi, Measure
 from assets_config.contract.names import Pattern
 from assets_config.contract.seeds import PRESETS, Preset, Seed
+from assets_config.entries import DeclarationError, content_of, entry_of, texts
 from assets_config.features import FeatureSet
 from assets_config.knowledge import Encoder, NoEncoder
 from assets_config.mapping import FileSource, Name
-
-
-class DeclarationError(ValueError):
-    """A mistake in a YAML file; the message says file, entry and field, and what would work."""
 
 
 class Generator(Seed, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="generator"):
@@ -119,7 +113,6 @@ class _SourcesFile(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 AXES = ("store", "product", "category", "department", "region")
-T = TypeVar("T")
 
 
 def load_declarations(overlay: Path | None = None) -> Declarations:
@@ -127,129 +120,82 @@ def load_declarations(overlay: Path | None = None) -> Declarations:
 
     Raises DeclarationError, when a file, entry or field is not what it should be.
     """
-    sources: dict[str, Source] = {each.name: _generator(each) for each in PRESETS.values()}
-    feature_sets: dict[str, FeatureSet] = {}
-    models: dict[str, Model] = {}
-    measures: dict[str, MeasureDeclaration] = {}
-    kpis: dict[str, Kpi] = {}
-    grains: list[list[str]] = []
-    evaluation = Evaluation()
-    registry = Registry()
-    for where, text in _texts("sources.yaml", overlay):
-        for entry in _file(where, text, _SourcesFile).sources:
-            source: Source = _entry(where, entry, Source)  # type: ignore[arg-type]
+    sources, feature_sets = _sources(overlay), _feature_sets(overlay)
+    models, evaluation, registry = _models(overlay, feature_sets)
+    measures, kpis, grains = _kpis(overlay)
+    return Declarations(sources, models, evaluation, measures, kpis, grains, feature_sets, registry, _encoder(overlay))
+
+
+def _sources(overlay: Path | None) -> dict[str, Source]:
+    found: dict[str, Source] = {each.name: _generator(each) for each in PRESETS.values()}
+    for where, text in texts("sources.yaml", overlay):
+        for entry in content_of(where, text, _SourcesFile).sources:
+            source: Source = entry_of(where, entry, Source)  # type: ignore[arg-type]
             fault = source.fault() if isinstance(source, FileSource) else None
             if fault:
                 raise DeclarationError(f"{where}: entry {source.name}: {fault}")
-            sources[source.name] = source
-    for where, text in _texts("features.yaml", overlay):
-        for entry in _file(where, text, _FeaturesFile).feature_sets:
-            feature_set = _entry(where, entry, FeatureSet)
-            feature_sets[feature_set.name] = feature_set
-    for where, text in _texts("models.yaml", overlay):
-        declared = _file(where, text, _ModelsFile)
+            found[source.name] = source
+    return found
+
+
+def _feature_sets(overlay: Path | None) -> dict[str, FeatureSet]:
+    found: dict[str, FeatureSet] = {}
+    for where, text in texts("features.yaml", overlay):
+        for entry in content_of(where, text, _FeaturesFile).feature_sets:
+            feature_set = entry_of(where, entry, FeatureSet)
+            found[feature_set.name] = feature_set
+    return found
+
+
+def _models(overlay: Path | None, feature_sets: Mapping[str, FeatureSet]) -> tuple[dict[str, Model], Evaluation, Registry]:
+    found: dict[str, Model] = {}
+    evaluation, registry = Evaluation(), Registry()
+    for where, text in texts("models.yaml", overlay):
+        declared = content_of(where, text, _ModelsFile)
         for entry in declared.models:
-            model = _entry(where, entry, Model, label="type")
+            model = entry_of(where, entry, Model, label="type")
             if model.feature_set is not None and model.feature_set not in feature_sets:
                 known = ", ".join(feature_sets)
                 raise DeclarationError(
                     f"{where}: entry {model.type}: feature_set: none is called {model.feature_set}; there are {known}"
                 )
-            models[model.type] = model
+            found[model.type] = model
         if declared.evaluation:
-            evaluation = _entry(where, declared.evaluation, Evaluation, label="evaluation")
+            evaluation = entry_of(where, declared.evaluation, Evaluation, label="evaluation")
         if declared.registry:
-            registry = _entry(where, declared.registry, Registry, label="registry")
-    for where, text in _texts("kpis.yaml", overlay):
-        listed = _file(where, text, _KpisFile)
+            registry = entry_of(where, declared.registry, Registry, label="registry")
+    return found, evaluation, registry
+
+
+def _kpis(overlay: Path | None) -> tuple[list[MeasureDeclaration], list[Kpi], list[list[str]]]:
+    measures: dict[str, MeasureDeclaration] = {}
+    kpis: dict[str, Kpi] = {}
+    grains: list[list[str]] = []
+    for where, text in texts("kpis.yaml", overlay):
+        listed = content_of(where, text, _KpisFile)
         for entry in listed.measures:
-            measure = _entry(where, entry, MeasureDeclaration)
+            measure = entry_of(where, entry, MeasureDeclaration)
             measures[measure.name] = measure
         for entry in listed.kpis:
-            kpi = _entry(where, entry, Kpi)
+            kpi = entry_of(where, entry, Kpi)
             _check_kpi(where, kpi, list(measures))
             kpis[kpi.name] = kpi
         for grain in listed.grains:
             _check_grain(where, grain)
             grains += [grain] if grain not in grains else []
-    encoder: Encoder = NoEncoder()
-    for where, text in _texts("knowledge.yaml", overlay):
-        said = _file(where, text, _KnowledgeFile).encoder
-        encoder = _entry(where, said, Encoder, label="type") if said else encoder  # type: ignore[arg-type]
-    return Declarations(
-        sources, models, evaluation, list(measures.values()), list(kpis.values()), grains, feature_sets, registry, encoder
-    )
+    return list(measures.values()), list(kpis.values()), grains
 
 
-def fields_of(name: str, overlay: Path | None, shape: type[T]) -> T:
-    """A file that is one entry: its fields, those of the overlay's file of the same name over the shipped ones.
-
-    Raises DeclarationError, naming the file that the faulty field stands in.
-    """
-    found: dict[str, Any] = {}
-    for where, text in _texts(name, overlay):
-        found |= _file(where, text, dict[str, Any])
-        try:
-            read = msgspec.convert(found, shape)
-        except msgspec.ValidationError as error:
-            raise DeclarationError(f"{where}: {error}") from error
-    return read
-
-
-def entries_of(name: str, overlay: Path | None, members: Mapping[str, type[Any]]) -> dict[str, list[Any]]:
-    """The entries that a file lists under each of its members, the shipped ones first.
-
-    Raises DeclarationError, naming file, entry and field.
-    """
-    found: dict[str, list[Any]] = {member: [] for member in members}
-    for where, text in _texts(name, overlay):
-        listed = _file(where, text, dict[str, list[Any]])
-        if unknown := listed.keys() - members.keys():
-            raise DeclarationError(f"{where}: {', '.join(sorted(unknown))} is unknown; known are {', '.join(members)}")
-        for member, entries in listed.items():
-            found[member] += [_entry(where, entry, members[member], label="key") for entry in entries]
+def _encoder(overlay: Path | None) -> Encoder:
+    found: Encoder = NoEncoder()
+    for where, text in texts("knowledge.yaml", overlay):
+        said = content_of(where, text, _KnowledgeFile).encoder
+        found = entry_of(where, said, Encoder, label="type") if said else found  # type: ignore[arg-type]
     return found
 
 
 def _generator(preset: Preset) -> Generator:
     return Generator(name=preset.name, about=preset.about, **structs.asdict(preset.seed))
-
-
-def _texts(name: str, overlay: Path | None) -> list[tuple[str, str]]:
-    texts = [(f"assets_config/{name}", files("assets_config").joinpath(name).read_text(encoding="utf-8"))]
-    if overlay is not None:
-        if not overlay.is_dir():
-            raise DeclarationError(f"DEMANDGRAPH_CONFIG: {overlay} is not a folder")
-        path = overlay / name
-        if path.exists():
-            texts.append((str(path), path.read_text(encoding="utf-8")))
-    return texts
-
-
-def _file(where: str, text: str, shape: type[T]) -> T:
-    try:
-        return msgspec.convert(_parsed(text) or {}, shape)
-    except yaml.YAMLError as error:
-        raise DeclarationError(f"{where}: not readable as YAML: {error}") from error
-    except msgspec.ValidationError as error:
-        raise DeclarationError(f"{where}: {error}") from error
-
-
-def _parsed(text: str) -> Any:
-    if not yaml.__with_libyaml__:
-        return yaml.safe_load(text)
-    try:
-        return yaml.load(text, yaml.CSafeLoader)  # ten times as fast as the parser in Python, whose errors show the line
-    except yaml.YAMLError:
-        return yaml.safe_load(text)
-
-
-def _entry(where: str, entry: Any, shape: type[T], *, label: str = "name") -> T:
-    named = entry.get(label, "?") if isinstance(entry, dict) else entry
-    try:
-        return msgspec.convert(entry, shape)
-    except msgspec.ValidationError as error:
-        raise DeclarationError(f"{where}: entry {named}: {error}") from error
 
 
 def _check_kpi(where: str, kpi: Kpi, measures: list[str]) -> None:

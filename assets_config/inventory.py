@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from assets_config.declared import fields_of
+from assets_config.entries import fields_of
 
 Share = Annotated[float, Meta(ge=0.5, lt=1)]
 Days = Annotated[int, Meta(ge=1, le=365)]

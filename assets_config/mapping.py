@@ -9,7 +9,8 @@ from zoneinfo import available_timezones
 
 from msgspec import Meta, Struct
 
-from assets_config.contract.kinds import KINDS, columns
+from assets_config.contract.cells import columns
+from assets_config.contract.kinds import KINDS
 
 Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
 Zone = Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9_+/-]*$", max_length=60)]

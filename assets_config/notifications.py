@@ -14,7 +14,7 @@ from assets_config.contract.notifications import (
     why_not_preference,
     why_not_template,
 )
-from assets_config.declared import DeclarationError, entries_of
+from assets_config.entries import DeclarationError, entries_of
 
 
 class DeclaredPreference(Preference, frozen=True, kw_only=True, forbid_unknown_fields=True):

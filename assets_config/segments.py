@@ -5,7 +5,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from assets_config.declared import fields_of
+from assets_config.entries import fields_of
 
 Cut = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1, le=100)]

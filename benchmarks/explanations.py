@@ -31,8 +31,8 @@ from assets_config.segments import segment_rules
 from pipelines.features.blocks import Blocks
 from pipelines.features.panel import AHEAD, Panel, read_panel
 from pipelines.features.patterns import segment_frame
-from pipelines.forecasts.explanations import explanation_frame
-from pipelines.forecasts.parts import Contributor, Parts, parts
+from pipelines.forecasts.explanations.parts import Contributor, Parts, parts
+from pipelines.forecasts.explanations.table import explanation_frame
 from pipelines.models import xgboost
 from pipelines.warehouse import Warehouse
 

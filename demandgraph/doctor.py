@@ -19,7 +19,8 @@ from rich.table import Table
 from assets_config.contract.integrity import damage
 from assets_config.contract.keys import KeyFile, KeysError
 from assets_config.contract.layout import Published
-from assets_config.declared import DeclarationError, load_declarations
+from assets_config.declared import load_declarations
+from assets_config.entries import DeclarationError
 from demandgraph import health
 from demandgraph.home import Home, setting
 from demandgraph.installed import requirements

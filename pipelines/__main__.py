@@ -5,9 +5,12 @@ import os
 import sys
 import uuid
 
-from assets_config.contract.jobs import ASSETS, MaterializeParams, UnknownAssets, selection
+from assets_config.contract.graph import ASSETS
+from assets_config.contract.launch import UnknownAssets, selection
 from assets_config.contract.layout import Published
-from assets_config.declared import DeclarationError, Generator
+from assets_config.contract.materialize import MaterializeParams
+from assets_config.declared import Generator
+from assets_config.entries import DeclarationError
 from assets_config.settings import SettingError
 from pipelines.errors import PipelineError
 
@@ -45,7 +48,7 @@ def _rollback(snapshot_id: str) -> int:
 
 def _materialize(arguments: argparse.Namespace) -> int:
     from pipelines.resources import Storage
-    from pipelines.sources.load import choose
+    from pipelines.sources.origin import choose
 
     try:
         keys = selection("materialize", MaterializeParams(arguments.select))

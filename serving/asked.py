@@ -1,21 +1,77 @@
-"""What jobs may be asked for, by what is published: refused before there is a job."""
+"""What a job is asked for: its parameters, typed and held against what is published. Refused before there is a job."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct, structs
 
 from assets_config.contract.copies import ExportParams, RollbackParams
+from assets_config.contract.jobs import JOB_TYPES
+from assets_config.contract.launch import UnknownAssets, selection
+from assets_config.contract.seeds import PRESETS, Seed, SeedParams
 from assets_config.contract.trials import BacktestParams, OfSeries, PredictParams
 from serving.filters import product_of, store_of
-from serving.library import kept
-from serving.problems import Conflict, FieldError, NotFound, Validation, invalid
+from serving.library import Library, kept
+from serving.problems import Conflict, FieldError, NotFound, Validation, invalid, said_of
 from serving.snapshot import Snapshot
 
+T = TypeVar("T", bound=Struct)
 NAMED = {"season_length": "seasonal_naive", "window_size": "moving_average"}
 ENSEMBLE = "ensemble"
 HELD = (PredictParams, OfSeries, RollbackParams, ExportParams)
 """Parameters that name what is published."""
+
+
+async def checked_params(library: Library, job_type: str, given: Mapping[str, Any]) -> Struct:
+    """The parameters of a job, typed, and of those that name what is published also held against it.
+
+    Raises Validation, NotFound or Conflict before any job exists; NoSnapshot where nothing is published to hold them against.
+    """
+    params = read_params(job_type, given)
+    if not isinstance(params, HELD):
+        return params
+    lease = await library.lease()
+    try:
+        return await checked(lease, params)
+    finally:
+        lease.release()
+
+
+def read_params(job_type: str, given: Mapping[str, Any]) -> Struct:
+    """The parameters of a job, typed. Raises Validation, naming the field, before any job exists."""
+    if job_type not in JOB_TYPES:
+        raise invalid("job_type", job_type, f"use one of {', '.join(JOB_TYPES)}")
+    params = typed(JOB_TYPES[job_type].params, given, "params.")
+    try:
+        selection(job_type, params)
+    except UnknownAssets as error:
+        said = [FieldError(f"params.assets[{n}]", text, "unknown_asset", "no asset or stage") for n, text in error.entries]
+        raise Validation(f"Unknown assets: {error}; GET /api/v1/jobs/types says what there is.", errors=said) from error
+    return params
+
+
+def typed(shape: type[T], given: Mapping[str, Any], prefix: str = "") -> T:
+    """What was given as the parameters of a job. Raises Validation; the fields it names begin with `prefix`."""
+    try:
+        params = msgspec.convert(given, shape)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$")
+        field, value, code, text = said_of(message, path.strip(".`"), shape)
+        raise invalid((prefix + field).rstrip("."), value, text, code=code) from error
+    if isinstance(params, SeedParams):
+        check_seed(params, prefix)
+    return params
+
+
+def check_seed(params: SeedParams, prefix: str = "") -> Seed:
+    """What the generator will be asked for. Raises Validation."""
+    if params.scenario not in PRESETS:
+        raise invalid(f"{prefix}scenario", params.scenario[:60], f"use one of {', '.join(PRESETS)}")
+    try:
+        return params.resolved()
+    except ValueError as error:
+        raise invalid(f"{prefix}start_date", params.start_date, str(error)) from error
 
 
 async def checked(lease: Snapshot, params: Struct) -> Struct:

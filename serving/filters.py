@@ -48,7 +48,10 @@ class FiltersSaid(Struct, frozen=True):
 
     @classmethod
     def of(cls, *given: list[str] | None) -> "FiltersSaid":
-        """From the parameters of a route, in this order; None is none."""
+        """From the parameters of a route, in this order; None is none.
+
+        They stand in each route: what a dependency gives is no parameter that layers/direct.py could read without routing.
+        """
         return cls(*(each or [] for each in given))
 
 

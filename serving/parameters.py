@@ -17,7 +17,6 @@ OfStore = Annotated[str | None, QueryParameter(description="Only this store: cod
 OfProduct = Annotated[
     str | None, QueryParameter(description="Only this product: SKU, id or external id; see /dimensions/products.")
 ]
-OfCategory = Annotated[str | None, QueryParameter(description="Only this category; see /dimensions/categories.")]
 OfModelType = Annotated[str | None, QueryParameter(description="Only this type of model; see /registry/model-types.")]
 OfSegment = Annotated[
     Segment | None, QueryParameter(description="Only series with this demand pattern; `all` is of all series together.")
@@ -25,7 +24,6 @@ OfSegment = Annotated[
 FromDay = Annotated[date | None, QueryParameter(description="First day, inclusive, ISO 8601; left out: from the first there is.")]
 ToDay = Annotated[date | None, QueryParameter(description="Last day, inclusive, ISO 8601; left out: to the last there is.")]
 
-StorePath = Annotated[str, PathParameter(description="A store: code (S001), id (1) or external id; see /dimensions/stores.")]
 ProductPath = Annotated[
     str, PathParameter(description="A product: SKU (SKU-0001), id (1) or external id; see /dimensions/products.")
 ]

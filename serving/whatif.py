@@ -5,17 +5,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from assets_config.contract.scenarios import (
-    PRIOR,
-    Assumptions,
-    Method,
-    Outlook,
-    Question,
-    multiplied,
-    outlook,
-    result_hash,
-    why_not_ask,
-)
+from assets_config.contract.outlook import Outlook, multiplied, outlook
+from assets_config.contract.scenarios import PRIOR, Assumptions, Method, Question, result_hash, why_not_ask
 from serving.filters import product_of, store_of
 from serving.problems import Conflict, invalid
 from serving.snapshot import Snapshot
@@ -84,10 +75,12 @@ async def _elasticity(lease: Snapshot, product: int) -> float:
 
 
 def heuristic(asked: Asked, assumed: Assumptions) -> Outlook:
+    """What comes of assumptions by arithmetic over the published forecast."""
     demand = multiplied(asked.units, asked.first, assumed, asked.elasticity)
     return outlook(asked.units, demand, asked.first, assumed, asked.price)
 
 
 def hash_of(asked: Asked, method: Method, assumed: Assumptions) -> str:
+    """What a scenario's result is known by: the same hash is the same result."""
     of = {"product_id": asked.product_id, "store_id": asked.store_id, "method": method, "assumed": assumed}
     return result_hash(asked.versions, asked.first, len(asked.units), **of)  # type: ignore[arg-type]

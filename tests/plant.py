@@ -18,7 +18,8 @@ from pipelines.core.facts import build
 from pipelines.core.lines import Incoming
 from pipelines.core.stockouts import write_unconstrained
 from pipelines.core.tables import FACTS
-from pipelines.sources.load import LANDED, Ledger
+from pipelines.sources.load import Ledger
+from pipelines.sources.origin import LANDED
 from pipelines.warehouse import Origin, Warehouse
 
 NOON = datetime(2024, 6, 1, 12, tzinfo=UTC)

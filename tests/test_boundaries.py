@@ -34,6 +34,12 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 """Beside the standard library and msgspec. The first folder that holds a file decides."""
 
+ROOMS: dict[str, tuple[str, ...]] = {
+    "forecasts": ("champions", "explanations", "registry", "accuracy"),
+    "planning": ("clusters", "inventory", "season", "scenarios", "alerts", "notifications"),
+}
+"""The folders of a stage that have assets of their own, in the order in which data flows."""
+
 MAY_READ_ENVIRONMENT = ("pipelines/resources.py", "serving/settings.py", "demandgraph/")
 UNSAFE_MODULES = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
 UNSAFE_CALLS = {"eval", "exec"}
@@ -108,6 +114,15 @@ def stages_import_upstream_only(root: Path) -> Iterator[str]:
             yield (f"{each}: {imported} comes after {stage}. Read its table, or move what both need to the earlier stage")
 
 
+def rooms_import_upstream_only(root: Path) -> Iterator[str]:
+    for each in imports(root):
+        match each.file.split("/"), each.module.split("."):
+            case ["pipelines", stage, room, _], ["pipelines", same, other, *_] if stage == same:
+                rooms = ROOMS.get(stage, ())
+                if other in rooms and rooms.index(other) > rooms.index(room):
+                    yield f"{each}: {other} comes after {room}. Read its table, or move what both need to the earlier one"
+
+
 def settings_are_read_in_one_place(root: Path) -> Iterator[str]:
     for file, tree in sources(root):
         if file.startswith(MAY_READ_ENVIRONMENT):
@@ -152,6 +167,7 @@ RULES: dict[Rule, dict[str, str]] = {
         "pipelines/planning/season/stock.py": "from dagster import asset",
     },
     stages_import_upstream_only: {"pipelines/core/facts.py": "from pipelines.kpis.cubes import build"},
+    rooms_import_upstream_only: {"pipelines/planning/season/stock.py": "from pipelines.planning.alerts.state import look"},
     settings_are_read_in_one_place: {
         "pipelines/core/facts.py": "import os\nos.environ['X']",
         "serving/app.py": "from os import getenv\ngetenv('X')",
@@ -188,6 +204,14 @@ def test_rules_look_at_every_package() -> None:
     files = {file for file, _ in sources(ROOT)}
 
     assert {f"{package}/__init__.py" for package in OURS} <= files
+
+
+def test_rooms_are_those_that_have_assets() -> None:
+    found = {tuple(path.parts[-3:-1]) for path in (ROOT / "pipelines").glob("*/*/assets.py")}
+
+    assert found == {(stage, room) for stage, rooms in ROOMS.items() for room in rooms}, (
+        "name the folder in ROOMS, where data flows"
+    )
 
 
 def test_the_contract_loads_nothing_but_msgspec() -> None:

@@ -6,23 +6,15 @@ import msgspec
 import pytest
 from dagster import AssetKey, define_asset_job, validate_run_config
 
-from assets_config.contract.jobs import (
-    AMENDMENT,
-    ASSETS,
-    JOB_TYPES,
-    ON_REQUEST,
-    MaterializeParams,
-    RefreshParams,
-    SeedAppendParams,
-    UnknownAssets,
-    run_config,
-    selection,
-)
+from assets_config.contract.graph import AMENDMENT, ASSETS, ON_REQUEST
+from assets_config.contract.jobs import JOB_TYPES
+from assets_config.contract.launch import UnknownAssets, run_config, selection
+from assets_config.contract.materialize import MaterializeParams, RefreshParams
 from assets_config.contract.names import STAGES
-from assets_config.contract.seeds import Seed
+from assets_config.contract.seeds import Seed, SeedAppendParams
 from assets_config.contract.tables import ORDER, PARTS, STATE, TABLES
 from pipelines.definitions import defs
-from pipelines.forecasts.assets import AliasConfig, NoteConfig
+from pipelines.forecasts.registry.assets import AliasConfig, NoteConfig
 from pipelines.knowledge.assets import KnowledgeConfig
 from pipelines.planning.alerts.assets import AlertConfig, RuleConfig
 from pipelines.planning.clusters.assets import ClusterConfig
@@ -43,7 +35,7 @@ KEYS = sorted(key.to_user_string() for key in GRAPH.get_all_asset_keys())
 
 
 def test_jobs_know_exactly_the_assets_of_the_graph() -> None:
-    assert sorted(ASSETS) == KEYS, "assets_config/contract/jobs.py: ASSETS must list every asset of the graph"
+    assert sorted(ASSETS) == KEYS, "assets_config/contract/graph.py: ASSETS must list every asset of the graph"
 
 
 @pytest.mark.parametrize("key", KEYS)

@@ -1,9 +1,9 @@
-"""The published tables of batches, and of what became of their rows."""
+"""Batches, and what became of their rows: the published tables, and what jobs that read batches are told."""
 
 from datetime import datetime
 from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from assets_config.contract.columns import CalendarDay, column
 from assets_config.contract.names import BatchState
@@ -63,3 +63,15 @@ class IngestAudit(Struct, frozen=True):
     dagster_run_id: Annotated[str | None, column("Run in which it happened.")]
     previous: Annotated[str, column("Hash of the event before, 64 hex digits; zeros for the first.")]
     hash: Annotated[str, column("SHA-256 over previous and this event.")]
+
+
+class IngestParams(Struct, frozen=True, forbid_unknown_fields=True):
+    """Read every batch that waits in the landing zone, whichever job is told of it, and publish."""
+
+    batch_id: Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="The batch that the job was started for.")]
+
+
+class ReplayParams(Struct, frozen=True, forbid_unknown_fields=True):
+    """Read the kept bytes of a batch again; the tables come out as they were."""
+
+    batch_id: Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="A batch of /ingest/batches.")]

@@ -4,17 +4,27 @@ Serving validates with these Structs before a Dagster run exists; a test checks 
 """
 
 from collections.abc import Callable
-from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from assets_config.contract.alerts import AlertsParams, SetAlertRuleParams, UpdateAlertParams
 from assets_config.contract.clusters import ClusterParams, SegmentParams
 from assets_config.contract.copies import BackupParams, BackupResult, Export, ExportParams, RollbackParams
+from assets_config.contract.graph import CLUSTERS, DATA_STAGES, DELIVERY, KNOWN_PRICES, SEASON
+from assets_config.contract.ingest import IngestParams, ReplayParams
 from assets_config.contract.knowledge import DocumentsChanged, RagDeleteParams, RagIndexParams
-from assets_config.contract.names import STAGES, Role
+from assets_config.contract.materialize import (
+    ExplainParams,
+    FeaturesParams,
+    KpisParams,
+    MaterializeParams,
+    Published,
+    RefreshParams,
+    VerifyParams,
+)
+from assets_config.contract.names import Role
 from assets_config.contract.notifications import (
     DeliverParams,
     RetryNotificationParams,
@@ -23,242 +33,9 @@ from assets_config.contract.notifications import (
 )
 from assets_config.contract.plans import DecideApprovalParams, ReforecastParams, SeasonPlanParams, SeasonReviewParams
 from assets_config.contract.scenarios import DeleteScenarioParams, ScenarioParams
-from assets_config.contract.seeds import Overrides, Seed, resolve
+from assets_config.contract.seeds import SeedAppendParams, SeedDeleteParams, SeedEnrichParams, SeedParams
 from assets_config.contract.state import AnnotateRunParams, DeleteAliasParams, SetAliasParams
 from assets_config.contract.trials import BacktestParams, BacktestResult, PredictParams, PredictResult, TrainParams, TrainResult
-
-ASSETS = (
-    "sources/batches",
-    "core/hist_store",
-    "core/hist_product",
-    "core/dim_store",
-    "core/dim_product",
-    "core/id_map",
-    "core/sales_daily",
-    "core/returns_daily",
-    "core/inventory_daily",
-    "core/receipt",
-    "core/price_history",
-    "core/promotion",
-    "core/lifecycle",
-    "core/exogenous",
-    "core/weekly_actuals",
-    "core/dim_process",
-    "core/dim_category",
-    "core/dim_calendar",
-    "core/demand_unconstrained",
-    "core/seed_truth",
-    "core/ingest_batch",
-    "core/ingest_reject",
-    "core/ingest_audit",
-    "features/panel",
-    "features/series_segment",
-    "features/feature_catalog",
-    "features/feature_preview",
-    "models/fit",
-    "backtests/prediction",
-    "backtests/ensemble_weight",
-    "backtests/backtest",
-    "backtests/backtest_fold",
-    "backtests/backtest_metric",
-    "trials/trial_run",
-    "trials/trial_backtest",
-    "trials/trial_fold",
-    "trials/trial_metric",
-    "trials/trial_forecast",
-    "forecasts/champion",
-    "forecasts/ensemble",
-    "forecasts/model_type",
-    "forecasts/model_run",
-    "forecasts/model_alias",
-    "forecasts/model_run_note",
-    "forecasts/forecast",
-    "forecasts/forecast_explanation",
-    "forecasts/model_card",
-    "forecasts/forecast_level",
-    "forecasts/frozen",
-    "forecasts/forecast_set",
-    "forecasts/forecast_set_level",
-    "forecasts/forecast_accuracy",
-    "forecasts/forecast_value_added",
-    "forecasts/interval_coverage",
-    "planning/store_feature",
-    "planning/store_cluster",
-    "planning/store_cluster_member",
-    "planning/cluster_diagnostic",
-    "planning/inventory_policy",
-    "planning/stock_risk",
-    "planning/replenishment_proposal",
-    "planning/season_plan",
-    "planning/approval_decision",
-    "planning/season_forecast",
-    "planning/season_store",
-    "planning/season_week",
-    "planning/season_buy",
-    "planning/allocation",
-    "planning/replenishment",
-    "planning/variance_week",
-    "planning/price_elasticity",
-    "planning/markdown",
-    "planning/approval",
-    "planning/season_result",
-    "planning/season_step",
-    "planning/scenario",
-    "planning/scenario_day",
-    "planning/alert_rule",
-    "planning/alert",
-    "planning/notification_preference",
-    "planning/notification_template",
-    "planning/notification",
-    "planning/notification_delivery",
-    "kpis/kpi_daily",
-    "kpis/cubes",
-    "knowledge/document",
-    "knowledge/rag_chunk",
-    "knowledge/rag_source",
-    "knowledge/vectors",
-    "knowledge/query_table",
-    "knowledge/evaluation",
-    "knowledge/index",
-    "publish/snapshot",
-    "publish/amendment",
-    "publish/pointer",
-    "publish/export",
-    "publish/backup",
-)
-"""Every asset that a job may select, upstream first."""
-
-CLUSTER_ASSETS = tuple(
-    f"planning/{name}" for name in ("store_feature", "store_cluster", "store_cluster_member", "cluster_diagnostic")
-)
-DELIVERY_ASSETS = ("planning/notification", "planning/notification_delivery")
-AMENDMENT = "publish/amendment"
-"""The asset that publishes one part alone: the others stay as they are served, whatever the warehouse holds meanwhile."""
-
-ON_REQUEST = (AMENDMENT, "publish/pointer", "publish/export", "publish/backup")
-"""Assets that do nothing unless they are told to: no job that makes their stage takes them along."""
-SEASON = tuple(key for key in ASSETS[ASSETS.index("planning/season_plan") : ASSETS.index("planning/season_step") + 1])
-"""All of season plans: what follows from a command is worked out by the run that carries it out."""
-
-KNOWN_PRICES = tuple(key for key in SEASON if key != "planning/price_elasticity")
-"""The same with the elasticities that were estimated when a season was last planned: they read two years of sales."""
-
-DATA_STAGES = ("sources", "core", "kpis", "publish")
-"""What a job that brings data in makes again: everything but models and forecasts, which jobs of their own train."""
-
-
-BY_MONTH = (
-    "core/sales_daily",
-    "core/returns_daily",
-    "core/inventory_daily",
-    "core/receipt",
-    "core/exogenous",
-    "core/demand_unconstrained",
-    "kpis/kpi_daily",
-)
-"""Assets that are kept by month: a run makes those months again whose lines changed."""
-
-
-class MaterializeParams(Struct, frozen=True, forbid_unknown_fields=True):
-    """Which assets to make again. The data source is the one that this data root was last loaded from."""
-
-    assets: Annotated[
-        list[str],
-        Meta(
-            description="Asset keys such as `core/sales_daily`, or whole stages such as `forecasts`. Empty: the whole graph.",
-            max_length=100,
-        ),
-    ] = []
-
-
-class RefreshParams(Struct, frozen=True, forbid_unknown_fields=True):
-    """Publish what is computed already; starts no model."""
-
-
-class IngestParams(Struct, frozen=True, forbid_unknown_fields=True):
-    """Read every batch that waits in the landing zone, whichever job is told of it, and publish."""
-
-    batch_id: Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="The batch that the job was started for.")]
-
-
-class ReplayParams(Struct, frozen=True, forbid_unknown_fields=True):
-    """Read the kept bytes of a batch again; the tables come out as they were."""
-
-    batch_id: Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="A batch of /ingest/batches.")]
-
-
-class SeedParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Generate synthetic data in place of what is loaded. What is not given is the scenario's."""
-
-    scenario: Annotated[str, Meta(description="One of /seeder/scenarios.")] = "retail_standard"
-    seed: Annotated[Annotated[int, Meta(ge=0, le=2**31 - 1)] | None, Meta(description="Other seeds give other random numbers.")] = (
-        None
-    )
-    stores: Annotated[Annotated[int, Meta(ge=1, le=100)] | None, Meta(description="Number of stores.")] = None
-    products: Annotated[Annotated[int, Meta(ge=1, le=500)] | None, Meta(description="Number of products.")] = None
-    start_date: Annotated[date | None, Meta(description="First day.")] = None
-    end_date: Annotated[date | None, Meta(description="Last day.")] = None
-    sparsity: Annotated[
-        Annotated[float, Meta(ge=0, le=0.9)] | None, Meta(description="Share of store and product pairs that never sell.")
-    ] = None
-    overrides: Annotated[Overrides, Meta(description="Knobs that are applied last.")] = Overrides()
-
-    def resolved(self) -> Seed:
-        """Raises KeyError for an unknown scenario, ValueError for a range of days that is too short."""
-        return resolve(
-            self.scenario,
-            seed=self.seed,
-            stores=self.stores,
-            products=self.products,
-            start=self.start_date,
-            end=self.end_date,
-            sparsity=self.sparsity,
-            overrides=self.overrides,
-        )
-
-
-class SeedAppendParams(Struct, frozen=True, forbid_unknown_fields=True):
-    """Generate the days after those that were generated, for the same stores and products."""
-
-    start_date: Annotated[date, Meta(description="First new day; it must follow the last generated one.")]
-    end_date: Annotated[date, Meta(description="Last new day.")]
-    seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="Seed of the noise of the new days.")] = 43
-
-
-class SeedEnrichParams(Struct, frozen=True, forbid_unknown_fields=True):
-    """Generate lifecycle, replenishment, exogenous series and returns for the generated sales."""
-
-
-class SeedDeleteParams(Struct, frozen=True, forbid_unknown_fields=True):
-    """Take generated data out of the tables. Batches that were brought in stay."""
-
-    confirm: Annotated[Literal[True], Meta(description="Must be true.")]
-    scope: Annotated[
-        Literal["all", "facts", "dimensions"],
-        Meta(description="facts: sales, stock, prices and promotions; dimensions: stores and products, and so the facts too."),
-    ] = "all"
-
-
-class FeaturesParams(Struct, frozen=True, forbid_unknown_fields=True):
-    """Make the panel, the feature catalogue and its preview again, and publish."""
-
-
-class KpisParams(Struct, frozen=True, forbid_unknown_fields=True):
-    """Sum the measures and cubes again, and publish."""
-
-
-class ExplainParams(Struct, frozen=True, forbid_unknown_fields=True):
-    """Explain the forecasts of all series again, and publish."""
-
-
-class VerifyParams(Struct, frozen=True, forbid_unknown_fields=True):
-    """Check the loaded data: references, signs, calendar, sales and dimensions present."""
-
-
-class Published(Struct, frozen=True):
-    """What a job that publishes made."""
-
-    snapshot_id: Annotated[str | None, Meta(description="The snapshot that it published; pin reads to it with ?snapshot=.")] = None
 
 
 class JobType(Struct, frozen=True):
@@ -363,15 +140,15 @@ JOB_TYPES: dict[str, JobType] = {
         ),
         JobType(
             "cluster", ClusterParams, "operator", "Make the clusters of stores anew.", ("publish",),
-            assets=CLUSTER_ASSETS, state="planning/store_cluster",
+            assets=CLUSTERS, state="planning/store_cluster",
         ),
         JobType(
             "alerts", AlertsParams, "operator", "Look at every rule again.", ("publish",),
-            assets=("planning/alert_rule", "planning/alert", *DELIVERY_ASSETS),
+            assets=("planning/alert_rule", "planning/alert", *DELIVERY),
         ),
         JobType(
             "update_alert", UpdateAlertParams, "operator", "Acknowledge, snooze, resolve or reopen an alert.", ("publish",),
-            assets=DELIVERY_ASSETS, state="planning/alert",
+            assets=DELIVERY, state="planning/alert",
         ),
         JobType(
             "set_alert_rule", SetAlertRuleParams, "admin", "Change the thresholds of a rule.", (),
@@ -379,11 +156,11 @@ JOB_TYPES: dict[str, JobType] = {
         ),
         JobType(
             "deliver", DeliverParams, "operator", "Tell of what became of alerts, and try again what is due.", ("publish",),
-            assets=DELIVERY_ASSETS,
+            assets=DELIVERY,
         ),
         JobType(
             "retry_notification", RetryNotificationParams, "operator", "Try a notification again that was given up.", ("publish",),
-            assets=DELIVERY_ASSETS, state="planning/notification",
+            assets=DELIVERY, state="planning/notification",
         ),
         JobType(
             "set_preference", SetPreferenceParams, "operator", "Say what a user is told of, and how.", (),
@@ -423,42 +200,3 @@ JOB_TYPES: dict[str, JobType] = {
         ),
     )
 }  # fmt: skip
-
-
-def role_of(job_type: str, params: Struct) -> Role:
-    """The role that a job asks for: its type's, or admin where it is forced against a protection."""
-    return "admin" if getattr(params, "force", False) else JOB_TYPES[job_type].role
-
-
-class UnknownAssets(ValueError):
-    """Assets that a job asked for and that the graph does not have; `entries` are (position, text)."""
-
-    def __init__(self, entries: list[tuple[int, str]]) -> None:
-        super().__init__(", ".join(text for _, text in entries))
-        self.entries = entries
-
-
-def selection(job_type: str, params: Struct) -> list[str]:
-    """The asset keys that a job makes, upstream first.
-
-    Raises UnknownAssets, when an entry is neither an asset key nor a stage.
-    """
-    if isinstance(params, MaterializeParams):
-        unknown = [(n, entry) for n, entry in enumerate(params.assets) if entry not in ASSETS and entry not in STAGES]
-        if unknown:
-            raise UnknownAssets(unknown)
-        return [key for key in ASSETS if not params.assets or key in params.assets or key.split("/")[0] in params.assets]
-    job = JOB_TYPES[job_type]
-    own = {job.state, *job.assets, *([AMENDMENT] if job.amends else [])}
-    return [key for key in ASSETS if key in own or (key.split("/")[0] in job.stages and key not in ON_REQUEST)]
-
-
-def run_config(job_type: str, params: Struct) -> dict[str, Any]:
-    """The Dagster run config of a job: what the asset sources/batches is told, or the asset whose state it changes."""
-    job = JOB_TYPES[job_type]
-    if job.state:
-        ops = {job.state.replace("/", "__"): {"config": {job_type: msgspec.json.encode(params).decode()}}}
-        if job.amends:
-            ops[AMENDMENT.replace("/", "__")] = {"config": {"part": job.amends}}
-        return {"ops": ops}
-    return {"ops": {"sources__batches": {"config": job.source(params)}}} if job.source else {}

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from assets_config.contract.kinds import FIRST_DAY, LAST_DAY
+from assets_config.contract.cells import FIRST_DAY, LAST_DAY
 
 MOST_DAYS = 3660
 SEED_KIND = "seed"
@@ -172,3 +172,55 @@ def resolve(
     if (made.end - made.start).days < made.launch_within + 60:
         made = msgspec.structs.replace(made, launch_within=max((made.end - made.start).days // 2, 1))
     return made
+
+
+class SeedParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Generate synthetic data in place of what is loaded. What is not given is the scenario's."""
+
+    scenario: Annotated[str, Meta(description="One of /seeder/scenarios.")] = "retail_standard"
+    seed: Annotated[Annotated[int, Meta(ge=0, le=2**31 - 1)] | None, Meta(description="Other seeds give other random numbers.")] = (
+        None
+    )
+    stores: Annotated[Annotated[int, Meta(ge=1, le=100)] | None, Meta(description="Number of stores.")] = None
+    products: Annotated[Annotated[int, Meta(ge=1, le=500)] | None, Meta(description="Number of products.")] = None
+    start_date: Annotated[date | None, Meta(description="First day.")] = None
+    end_date: Annotated[date | None, Meta(description="Last day.")] = None
+    sparsity: Annotated[
+        Annotated[float, Meta(ge=0, le=0.9)] | None, Meta(description="Share of store and product pairs that never sell.")
+    ] = None
+    overrides: Annotated[Overrides, Meta(description="Knobs that are applied last.")] = Overrides()
+
+    def resolved(self) -> Seed:
+        """Raises KeyError for an unknown scenario, ValueError for a range of days that is too short."""
+        return resolve(
+            self.scenario,
+            seed=self.seed,
+            stores=self.stores,
+            products=self.products,
+            start=self.start_date,
+            end=self.end_date,
+            sparsity=self.sparsity,
+            overrides=self.overrides,
+        )
+
+
+class SeedAppendParams(Struct, frozen=True, forbid_unknown_fields=True):
+    """Generate the days after those that were generated, for the same stores and products."""
+
+    start_date: Annotated[date, Meta(description="First new day; it must follow the last generated one.")]
+    end_date: Annotated[date, Meta(description="Last new day.")]
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="Seed of the noise of the new days.")] = 43
+
+
+class SeedEnrichParams(Struct, frozen=True, forbid_unknown_fields=True):
+    """Generate lifecycle, replenishment, exogenous series and returns for the generated sales."""
+
+
+class SeedDeleteParams(Struct, frozen=True, forbid_unknown_fields=True):
+    """Take generated data out of the tables. Batches that were brought in stay."""
+
+    confirm: Annotated[Literal[True], Meta(description="Must be true.")]
+    scope: Annotated[
+        Literal["all", "facts", "dimensions"],
+        Meta(description="facts: sales, stock, prices and promotions; dimensions: stores and products, and so the facts too."),
+    ] = "all"

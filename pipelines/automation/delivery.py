@@ -2,26 +2,18 @@
 
 from datetime import UTC, datetime
 
-from dagster import (
-    AssetSelection,
-    DefaultSensorStatus,
-    RunRequest,
-    SensorEvaluationContext,
-    SkipReason,
-    define_asset_job,
-    sensor,
-)
+from dagster import DefaultSensorStatus, RunRequest, SensorEvaluationContext, SkipReason, sensor
 
-from assets_config.contract.jobs import selection
+from assets_config.contract.launch import selection
 from assets_config.contract.notifications import DeliverParams
+from pipelines.automation.jobs import asset_job
 from pipelines.planning.notifications.deliver import due
-from pipelines.report import upstream
 from pipelines.resources import Storage
 
-deliver = define_asset_job(
+deliver = asset_job(
     "deliver",
-    selection=AssetSelection.assets(*upstream(*selection("deliver", DeliverParams()))),
-    description="Tell of what became of alerts, try again what is due, publish.",
+    selection("deliver", DeliverParams()),
+    "Tell of what became of alerts, try again what is due, publish.",
 )
 
 

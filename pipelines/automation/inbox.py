@@ -4,20 +4,13 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from dagster import (
-    AssetSelection,
-    DefaultSensorStatus,
-    RunRequest,
-    SensorEvaluationContext,
-    SkipReason,
-    define_asset_job,
-    sensor,
-)
+from dagster import DefaultSensorStatus, RunRequest, SensorEvaluationContext, SkipReason, sensor
 
-from assets_config.contract.jobs import IngestParams, selection
+from assets_config.contract.ingest import IngestParams
 from assets_config.contract.landing import Landing
+from assets_config.contract.launch import selection
 from assets_config.contract.seeds import SEED_KIND
-from pipelines.report import upstream
+from pipelines.automation.jobs import asset_job
 from pipelines.resources import Storage
 from pipelines.sources.audit import Audit
 from pipelines.sources.land import inbox_fault, told, waiting
@@ -26,10 +19,10 @@ AGAIN = timedelta(minutes=10)
 FORGOTTEN = timedelta(minutes=2)
 """Age from which a posted batch that no run knows is taken in here: whoever posted it could not start a run."""
 
-ingest = define_asset_job(
+ingest = asset_job(
     "ingest",
-    selection=AssetSelection.assets(*upstream(*selection("ingest", IngestParams("0" * 32)))),
-    description="Read the batches that wait, bring core tables and KPIs up to date, publish. Starts no model.",
+    selection("ingest", IngestParams("0" * 32)),
+    "Read the batches that wait, bring core tables and KPIs up to date, publish. Starts no model.",
 )
 
 

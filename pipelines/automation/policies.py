@@ -11,7 +11,7 @@ from dagster import (
     FreshnessPolicy,
 )
 
-from assets_config.contract.jobs import DATA_STAGES, ON_REQUEST
+from assets_config.contract.graph import DATA_STAGES, ON_REQUEST
 from assets_config.contract.tables import PARTS, STATE, TRIALS
 from pipelines.publish.parts import TABLE_KEYS
 

@@ -1,11 +1,10 @@
 """What runs by itself, and when: data every day, forecasts every week, checks and tidying every night. Times are UTC."""
 
-from collections.abc import Sequence
-
-from dagster import AssetKey, AssetSelection, DefaultScheduleStatus, JobDefinition, ScheduleDefinition, define_asset_job
+from dagster import AssetSelection, DefaultScheduleStatus, JobDefinition, ScheduleDefinition, define_asset_job
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from assets_config.contract.jobs import ASSETS, DATA_STAGES, ON_REQUEST
+from assets_config.contract.graph import DATA_STAGES
+from pipelines.automation.jobs import asset_job, of_stages
 from pipelines.automation.retention import tidying
 from pipelines.forecasts import assets as forecasts
 from pipelines.planning import assets as planning
@@ -16,28 +15,20 @@ FORECAST_STAGES = ("features", "models", "backtests", "forecasts", "planning", "
 """What is made anew from the data: fits, backtests and forecasts are of one panel; plans follow, and the
 knowledge base holds their cards."""
 
-
-def of_stages(stages: Sequence[str]) -> AssetSelection:
-    """Every asset of these stages, as the contract lists them."""
-    return AssetSelection.assets(
-        *(AssetKey(key.split("/")) for key in ASSETS if key.split("/")[0] in stages and key not in ON_REQUEST)
-    )
-
-
 verification = define_asset_job(
     "verify_published",
     selection=AssetSelection.checks(*forecasts.CHECKS, *planning.CHECKS, *publish.CHECKS),
     description="Check artifacts and published files against their checksums, and that explanations add up.",
 )
-data = define_asset_job(
+data = asset_job(
     "daily_data",
-    selection=of_stages(DATA_STAGES),
-    description="Look at the source again, read what waits, bring core tables and KPIs up to date, publish. Starts no model.",
+    of_stages(DATA_STAGES),
+    "Look at the source again, read what waits, bring core tables and KPIs up to date, publish. Starts no model.",
 )
-backtest = define_asset_job(
+backtest = asset_job(
     "weekly_backtest",
-    selection=of_stages(FORECAST_STAGES),
-    description="Fit, backtest and forecast again from the newest data, plan stock, and publish.",
+    of_stages(FORECAST_STAGES),
+    "Fit, backtest and forecast again from the newest data, plan stock, and publish.",
 )
 
 

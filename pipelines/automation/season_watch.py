@@ -5,28 +5,20 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import msgspec
-from dagster import (
-    AssetSelection,
-    DefaultSensorStatus,
-    RunRequest,
-    SensorEvaluationContext,
-    SkipReason,
-    define_asset_job,
-    sensor,
-)
+from dagster import DefaultSensorStatus, RunRequest, SensorEvaluationContext, SkipReason, sensor
 
-from assets_config.contract.jobs import run_config, selection
+from assets_config.contract.launch import run_config, selection
 from assets_config.contract.plans import SeasonReviewParams
+from pipelines.automation.jobs import asset_job
 from pipelines.planning.season.watch import errands
-from pipelines.report import upstream
 from pipelines.resources import Storage
 
 AGAIN = timedelta(minutes=10)
 
-season_review = define_asset_job(
+season_review = asset_job(
     "season_review",
-    selection=AssetSelection.assets(*upstream(*selection("variance_check", SeasonReviewParams()))),
-    description="Work out what follows for every season plan, and publish. Forecasts again only what is due.",
+    selection("variance_check", SeasonReviewParams()),
+    "Work out what follows for every season plan, and publish. Forecasts again only what is due.",
 )
 
 

@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 import duckdb
 import msgspec
 
-from assets_config.contract.kinds import KINDS, MOST, columns
+from assets_config.contract.cells import MOST, columns
+from assets_config.contract.kinds import KINDS
 from pipelines.core.ids import Keys, keys_path, read_keys
 from pipelines.core.lines import Incoming, Lines, signature_of, tagged
 from pipelines.errors import PipelineError

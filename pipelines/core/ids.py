@@ -116,6 +116,7 @@ def keep_keys(warehouse: Warehouse, keys: pl.DataFrame) -> Keys:
 
 
 def keys_path(warehouse: Warehouse) -> Path:
+    """The file of the resolved ids: what an id of each source means among ours."""
     return warehouse.folder / "core" / "id_map" / "keys.parquet"
 
 

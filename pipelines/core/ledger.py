@@ -17,7 +17,8 @@ from pipelines.core.lines import Incoming
 from pipelines.core.tables import FACTS
 from pipelines.partitions import Account
 from pipelines.sources.audit import event
-from pipelines.sources.batch import Loaded, Piece
+from pipelines.sources.batch import Loaded
+from pipelines.sources.pieces import Piece
 from pipelines.warehouse import Warehouse, quoted
 
 FEW = 1_000

@@ -7,7 +7,8 @@ import duckdb
 import msgspec
 import polars as pl
 
-from assets_config.contract.kinds import KINDS, columns
+from assets_config.contract.cells import columns
+from assets_config.contract.kinds import KINDS
 from assets_config.contract.landing import POSTED, Batch
 from pipelines.errors import PipelineError
 from pipelines.sources.batch import Loaded

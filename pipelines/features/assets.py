@@ -22,10 +22,12 @@ GROUP: dict[str, Any] = {"key_prefix": "features", "group_name": "features", "ow
 def panel(storage: Storage, duckdb: DuckDBResource) -> MaterializeResult:
     """Demand and price of every series on every day, dense: what models and backtests read."""
     from pipelines.features.panel import STATES, panel_path, write_panel
+    from pipelines.features.scatter import build_panel
 
     warehouse = storage.warehouse()
     with duckdb.get_connection() as connection:
-        made = write_panel(warehouse, connection)
+        made = build_panel(warehouse, connection)
+    write_panel(warehouse, made)
     return MaterializeResult(
         metadata={
             "dagster/uri": panel_path(warehouse).as_uri(),

@@ -85,6 +85,7 @@ def digest_of(warehouse: Warehouse, made_of: Mapping[str, str]) -> str:
 
 
 def is_current(warehouse: Warehouse, digest: str) -> bool:
+    """Whether the bundle `digest` is what is published next; False where there is none."""
     try:
         return current_bundle(warehouse).digest == digest
     except PipelineError:

@@ -146,11 +146,13 @@ class Corpus:
 
 
 def write_table(folder: Path, table: QueryTable) -> None:
+    """Write a query table: an .npy for each array, and its vocabulary as JSON."""
     for name in ("rows", "scales", "weights"):
         np.save(folder / f"{name}.npy", getattr(table, name))
     (folder / "vocabulary.json").write_text(json.dumps(list(table.vocabulary), ensure_ascii=False), encoding="utf-8")
 
 
 def read_table(folder: Path) -> QueryTable:
+    """The query table of a folder, as it was written."""
     vocabulary = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
     return QueryTable(vocabulary, *(np.load(folder / f"{name}.npy") for name in ("rows", "scales", "weights")))

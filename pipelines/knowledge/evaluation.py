@@ -120,6 +120,7 @@ def ranks(
 
 
 def scores(places: Sequence[int]) -> Scores:
+    """nDCG@10 and the share of hits among the first five, by the place of the right section for each question; 0: not found."""
     return Scores(round(float(gains(places).mean()), 4), round(sum(0 < place <= 5 for place in places) / len(places), 4))
 
 
@@ -142,6 +143,7 @@ def verdict(found: Ranks) -> Evaluation:
 
 
 def allows_hybrid(evaluation: Evaluation) -> bool:
+    """Whether searching by meaning too is no worse than by words alone, on enough questions to say so."""
     return (
         evaluation.hybrid is not None and evaluation.questions >= FEWEST and evaluation.hybrid.ndcg_10 >= evaluation.keyword.ndcg_10
     )

@@ -22,8 +22,8 @@ import numpy as np
 from assets_config.contract.durable import replacing, write_bytes
 from assets_config.contract.integrity import sha256
 from assets_config.contract.manifest import Cubes, Grain, Measure
-from assets_config.contract.names import UNKNOWN
 from pipelines.errors import ContractError, PipelineError
+from pipelines.kpis.sums import MEMBERS, SIDES, add_sums, belonging, coarser, is_finer, members_of
 from pipelines.partitions import Partition
 from pipelines.warehouse import Warehouse, scan
 
@@ -35,13 +35,6 @@ truncated kills."""
 
 MOST_IN_A_CELL = 4e18
 """Sums of all rows past which everything is left to DuckDB, whose decimals hold what no int64 does."""
-MEMBERS = {
-    "store": "s.store_id",
-    "product": "p.product_id",
-    "category": f"coalesce(p.category, '{UNKNOWN}')",
-    "department": f"coalesce(p.department, '{UNKNOWN}')",
-    "region": f"coalesce(s.region, '{UNKNOWN}')",
-}
 
 
 class Year(msgspec.Struct, frozen=True):
@@ -55,6 +48,10 @@ class Year(msgspec.Struct, frozen=True):
     products: list[int]
     largest: float  # the largest sum of a measure, cents or units
 
+    def ids(self, side: str) -> list[int]:
+        """The stores or the products."""
+        return self.stores if side == "store" else self.products
+
 
 class Index(msgspec.Struct, frozen=True):
     """What lies in the folder, and which kpi_daily it sums."""
@@ -66,6 +63,7 @@ class Index(msgspec.Struct, frozen=True):
 
 
 def cubes_folder(warehouse: Warehouse) -> Path:
+    """The folder that all cubes lie in."""
     return warehouse.folder / "kpis" / "cubes"
 
 
@@ -118,7 +116,7 @@ def write_cubes(
     known = _known(warehouse)
     before = known.years if known else {}
     seen = {year: _seen(warehouse, each, measures, before.get(year), connection) for year, each in months.items()}
-    axes = {axis: _members(axis, None, connection) for axis in MEMBERS}
+    axes = {axis: members_of(axis, connection) for axis in MEMBERS}
     first, last = _span([month for each in months.values() for month in each])
     days = (last - first).days + 1
     sizes = {tuple(grain): _size(grain, axes, days, measures) for grain in grains}
@@ -192,9 +190,9 @@ def _signature(
         connection.execute(
             f"SELECT {side}_id, {', '.join(MEMBERS[axis] for axis in MEMBERS if SIDES[axis] == side)} FROM {side}s {side[0]} "
             f"WHERE list_contains(?, {side}_id) ORDER BY ALL",
-            [ids],
+            [year.ids(side)],
         ).fetchall()
-        for side, ids in (("store", year.stores), ("product", year.products))
+        for side in ("store", "product")
     ]
     said = msgspec.json.encode([CODE, year.rows, groups, grains, [each.name for each in measures]])
     return hashlib.sha256(said).hexdigest()[:16]
@@ -213,17 +211,17 @@ def _write_year(
     connection.execute(f"CREATE OR REPLACE TEMP VIEW facts AS FROM {source}")
     first, last = _span(months)
     days = (last - first).days + 1
-    axes = {axis: _members(axis, year, connection) for axis in MEMBERS}
-    belongs = _belongs(connection)
+    axes = {axis: members_of(axis, connection, among=year.ids(SIDES[axis])) for axis in MEMBERS}
+    belongs = belonging(connection)
     made: dict[tuple[str, ...], np.ndarray] = {}
     with replacing(path) as beside, zipfile.ZipFile(beside, "w") as archive:
         for grain in grains:  # the largest first: the others are sums of it
-            finer = next((each for each in made if _is_finer(each, grain)), None)
+            finer = next((each for each in made if is_finer(each, grain)), None)
             if finer is not None:
-                cube = _coarser(made[finer], finer, grain, axes, belongs)
+                cube = coarser(made[finer], finer, grain, axes, belongs)
             else:
                 cube = np.zeros([len(axes[axis]) for axis in grain] + [days, len(measures)], dtype=np.int64)
-                _add_sums(cube, grain, axes, first, measures, connection)
+                add_sums(cube, grain, axes, first, measures, connection)
             made[grain] = cube
             content = io.BytesIO()
             np.save(content, cube, allow_pickle=False)
@@ -231,91 +229,6 @@ def _write_year(
         written = {_name(grain): Grain(list(grain), f"cube_{_name(grain)}.npy", cube.nbytes) for grain, cube in made.items()}
         cubes = Cubes(first, days, [measure.name for measure in measures], axes, written)
         archive.writestr(_entry("cubes.json"), msgspec.json.encode(cubes))
-
-
-SIDES = {"store": "store", "region": "store", "product": "product", "category": "product", "department": "product"}
-
-
-def _is_finer(finer: Sequence[str], grain: Sequence[str]) -> bool:
-    """Whether a grain is a sum of a finer one: each axis is one of it, or what its stores or products belong to."""
-    return all(axis in finer or SIDES[axis] in finer for axis in grain)
-
-
-def _belongs(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[int, str]]:
-    """What each store and product belongs to on each axis."""
-    found = {}
-    for axis, side in SIDES.items():
-        if axis != side:
-            rows = connection.execute(f"SELECT {side}_id, {MEMBERS[axis]} FROM {side}s {side[0]}").fetchall()
-            found[axis] = dict(rows)
-    return found
-
-
-def _coarser(
-    cube: np.ndarray,
-    finer: Sequence[str],
-    grain: Sequence[str],
-    axes: dict[str, list[str | int]],
-    belongs: dict[str, dict[int, str]],
-) -> np.ndarray:
-    """A cube summed up from a finer one, an axis after the other."""
-    left = list(finer)
-    for axis in finer:
-        place = left.index(axis)
-        target = next((each for each in grain if each == axis or SIDES[each] == axis), None)
-        if target == axis:
-            continue
-        if target is None:
-            cube = cube.sum(axis=place)
-            left.remove(axis)
-            continue
-        positions = {member: n for n, member in enumerate(axes[target])}
-        moved = np.moveaxis(cube, place, 0)
-        summed = np.zeros((len(positions), *moved.shape[1:]), dtype=np.int64)
-        for n, member in enumerate(axes[axis]):
-            summed[positions[belongs[target][int(member)]]] += moved[n]
-        cube = np.moveaxis(summed, 0, place)
-        left[place] = target
-    return np.ascontiguousarray(np.moveaxis(cube, [left.index(axis) for axis in grain], range(len(grain))))
-
-
-def _members(axis: str, year: Year | None, connection: duckdb.DuckDBPyConnection) -> list[str | int]:
-    """The members of an axis, in order; only those with rows in a year, where one is given."""
-    side = SIDES[axis]
-    where, values = "", []
-    if year is not None:
-        where, values = f"WHERE list_contains(?, {side}_id)", [year.stores if side == "store" else year.products]
-    rows = connection.execute(f"SELECT DISTINCT {MEMBERS[axis]} FROM {side}s {side[0]} {where} ORDER BY 1", values).fetchall()
-    return [row[0] for row in rows]
-
-
-def _add_sums(
-    cube: np.ndarray,
-    grain: Sequence[str],
-    axes: dict[str, list[str | int]],
-    first_day: date,
-    measures: Sequence[Measure],
-    connection: duckdb.DuckDBPyConnection,
-) -> None:
-    """Put the sums a day of the facts into a cube."""
-    keys, joins = [], ""
-    for n, axis in enumerate(grain):
-        side = SIDES[axis]
-        kind = "BIGINT" if axis == side else "VARCHAR"
-        connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE place_{n} AS SELECT {side}_id, position FROM {side}s {side[0]} JOIN "
-            f"(SELECT unnest(?::{kind}[]) AS member, unnest(range(?)) AS position) ON member = {MEMBERS[axis]}",
-            [axes[axis], len(axes[axis])],
-        )
-        joins += f" JOIN place_{n} ON place_{n}.{side}_id = f.{side}_id"
-        keys.append(f"place_{n}.position AS axis_{n}")
-    sums = [f"sum({measure.name}{' * 100' if measure.unit == 'money' else ''})::BIGINT AS {measure.name}" for measure in measures]
-    result = connection.execute(
-        f"SELECT {', '.join([*keys, '(f.date - ?::DATE)::BIGINT AS day', *sums])} FROM facts f{joins} GROUP BY ALL", [first_day]
-    ).fetchnumpy()
-    index = tuple(result[f"axis_{n}"].astype(np.int64) for n in range(len(grain)))
-    for m, measure in enumerate(measures):
-        cube[(*index, result["day"].astype(np.int64), m)] = result[measure.name]
 
 
 def _entry(name: str) -> zipfile.ZipInfo:

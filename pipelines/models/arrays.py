@@ -8,12 +8,14 @@ from pipelines.features.panel import Panel
 
 
 def to_bytes(array: np.ndarray) -> bytes:
+    """An array as the artifact of a model: .npy, float32."""
     content = BytesIO()
     np.save(content, array.astype(np.float32), allow_pickle=False)
     return content.getvalue()
 
 
 def from_bytes(artifact: bytes) -> np.ndarray:
+    """The array of an artifact, of the shape that it was written with."""
     array: np.ndarray = np.load(BytesIO(artifact), allow_pickle=False)
     return array
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
-from assets_config.declared import DeclarationError, Declarations, Model
+from assets_config.declared import Declarations, Model
+from assets_config.entries import DeclarationError
 from assets_config.features import FeatureSet
 from pipelines.features.panel import Panel
 
@@ -17,6 +18,8 @@ GIVEN = ("panel", "horizon", "features")
 """Arguments of a fit that are no parameters of the model."""
 ENSEMBLE = "ensemble"
 """The one type without a module here: it is made of the others' forecasts, with weights from their backtests."""
+OF_SUMS = ("prophet_like", "sarimax", "unobserved_components")
+"""The types that are fitted to sums of series, of which each series gets its share (totals.py)."""
 
 
 def module_of(model: Model) -> ModuleType:

@@ -11,7 +11,7 @@ from assets_config.contract.integrity import damage, sha256
 from assets_config.contract.layout import Published
 from assets_config.contract.manifest import Pointer
 from pipelines.errors import PublishError
-from pipelines.forecasts.state import changing
+from pipelines.forecasts.registry.state import changing
 from pipelines.publish.exports import keep_newest
 from pipelines.publish.snapshot import served
 from pipelines.trials.tables import adding

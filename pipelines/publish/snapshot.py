@@ -16,7 +16,7 @@ from assets_config.contract.layout import Published
 from assets_config.contract.manifest import Check, Kpi, Manifest, Measure, Part, Pointer
 from assets_config.contract.tables import PARTS, SCHEMA_VERSION, STATE, TRIALS
 from pipelines.errors import ContractError, PipelineError, PublishError
-from pipelines.forecasts.state import changing
+from pipelines.forecasts.registry.state import changing
 from pipelines.publish.parts import TABLE_KEYS, PartInputs, inputs, make_part
 from pipelines.trials.tables import adding
 from pipelines.warehouse import Warehouse

@@ -5,15 +5,15 @@ from dagster import AssetExecutionContext, Config, MaterializeResult, asset
 from dagster_duckdb import DuckDBResource
 from pydantic import Field
 
-from assets_config.contract.jobs import SeedAppendParams
 from assets_config.contract.landing import Batch
-from assets_config.contract.seeds import Seed
+from assets_config.contract.seeds import Seed, SeedAppendParams
 from assets_config.declared import Declarations
 from pipelines.errors import SourceError
 from pipelines.report import GRAPH_POOL
 from pipelines.resources import Storage
 from pipelines.sources.land import land_seed
-from pipelines.sources.load import LANDED, Ledger, choose
+from pipelines.sources.load import Ledger
+from pipelines.sources.origin import LANDED, choose
 from pipelines.warehouse import Origin
 
 

@@ -10,7 +10,6 @@ The folder comes into being in one step, so that a batch is read whole or not at
 import hashlib
 import shutil
 import time
-from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,32 +18,21 @@ import duckdb
 import msgspec
 
 from assets_config.contract.durable import making_folder
-from assets_config.contract.kinds import KINDS, columns
 from assets_config.contract.landing import POSTED, Batch, Landing
 from assets_config.contract.seeds import SEED_KIND, Seed
 from assets_config.declared import Declarations
 from assets_config.mapping import FileSource, TableFile
 from pipelines.errors import SourceError
-from pipelines.sources.relation import NOT_THE_FILES_FAULT, UNREADABLE, Relation, first_line, identifier, literal, relation
+from pipelines.sources.pieces import IDENTICAL, Piece, write_pieces
+from pipelines.sources.relation import NOT_THE_FILES_FAULT, UNREADABLE, Relation, first_line, identifier, relation
 from pipelines.sources.shape import shaped, weekly
 from pipelines.sources.synthetic.generator import generate
 from pipelines.sources.typed import typed
-from pipelines.warehouse import Warehouse, quoted
+from pipelines.warehouse import Warehouse
 
 READER = "2"
 """Rises when the same bytes would give other rows: every batch is then read again."""
 AS_IS = TableFile(file="*")
-IDENTICAL = "IDENTICAL"
-"""Why a line is left out that is equal to an earlier one in every column, where the mapping says that such lines are one."""
-RETURNED = 1_000_000
-
-
-class Piece(msgspec.Struct, frozen=True):
-    """One Parquet file of a batch."""
-
-    table: str  # a kind, or truth
-    month: str  # 2024-01, or `all` for kinds that are not kept by month
-    rows: int
 
 
 class Loaded(msgspec.Struct, frozen=True):
@@ -159,7 +147,7 @@ def _read(
             rows = f"SELECT r.* REPLACE ({again}) FROM ({rows}) r LEFT JOIN {first} f USING (row)"
         if declared.weekly is not None:
             rows = weekly(rows, declared.weekly.shares)
-        return _written(rows, lines, batch, declared, connection, target) | {"repeated": declared.repeated}
+        return write_pieces(rows, lines, batch, declared, connection, target) | {"repeated": declared.repeated}
     except NOT_THE_FILES_FAULT:
         raise
     except (FileNotFoundError, PermissionError, *UNREADABLE) as error:
@@ -182,132 +170,6 @@ def _declared(batch: Batch, declarations: Declarations) -> TableFile:
     if batch.kind not in declared.tables:
         raise SourceError(f"source {batch.source} does not say how to read {batch.kind}; it reads {', '.join(declared.tables)}")
     return declared.tables[batch.kind]
-
-
-def _written(
-    rows: str, lines: Relation, batch: Batch, declared: TableFile, connection: duckdb.DuckDBPyConnection, target: Path
-) -> dict[str, Any]:
-    """Write the sound rows, parted by table and month, then those that cannot be used, if there are any."""
-    kind = KINDS[batch.kind]
-    ours = ", ".join(column.name for column in columns(kind.rows))
-    skips = [*declared.skip, IDENTICAL]
-    # Parts are numbered, since that is twice as fast as naming them: a month as 202401, 0 for `all`, returns 1000000 higher.
-    month = f"(year({kind.by_month}) * 100 + month({kind.by_month}))" if kind.by_month else "0"
-    part = (
-        f"(CASE WHEN skip_ IS NOT NULL THEN -2 - list_position({skips}, skip_) WHEN fault_ IS NOT NULL THEN -1 "
-        f"WHEN is_return_ THEN {RETURNED} + {month} ELSE {month} END)::INTEGER AS part_"
-    )
-    parted = target / "parted"
-    [(kept,)] = connection.execute(
-        f"COPY (SELECT {ours}, row, {part} FROM ({rows}) WHERE skip_ IS NULL AND fault_ IS NULL) "
-        f"TO '{quoted(parted)}' (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (part_))"
-    ).fetchall()
-    pieces = []
-    for folder in sorted(parted.iterdir()) if kept else []:
-        table, month_name = _part_name(int(folder.name.partition("=")[2]), batch.kind)
-        found = f"read_parquet('{quoted(folder)}/*.parquet')"
-        [(count,)] = connection.execute(f"SELECT count(*) FROM {found}").fetchall()
-        pieces.append(Piece(table, month_name, count))
-        files, out = list(folder.iterdir()), target / f"{table}.{month_name}.parquet"
-        if len(files) == 1 and table == batch.kind:
-            files[0].rename(out)
-        else:
-            select = f"SELECT {_columns_of(table, batch.kind)} FROM {found} ORDER BY row"
-            connection.execute(f"COPY ({select}) TO '{quoted(out)}' (FORMAT parquet, COMPRESSION zstd)")
-    shutil.rmtree(parted, ignore_errors=True)
-    others: dict[int, int] = {}
-    is_plain = declared.wide is None and declared.weekly is None
-    if not is_plain or connection.execute(f"SELECT count(*) FROM {lines}").fetchall() != [(kept,)]:
-        unusable = f"SELECT {part} FROM ({rows}) WHERE skip_ IS NOT NULL OR fault_ IS NOT NULL"
-        others = dict(connection.execute(f"SELECT part_, count(*) FROM ({unusable}) GROUP BY 1").fetchall())
-    rejected = _rejected(rows, lines, batch, connection, target, is_any=-1 in others)
-    skipped = {skips[-number - 3]: count for number, count in sorted(others.items()) if number < -1}
-    merged = skipped.pop(IDENTICAL, 0)
-    total = kept + sum(rejected.values()) + sum(skipped.values()) + merged
-    if total == 0:
-        raise SourceError(f"{batch.files[0].name} has no rows")
-    _write_codes(batch, pieces, connection, target)
-    first, last = _range(batch, pieces, connection, target)
-    return {
-        "lines": total,
-        "rejected": rejected,
-        "skipped": skipped,
-        "merged": merged,
-        "pieces": pieces,
-        "first_date": first,
-        "last_date": last,
-    }
-
-
-def _part_name(number: int, kind: str) -> tuple[str, str]:
-    """Table and month of a numbered part."""
-    table, month = ("returns", number - RETURNED) if number >= RETURNED else (kind, number)
-    return table, f"{month // 100}-{month % 100:02}" if month else "all"
-
-
-def _columns_of(table: str, kind: str) -> str:
-    """The columns of a piece, from lines of another kind where returns come among sales."""
-    amount = "coalesce(total_amount, (quantity::DECIMAL(18,0) * unit_price)::DECIMAL(18,2)) AS total_amount"
-    told = {"total_amount": amount} if table != kind else {}  # returns have no price of a unit
-    have = {column.name for column in columns(KINDS[kind].rows)}
-    wanted = [column.name for column in columns(KINDS[table].rows)]
-    return ", ".join(told.get(name, name) if name in have else f"NULL::VARCHAR AS {name}" for name in wanted) + ", row"
-
-
-def _rejected(
-    rows: str, lines: Relation, batch: Batch, connection: duckdb.DuckDBPyConnection, target: Path, *, is_any: bool
-) -> dict[str, int]:
-    """Write the lines that cannot be used; gives their number a code."""
-    scans = []
-    file = literal(batch.files[0].name)
-    if is_any:
-        fault = "fault_.code AS code, fault_.field AS field, fault_.value AS value, record"
-        scans.append(f"SELECT {file} AS file, row, {fault} FROM ({rows}) WHERE skip_ IS NULL AND fault_ IS NOT NULL")
-    if lines.malformed:
-        nothing = "NULL::VARCHAR AS field, NULL::VARCHAR AS value"
-        scans.append(
-            f"SELECT {file} AS file, row_ AS row, 'MALFORMED_LINE' AS code, {nothing}, csv_line AS record FROM {lines.malformed}"
-        )
-    if not scans:
-        return {}
-    path = quoted(target / "rejects.parquet")
-    connection.execute(f"COPY (FROM ({' UNION ALL '.join(scans)}) ORDER BY row) TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
-    return dict(connection.execute(f"SELECT code, count(*) FROM read_parquet('{path}') GROUP BY 1 ORDER BY 1").fetchall())
-
-
-NAMES: Mapping[str, tuple[str, str]] = {
-    "sales-daily": ("store_code", "sku"),
-    "historical-sales": ("store_id", "category"),
-}
-
-
-def _write_codes(batch: Batch, pieces: list[Piece], connection: duckdb.DuckDBPyConnection, target: Path) -> None:
-    """The stores and products that sales name: they stand in for files of stores and products where there are none."""
-    if batch.kind not in NAMES or not pieces:
-        return
-    store, product = NAMES[batch.kind]
-    found = _pieces(pieces, target)
-    entity = "category" if batch.kind == "historical-sales" else "product"
-    named = (
-        f"SELECT DISTINCT 'store' AS entity, {store} AS code FROM {found} "
-        f"UNION ALL SELECT DISTINCT '{entity}', {product} FROM {found}"
-    )
-    connection.execute(f"COPY ({named} ORDER BY ALL) TO '{quoted(target / 'codes.parquet')}' (FORMAT parquet)")
-
-
-def _pieces(pieces: list[Piece], target: Path) -> str:
-    paths = ", ".join(f"'{quoted(target / f'{each.table}.{each.month}.parquet')}'" for each in pieces)
-    return f"read_parquet([{paths}], union_by_name = true)"
-
-
-def _range(
-    batch: Batch, pieces: list[Piece], connection: duckdb.DuckDBPyConnection, target: Path
-) -> tuple[date | None, date | None]:
-    if KINDS[batch.kind].by_month is None or not pieces:
-        return None, None
-    found = _pieces(pieces, target)
-    [row] = connection.execute(f"SELECT min(date), max(date) FROM {found}").fetchall()
-    return row[0], row[1]
 
 
 def _generated(landing: Landing, batch: Batch, target: Path) -> dict[str, Any]:

@@ -9,51 +9,20 @@ import duckdb
 import msgspec
 
 from assets_config.contract.durable import locked, remove_leftovers, write_bytes
-from assets_config.contract.jobs import SeedAppendParams
 from assets_config.contract.landing import Batch, Landing
-from assets_config.contract.seeds import BASE, ENRICHMENT, SEED_KIND, Seed
-from assets_config.declared import Declarations, Generator, Source
+from assets_config.contract.seeds import BASE, ENRICHMENT, SEED_KIND, Seed, SeedAppendParams
+from assets_config.declared import Declarations, Generator
 from assets_config.mapping import FileSource
 from pipelines.errors import SourceError
 from pipelines.sources.audit import Audit, event
 from pipelines.sources.batch import Batches, Loaded, read_batch, signature
 from pipelines.sources.land import STILL, land_folder, land_inbox, land_seed, waiting
+from pipelines.sources.origin import LANDED, source
 from pipelines.warehouse import Origin, Warehouse, quoted
 
-DEFAULT_SOURCE = "demo_minimal"
 LEFT_ALONE = 3600
 """Seconds after which a half-written batch in the landing zone is nobody's any more: whoever received it was killed."""
-LANDED = "landing"
-"""The origin of a data root that was never told a source: what was posted or dropped into the inbox."""
 FACTS = ("sales-daily", "inventory", "prices", "promotions", "holidays", *ENRICHMENT)
-
-
-def choose(warehouse: Warehouse, declarations: Declarations, *, name: str | None, path: str | None) -> Origin:
-    """Decide which source is loaded: the one asked for, else the last one, else what was landed, else the demo.
-
-    Raises SourceError, when no source has that name, or a path is missing or not wanted.
-    """
-    if name is None:
-        if path is not None:
-            raise SourceError(f"a path ({path}) needs the name of the source that says how to read it")
-        landing = Landing(warehouse.root)
-        started = any(landing.batches()) or any(waiting(landing))
-        return warehouse.origin() or Origin(LANDED if started else DEFAULT_SOURCE, None)
-    origin = Origin(name, str(Path(path).absolute()) if path else None)
-    declared = source(declarations, origin)
-    if isinstance(declared, FileSource) and origin.path is None:
-        raise SourceError(f"source {name} reads files: give their folder with --path")
-    if isinstance(declared, Generator) and origin.path is not None:
-        raise SourceError(f"source {name} generates its rows and reads no path ({origin.path})")
-    return origin
-
-
-def source(declarations: Declarations, origin: Origin) -> Source:
-    """The declaration of a source. Raises SourceError, naming those that exist."""
-    if origin.name not in declarations.sources:
-        known = ", ".join(declarations.sources)
-        raise SourceError(f"no source is called {origin.name} in sources.yaml; there are {known}")
-    return declarations.sources[origin.name]
 
 
 class Ledger:

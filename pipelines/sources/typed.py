@@ -14,7 +14,8 @@ from datetime import date
 
 import msgspec
 
-from assets_config.contract.kinds import KINDS, MOST, Column, columns
+from assets_config.contract.cells import MOST, Column, columns
+from assets_config.contract.kinds import KINDS
 from assets_config.mapping import From, TableFile, Zone, ZoneBy
 from pipelines.errors import SourceError
 from pipelines.sources.relation import Relation, identifier, literal

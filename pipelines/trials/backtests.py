@@ -4,6 +4,7 @@ import hashlib
 import json
 import time
 from datetime import UTC, datetime
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -11,7 +12,7 @@ import polars as pl
 from assets_config.contract.trials import BacktestParams, BacktestResult
 from assets_config.declared import Declarations, Evaluation
 from pipelines.backtests.folds import folds
-from pipelines.backtests.metrics import SCHEMA, metric_rows, truths, with_added_value
+from pipelines.backtests.metrics import SCHEMA, Truth, metric_rows, truths, with_added_value
 from pipelines.backtests.runs import backtest_id, fold_rows, predict_all, prediction_frame
 from pipelines.errors import PipelineError
 from pipelines.features.levels import read_members
@@ -55,15 +56,10 @@ def evaluate(
     predictions = pl.concat(
         prediction_frame(panel, model_type, windows[number], yhat, gap=asked.gap) for (model_type, number), yhat in yhats.items()
     )
-    dataset_id, truth = warehouse.dataset_id(), truths(panel, read_members(warehouse, panel), windows)
+    dataset_id = warehouse.dataset_id()
     scope = [store_id, product_id, str(panel.first_day), panel.days]
     identity = hashlib.sha256(json.dumps([backtest_id(model, evaluation, dataset_id), scope]).encode()).hexdigest()[:16]
-    scored = [
-        row
-        for model_type in predictions["model_type"].unique(maintain_order=True)
-        for row in metric_rows(identity, model_type, truth, predictions.filter(pl.col("model_type") == model_type))
-    ]
-    metrics = with_added_value(pl.DataFrame(scored, schema={name: SCHEMA[name] for name in SCHEMA if not name.startswith("fva_")}))
+    metrics = _metrics(identity, truths(panel, read_members(warehouse, panel), windows), predictions)
     said = {
         "backtest_id": identity,
         "model_type": model.type,
@@ -86,16 +82,31 @@ def evaluate(
         add(warehouse, FOLD, fold_rows(panel, identity, windows), by="backtest_id")
         add(warehouse, METRICS, metrics, by="backtest_id")
         add(warehouse, BACKTEST, [said], by="backtest_id")
+    return _answer(said, metrics, milliseconds=round(1000 * (time.perf_counter() - began)))
+
+
+def _metrics(identity: str, truth: dict[str, list[Truth]], predictions: pl.DataFrame) -> pl.DataFrame:
+    """The rows of trials/trial_metric: of the type and of each baseline, with what either adds to the naive ones."""
+    scored = [
+        row
+        for model_type in predictions["model_type"].unique(maintain_order=True)
+        for row in metric_rows(identity, model_type, truth, predictions.filter(pl.col("model_type") == model_type))
+    ]
+    return with_added_value(pl.DataFrame(scored, schema={name: SCHEMA[name] for name in SCHEMA if not name.startswith("fva_")}))
+
+
+def _answer(said: dict[str, Any], metrics: pl.DataFrame, *, milliseconds: int) -> BacktestResult:
+    """What the job of a backtest answers: errors over all folds, steps and series."""
     pooled = metrics.filter(fold=-1, bucket="all", level="series", segment="all")
     errors = {row["model_type"]: row for row in pooled.iter_rows(named=True)}
     return BacktestResult(
-        backtest_id=identity,
-        model_type=model.type,
-        n_splits=len(windows),
-        series=panel.series,
-        aggregated_metrics={name: _rounded(errors[model.type][name]) for name in TOLD},
+        backtest_id=said["backtest_id"],
+        model_type=said["model_type"],
+        n_splits=said["n_splits"],
+        series=said["series"],
+        aggregated_metrics={name: _rounded(errors[said["model_type"]][name]) for name in TOLD},
         baseline_wape={base.type: _rounded(errors[base.type]["wape"]) for base in BASELINES if base.type in errors},
-        duration_ms=round(1000 * (time.perf_counter() - began)),
+        duration_ms=milliseconds,
     )
 
 

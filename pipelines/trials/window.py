@@ -8,7 +8,8 @@ import numpy as np
 
 from assets_config.contract.trials import Entity
 from pipelines.errors import PipelineError
-from pipelines.features.panel import AHEAD, Panel, build_panel, read_panel
+from pipelines.features.panel import AHEAD, Panel, read_panel
+from pipelines.features.scatter import build_panel
 from pipelines.warehouse import Warehouse
 
 

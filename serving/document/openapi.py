@@ -14,7 +14,8 @@ from urllib.parse import parse_qsl
 import msgspec
 from litestar import Litestar
 
-from assets_config.contract.jobs import ASSETS, JOB_TYPES
+from assets_config.contract.graph import ASSETS
+from assets_config.contract.jobs import JOB_TYPES
 from assets_config.contract.names import STAGES
 from serving.document.examples import EXAMPLES, Example, source_of
 from serving.document.words import FIELDS, PARAMETERS

@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 
 from serving.library import SNAPSHOT_ID
 from serving.orchestrator.dagster import FRAGMENT, Dagster, time_of, values_of
-from serving.orchestrator.jobs import FINAL, error_of
+from serving.orchestrator.job import FINAL, error_of
 from serving.problems import NotFound
 
 EVENTS = (

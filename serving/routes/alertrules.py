@@ -12,7 +12,7 @@ from msgspec import Meta, Struct, structs
 from assets_config.contract.alerts import AlertRule, RuleChange, SetAlertRuleParams, why_not_set_rule
 from serving.formats import table
 from serving.layers.rules import ADMIN
-from serving.orchestrator.jobs import Job
+from serving.orchestrator.job import Job
 from serving.paging import Listed, Page, PageSize, page_of
 from serving.problems import NotFound, Validation, invalid
 from serving.reply import metadata

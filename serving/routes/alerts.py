@@ -14,7 +14,7 @@ from assets_config.contract.alerts import Alert, AlertChange, AlertState, Severi
 from serving.filters import product_of, store_of
 from serving.formats import table
 from serving.layers.rules import OPERATOR
-from serving.orchestrator.jobs import Job
+from serving.orchestrator.job import Job
 from serving.paging import Listed, Page, PageSize, page_from
 from serving.parameters import OfProduct, OfStore
 from serving.problems import Conflict, NotFound, invalid

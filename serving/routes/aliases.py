@@ -12,7 +12,7 @@ from msgspec import Meta, Struct, structs
 from assets_config.contract.state import DeleteAliasParams, ModelAlias, SetAliasParams, why_not_delete, why_not_set
 from serving.formats import table
 from serving.layers.rules import OPERATOR
-from serving.orchestrator.jobs import Job
+from serving.orchestrator.job import Job
 from serving.paging import Listed, Page, PageSize, page_of
 from serving.problems import Conflict, NotFound
 from serving.reply import Metadata, metadata

@@ -10,7 +10,7 @@ from msgspec import structs
 
 from assets_config.contract.state import AnnotateRunParams, RunChange, why_not_annotate
 from serving.layers.rules import OPERATOR
-from serving.orchestrator.jobs import Job
+from serving.orchestrator.job import Job
 from serving.problems import Conflict, FieldError, Validation, invalid
 from serving.routes.aliases import aliases_of
 from serving.routes.jobs import IdempotencyKey, start

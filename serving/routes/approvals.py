@@ -14,7 +14,7 @@ from assets_config.contract.season import Approval, ApprovalKind, ApprovalStatus
 from assets_config.contract.state import NOT_NUL
 from serving.formats import table
 from serving.layers.rules import OPERATOR
-from serving.orchestrator.jobs import Job
+from serving.orchestrator.job import Job
 from serving.paging import Listed, Page, PageSize, page_of
 from serving.plans import plan_of, said
 from serving.problems import Conflict, NotFound, invalid

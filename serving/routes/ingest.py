@@ -13,13 +13,15 @@ from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, Requ
 from litestar.params import FromPath, QueryParameter
 from msgspec import Meta, Struct
 
-from assets_config.contract.jobs import IngestParams, ReplayParams
-from assets_config.contract.kinds import KINDS, Column, columns
+from assets_config.contract.cells import Column, columns
+from assets_config.contract.ingest import IngestParams, ReplayParams
+from assets_config.contract.kinds import KINDS
 from assets_config.contract.landing import POSTED, Batch, Landing, identity
 from assets_config.contract.names import BatchState
 from serving.bounds import check_upload
 from serving.layers.rules import OPERATOR
-from serving.orchestrator.jobs import Job, Jobs
+from serving.orchestrator.job import Job
+from serving.orchestrator.jobs import Jobs
 from serving.paging import Listed, page_of
 from serving.problems import (
     MEDIA_TYPE,

@@ -1,8 +1,7 @@
 """What is being made, and make it again."""
 
-from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Request, Response, delete, get, post
@@ -11,22 +10,23 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery, HeaderParameter, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
-from assets_config.contract.jobs import BY_MONTH, JOB_TYPES, SeedParams, UnknownAssets, role_of, selection
+from assets_config.contract.graph import BY_MONTH
+from assets_config.contract.jobs import JOB_TYPES
+from assets_config.contract.launch import role_of, selection
 from assets_config.contract.names import JobOrigin, JobStatus, Role, Span
-from assets_config.contract.seeds import PRESETS, Seed
-from serving.asked import HELD, checked
+from serving.asked import checked_params
 from serving.layers.access import require
 from serving.layers.rules import OPERATOR
 from serving.library import expired_runs, kept
 from serving.orchestrator.events import Event
 from serving.orchestrator.feeds import JOB, Feeds
-from serving.orchestrator.jobs import Job, Jobs, filtered
+from serving.orchestrator.job import Job, filtered
+from serving.orchestrator.jobs import Jobs
 from serving.paging import After, Limit, Listed, Order, Page, PageSize, ordered, page_of
 from serving.parameters import JobPath, OfProduct, OfStore
-from serving.problems import Conflict, FieldError, Gone, NoSnapshot, Validation, invalid, said_of
+from serving.problems import Conflict, Gone, NoSnapshot
 from serving.routes.explanations import ExplanationSaid, explanations_of
 
-T = TypeVar("T", bound=Struct)
 IdempotencyKey = Annotated[
     str | None, HeaderParameter(name="Idempotency-Key", max_length=200, description="Same key and body: same job.")
 ]
@@ -110,7 +110,7 @@ async def create_job(
 
     With dry_run it is only checked, and answered with what it would make.
     """
-    params = await checked_params(state, data)
+    params = await checked_params(state.library, data.job_type, data.params)
     if data.dry_run:
         require(request, role_of(data.job_type, params), f"Job {data.job_type}")
         return Response(await plan_of(state, data.job_type, params), status_code=200)
@@ -253,54 +253,3 @@ def months_between(first: date, last: date) -> list[str]:
     """Every month from that of one day to that of another, as 2024-01."""
     numbers = range(first.year * 12 + first.month - 1, last.year * 12 + last.month)
     return [f"{number // 12}-{number % 12 + 1:02}" for number in numbers]
-
-
-async def checked_params(state: State, data: JobRequest) -> Struct:
-    """The parameters of a job, typed, and of those that name what is published also held against it.
-
-    Raises Validation, NotFound or Conflict before any job exists; NoSnapshot where nothing is published to hold them against.
-    """
-    params = read_params(data)
-    if not isinstance(params, HELD):
-        return params
-    lease = await state.library.lease()
-    try:
-        return await checked(lease, params)
-    finally:
-        lease.release()
-
-
-def read_params(data: JobRequest) -> Struct:
-    """The parameters of a job, typed. Raises Validation, naming the field, before any job exists."""
-    if data.job_type not in JOB_TYPES:
-        raise invalid("job_type", data.job_type, f"use one of {', '.join(JOB_TYPES)}")
-    params = typed(JOB_TYPES[data.job_type].params, data.params, "params.")
-    try:
-        selection(data.job_type, params)
-    except UnknownAssets as error:
-        said = [FieldError(f"params.assets[{n}]", text, "unknown_asset", "no asset or stage") for n, text in error.entries]
-        raise Validation(f"Unknown assets: {error}; GET /api/v1/jobs/types says what there is.", errors=said) from error
-    return params
-
-
-def typed(shape: type[T], given: Mapping[str, Any], prefix: str = "") -> T:
-    """What was given as the parameters of a job. Raises Validation; the fields it names begin with `prefix`."""
-    try:
-        params = msgspec.convert(given, shape)
-    except msgspec.ValidationError as error:
-        message, _, path = str(error).partition(" - at `$")
-        field, value, code, text = said_of(message, path.strip(".`"), shape)
-        raise invalid((prefix + field).rstrip("."), value, text, code=code) from error
-    if isinstance(params, SeedParams):
-        check_seed(params, prefix)
-    return params
-
-
-def check_seed(params: SeedParams, prefix: str = "") -> Seed:
-    """What the generator will be asked for. Raises Validation."""
-    if params.scenario not in PRESETS:
-        raise invalid(f"{prefix}scenario", params.scenario[:60], f"use one of {', '.join(PRESETS)}")
-    try:
-        return params.resolved()
-    except ValueError as error:
-        raise invalid(f"{prefix}start_date", params.start_date, str(error)) from error

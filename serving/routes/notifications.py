@@ -19,7 +19,7 @@ from assets_config.contract.notifications import (
 )
 from serving.formats import table
 from serving.layers.rules import OPERATOR
-from serving.orchestrator.jobs import Job
+from serving.orchestrator.job import Job
 from serving.paging import Listed, Page, PageSize, page_from
 from serving.problems import Conflict, NotFound
 from serving.routes.jobs import IdempotencyKey, start

@@ -14,7 +14,7 @@ from serving.problems import OrchestratorUnavailable
 HEALTH = """{ workspaceOrError { ... on Workspace { locationEntries { name loadStatus } } }
   instance { daemonHealth { allDaemonStatuses { daemonType required healthy lastHeartbeatTime } } } }"""
 
-DAEMON_DOWN = "The daemon does not run, or fails: `demandgraph up` starts it, logs/daemon.log says why."
+DAEMON_DOWN = "The daemon does not run or fails: `demandgraph up` starts it, logs/daemon.log says why."
 
 
 class ProviderSaid(Struct, frozen=True):
@@ -52,11 +52,7 @@ async def check_providers(state: State) -> ProvidersAnswer:
     found.append(ProviderSaid("dagster/code", "ok" if has_code else "unavailable", mend, None))
     for each in answer["instance"]["daemonHealth"]["allDaemonStatuses"]:
         if each["required"]:
-            mend = (
-                None
-                if each["healthy"]
-                else "The daemon does not run or fails: `demandgraph up` starts it, logs/daemon.log says why."
-            )
+            mend = None if each["healthy"] else DAEMON_DOWN
             status: Literal["ok", "unavailable"] = "ok" if each["healthy"] else "unavailable"
             found.append(ProviderSaid(f"dagster/{each['daemonType'].lower()}", status, mend, time_of(each["lastHeartbeatTime"])))
     return ProvidersAnswer("ok" if all(each.status == "ok" for each in found) else "degraded", found, latency, now)

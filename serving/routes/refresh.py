@@ -5,9 +5,9 @@ from typing import Any
 from litestar import Request, Response, post
 from litestar.datastructures import State
 
-from assets_config.contract.jobs import RefreshParams
+from assets_config.contract.materialize import RefreshParams
 from serving.layers.rules import ADMIN
-from serving.orchestrator.jobs import Job
+from serving.orchestrator.job import Job
 from serving.routes.jobs import IdempotencyKey, start
 
 

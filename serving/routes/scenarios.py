@@ -11,12 +11,12 @@ from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import Meta, Struct, structs
 
+from assets_config.contract.outlook import Outlook
 from assets_config.contract.scenarios import (
     MOST,
     Assumptions,
     DeleteScenarioParams,
     Method,
-    Outlook,
     Question,
     RankBy,
     Scenario,
@@ -26,7 +26,7 @@ from assets_config.contract.scenarios import (
 )
 from serving.formats import table
 from serving.layers.rules import OPERATOR
-from serving.orchestrator.jobs import Job
+from serving.orchestrator.job import Job
 from serving.paging import Listed, Page, PageSize, page_of
 from serving.plans import said, told
 from serving.problems import Conflict, NotFound, invalid

@@ -11,15 +11,16 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
-from assets_config.contract.jobs import SeedAppendParams, SeedDeleteParams, SeedEnrichParams, SeedParams, VerifyParams
-from assets_config.contract.seeds import PRESETS, Overrides, Seed
+from assets_config.contract.materialize import VerifyParams
+from assets_config.contract.seeds import PRESETS, Overrides, Seed, SeedAppendParams, SeedDeleteParams, SeedEnrichParams, SeedParams
+from serving.asked import check_seed
 from serving.layers.rules import ADMIN, OPERATOR
 from serving.library import Library
-from serving.orchestrator.jobs import Job
+from serving.orchestrator.job import Job
 from serving.paging import Listed
 from serving.problems import NoSnapshot, invalid
 from serving.reply import Metadata, check_range, metadata
-from serving.routes.jobs import IdempotencyKey, check_seed, start
+from serving.routes.jobs import IdempotencyKey, start
 from serving.snapshot import Snapshot
 
 

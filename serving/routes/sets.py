@@ -1,32 +1,24 @@
-"""What was forecast as of each cutoff: the sets of forecasts, their days and their reasons."""
+"""What was forecast as of each cutoff: the sets of forecasts, and their reasons. Their days are told in points.py."""
 
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import get
-from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 from msgspec import Meta, Struct
 from msgspec.structs import asdict
 
-from assets_config.contract.levels import ForecastLevel
-from assets_config.contract.names import ForecastKind, ForecastSource, Level, Span
+from assets_config.contract.names import ForecastKind, Span
 from assets_config.contract.season import SeasonForecast
-from serving.filters import product_of, store_of
 from serving.formats import table
-from serving.paging import Listed, Order, Page, PageSize, ordered, page_from, page_of
-from serving.parameters import FromDay, OfProduct, OfStore, SetPath, ToDay
-from serving.problems import BadRequest, Gone, NotFound
-from serving.reply import Metadata, check_span, metadata
+from serving.paging import Listed, Order, Page, PageSize, ordered, page_of
+from serving.parameters import OfProduct, OfStore, SetPath
+from serving.problems import Gone, NotFound
+from serving.reply import Metadata, metadata
 from serving.routes.explanations import ExplanationSaid, explanations_of
 from serving.snapshot import Snapshot
-
-Above = Literal["total", "region", "store", "category", "department", "product"]
-OfMember = Annotated[
-    str | None, QueryParameter(description="Only this member of the level: a store code, a SKU, or the name of a category.")
-]
 
 
 class SetSaid(Struct, frozen=True):
@@ -77,26 +69,6 @@ class SetAnswer(SetSaid, frozen=True):
     metadata: Annotated[Metadata, Meta(description="Where this was read from.")]
 
 
-class SetPoint(Struct, frozen=True):
-    """One day of one series, or of one member of a level above the series."""
-
-    level: Annotated[Level, Meta(description="`series`: a store and product; else the level that is summed.")]
-    member: Annotated[str | None, Meta(description="The member of the level; null for a series.")]
-    store_id: Annotated[int | None, Meta(description="Store of a series; null for the levels above.")]
-    product_id: Annotated[int | None, Meta(description="Product of a series; null for the levels above.")]
-    date: Annotated[date, Meta(description="Day that the forecast is for.")]
-    step: Annotated[int, Meta(description="Days after the cutoff, from 1. [days]")]
-    yhat: Annotated[float, Meta(description="Expected demand. [units/day]")]
-    q05: Annotated[float, Meta(description="Demand is below this in 5 % of cases. [units/day]")]
-    q10: Annotated[float, Meta(description="Demand is below this in 10 % of cases. [units/day]")]
-    q25: Annotated[float, Meta(description="Demand is below this in 25 % of cases. [units/day]")]
-    q50: Annotated[float, Meta(description="Median demand. [units/day]")]
-    q75: Annotated[float, Meta(description="Demand is below this in 75 % of cases. [units/day]")]
-    q90: Annotated[float, Meta(description="Demand is below this in 90 % of cases. [units/day]")]
-    q95: Annotated[float, Meta(description="Demand is below this in 95 % of cases. [units/day]")]
-    model_version: Annotated[str | None, Meta(description="run_id of the model behind a series; null for the levels above.")]
-
-
 @table("/forecasts", operation_id="list_forecast_sets", tags=["forecasts"])
 async def list_forecast_sets(
     lease: NamedDependency[Snapshot],
@@ -120,7 +92,7 @@ async def get_forecast_set(lease: NamedDependency[Snapshot], set_id: SetPath) ->
 
     That of a season plan has weeks, no days: they stand at /workflows/{workflow_id}/results, and its clusters here.
     """
-    found = await _set(lease, set_id)
+    found = await set_of(lease, set_id)
     if found.kind == "season":
         return SetAnswer(**asdict(found), **await season_set(lease, set_id), curve=[], metadata=metadata(lease, "season"))
     rows = await lease.rows("sets", "forecast_set_level", "set_id = ? ORDER BY level, member, date", [set_id])
@@ -133,47 +105,6 @@ async def get_forecast_set(lease: NamedDependency[Snapshot], set_id: SetPath) ->
     members = {level: _members(units, whole) for level, units in sums.items()}
     method = "the champion of each series forecasts it; levels above are sums of series, with quantiles of their own residuals"
     return SetAnswer(**asdict(found), method=method, curve=curve, members=members, metadata=metadata(lease, "sets"))
-
-
-@table("/forecasts/{set_id:str}/points", operation_id="list_forecast_points", tags=["forecasts"])
-async def list_forecast_points(
-    lease: NamedDependency[Snapshot],
-    state: State,
-    set_id: SetPath,
-    page: Page = 1,
-    page_size: PageSize = 20,
-    level: Annotated[Level, QueryParameter(description="What is forecast; series and product: of the current set only.")] = "total",
-    member: OfMember = None,
-    store_id: OfStore = None,
-    product_id: OfProduct = None,
-    start_date: FromDay = None,
-    end_date: ToDay = None,
-) -> Listed[SetPoint]:
-    """The days of a set of forecasts with quantiles from q05 to q95, of the total or any level down to store and product.
-
-    store_id and product_id go with level=series, member with the others: 400 else. 410 for series and products of a set that
-    is not current: these are no longer published.
-    """
-    check_span(start_date, end_date, state.settings.max_days)
-    found = await _set(lease, set_id)
-    if level == "series" and member is not None:
-        raise BadRequest("A series has no member: name it by store_id and product_id.")
-    if level != "series" and (store_id is not None or product_id is not None):
-        raise BadRequest(f"store_id and product_id go with level=series; name a member of the level {level} by `member`.")
-    if level in ("series", "product"):
-        _require_current(found)
-    wanted: dict[str, Any] = {"date >= ?": start_date, "date <= ?": end_date}
-    if level == "series":
-        wanted["source = ?"] = "forecast"
-        wanted["store_id = ?"] = store_of(lease, store_id) if store_id else None
-        wanted["product_id = ?"] = product_of(lease, product_id) if product_id else None
-        order = "store_id, product_id, date"
-        return await page_from(lease, "forecast", _of_series, wanted, order=order, page=page, page_size=page_size)
-    wanted |= {"level = ?": level, "member = ?": member} | (
-        {"source = ?": "forecast"} if found.is_current else {"set_id = ?": set_id}
-    )
-    table = "forecast_level" if found.is_current else "forecast_set_level"
-    return await page_from(lease, table, _of_level, wanted, order="member, date", page=page, page_size=page_size)
 
 
 @table("/forecasts/{set_id:str}/explanation", operation_id="explain_forecast_set", tags=["forecasts"])
@@ -190,43 +121,16 @@ async def explain_forecast_set(
 
     410 for a set that is not current: its explanations are no longer published.
     """
-    _require_current(await _set(lease, set_id))
+    require_current(await set_of(lease, set_id))
     return await explanations_of(lease, store_id=store_id, product_id=product_id, span=span, page=page, page_size=page_size)
-
-
-@table("/forecasts/levels", operation_id="list_forecast_levels", tags=["forecasts"])
-async def list_forecast_levels(
-    lease: NamedDependency[Snapshot],
-    state: State,
-    page: Page = 1,
-    page_size: PageSize = 20,
-    level: Annotated[Above | None, QueryParameter(description="Only this level.")] = None,
-    member: OfMember = None,
-    source: Annotated[
-        ForecastSource | None,
-        QueryParameter(description="Only days ahead (forecast), or past ones as of a cutoff (backtest)."),
-    ] = None,
-    start_date: FromDay = None,
-    end_date: ToDay = None,
-) -> Listed[ForecastLevel]:
-    """Forecasts of the total and of each region, store, category, department and product: days ahead, and past ones."""
-    check_span(start_date, end_date, state.settings.max_days)
-    wanted = {
-        "level = ?": level,
-        "member = ?": member,
-        "source = ?": source,
-        "date >= ?": start_date,
-        "date <= ?": end_date,
-    }
-    order = "level, member, date, source"
-    return await page_from(lease, "forecast_level", ForecastLevel, wanted, order=order, page=page, page_size=page_size)
 
 
 async def _sets(lease: Snapshot) -> list[SetSaid]:
     return [*[_said(**row) for row in await lease.rows("sets", "forecast_set")], *await season_sets(lease)]
 
 
-async def _set(lease: Snapshot, set_id: str) -> SetSaid:
+async def set_of(lease: Snapshot, set_id: str) -> SetSaid:
+    """A set, of series or of a season. Raises NotFound."""
     for row in await lease.rows("sets", "forecast_set", "set_id = ?", [set_id]):
         return _said(**row)
     for season in await season_sets(lease, set_id):
@@ -278,24 +182,13 @@ async def season_set(lease: Snapshot, plan_id: str) -> dict[str, Any]:
     return {"method": newest["method"], "members": {level: _members(of, whole) for level, of in units.items()}}
 
 
-def _require_current(found: SetSaid) -> None:
+def require_current(found: SetSaid) -> None:
+    """Raises Gone for a set of which no series is published any more."""
     if not found.is_current:
         raise Gone(
             f"Set {found.set_id} is not the current one: of its series and products no forecasts are published any more. "
             "Its levels total, region, store, category and department are."
         )
-
-
-def _of_series(**row: Any) -> SetPoint:
-    return _point({**row, "level": "series", "member": None})
-
-
-def _of_level(**row: Any) -> SetPoint:
-    return _point({**row, "store_id": None, "product_id": None, "model_version": None})
-
-
-def _point(row: dict[str, Any]) -> SetPoint:
-    return SetPoint(**{name: row[name] for name in SetPoint.__struct_fields__})
 
 
 def _members(units: dict[str, float], whole: float) -> list[Member]:

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assets_config.contract.expressions import ExpressionError, formula, names
-from assets_config.declared import DeclarationError, load_declarations
+from assets_config.declared import load_declarations
+from assets_config.entries import DeclarationError
 
 
 def test_the_shipped_declarations_load() -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from assets_config.contract.outlook import multiplied, outlook
 from assets_config.contract.scenarios import (
     Assumptions,
     Holiday,
@@ -16,8 +17,6 @@ from assets_config.contract.scenarios import (
     PromotionPlan,
     Question,
     Stock,
-    multiplied,
-    outlook,
     result_hash,
     why_not_ask,
 )

@@ -18,7 +18,7 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-from assets_config.contract.jobs import ASSETS
+from assets_config.contract.graph import ASSETS
 from assets_config.contract.tables import TABLES
 from demandgraph.ports import any_free_port, is_free
 from tests.demandgraph.conftest import ends

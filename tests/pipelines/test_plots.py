@@ -14,7 +14,8 @@ import pytest
 from assets_config.declared import load_declarations
 from pipelines.backtests.plots import errors_by_horizon
 from pipelines.charts import bar_chart, line_chart
-from pipelines.forecasts.plots import PAST, calibration, fan
+from pipelines.forecasts.accuracy.plots import calibration
+from pipelines.forecasts.champions.plots import PAST, fan
 from pipelines.kpis.measures import columns_of, weekly
 from pipelines.report import as_in, came_from, drawn
 from pipelines.warehouse import Warehouse

@@ -12,8 +12,9 @@ import pytest
 from litestar.testing import TestClient
 
 from assets_config.contract.catalogue import IdMap
+from assets_config.contract.cells import columns
 from assets_config.contract.ingest import IngestAudit, IngestBatch, IngestReject
-from assets_config.contract.kinds import KINDS, columns
+from assets_config.contract.kinds import KINDS
 from assets_config.contract.landing import Landing
 from serving.bounds import check_csv, check_json, check_parquet
 from serving.problems import Problem, Validation

@@ -407,11 +407,12 @@ def test_no_ml_package_is_loaded_by_searching(which: str, request: pytest.Fixtur
 
 
 def test_searching_is_for_readers_and_changing_for_operators(fruit_root: Path) -> None:
-    from serving.routes import questions, rag
+    from serving.routes import questions, rag, sources
 
     for handler in (rag.retrieve_passages, questions.answer_question):
         assert rule(handler.opt, "POST")[:2] == ("reader", False)
-    for handler, method in ((rag.index_document, "POST"), (rag.index_project_documents, "POST"), (rag.delete_source, "DELETE")):
+    writes = ((sources.index_document, "POST"), (sources.index_project_documents, "POST"), (sources.delete_source, "DELETE"))
+    for handler, method in writes:
         assert rule(handler.opt, method)[:2] == ("operator", True)
     with client_of(fruit_root, headers={}) as client:
         assert client.post(RETRIEVE, json={"query": "red"}).status_code == 200

@@ -7,6 +7,7 @@ from dagster import AssetExecutionContext, Config, MaterializeResult, asset
 from pydantic import Field
 
 from assets_config.contract.alerts import SetAlertRuleParams, UpdateAlertParams
+from pipelines.commands import commands
 from pipelines.planning.inventory.assets import inventory_policy, stock_risk
 from pipelines.report import GRAPH_POOL, job_of, now, table_made, upstream
 from pipelines.resources import Storage, settings
@@ -27,9 +28,8 @@ def alert_rule(context: AssetExecutionContext, config: RuleConfig, storage: Stor
     from assets_config.alerts import alert_rules
     from pipelines.planning.alerts.rules import RULES, change_rules
 
-    warehouse, said = storage.warehouse(), config.set_alert_rule
-    commands = [] if said is None else [msgspec.json.decode(said, type=SetAlertRuleParams)]
-    change_rules(warehouse, alert_rules(settings().config), commands, at=now(), by=job_of(context))
+    warehouse, told = storage.warehouse(), commands(config, set_alert_rule=SetAlertRuleParams)
+    change_rules(warehouse, alert_rules(settings().config), told, at=now(), by=job_of(context))
     return table_made(warehouse, RULES)
 
 

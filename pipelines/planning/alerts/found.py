@@ -4,7 +4,7 @@ from datetime import date
 
 import polars as pl
 
-from pipelines.forecasts.registry import damaged_artifacts
+from pipelines.forecasts.registry.runs import damaged_artifacts
 from pipelines.planning.alerts import measures
 from pipelines.warehouse import Warehouse
 

@@ -56,6 +56,7 @@ class Book(Struct, frozen=True):
 
 
 def alert_id(rule: str, entity: str, window: date) -> str:
+    """32 hex digits: the same rule, entity and window are the same alert."""
     return hashlib.sha256(f"{rule}\n{entity}\n{window.isoformat()}".encode()).hexdigest()[:32]
 
 
@@ -91,6 +92,7 @@ def looked_at(
 
 
 def resolved(alert: Alert, at: datetime, note: str | None) -> Alert:
+    """The alert resolved by nobody in particular; one that is so already stays as it is."""
     if alert.state == "resolved":
         return alert
     return replace(alert, state="resolved", changed_at=at, changed_by=None, snoozed_until=None, note=alert.note or note)

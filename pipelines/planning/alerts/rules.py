@@ -25,6 +25,7 @@ SCHEMA: dict[str, Any] = {
 
 
 def rules_of(frame: pl.DataFrame) -> dict[str, AlertRule]:
+    """The rows of planning/alert_rule by rule."""
     return {row["rule"]: AlertRule(**row) for row in frame.iter_rows(named=True)}
 
 
@@ -61,6 +62,7 @@ def changed(rule: AlertRule, declared: AlertRule, command: SetAlertRuleParams, *
 
 
 def as_declared(rule: Rule) -> AlertRule:
+    """A rule as alerts.yaml has it, changed by nobody."""
     return AlertRule(
         *(rule.key, rule.about, rule.enabled, rule.warn, rule.critical, rule.clear, rule.opens_after, rule.clears_after),
         *(None, None),

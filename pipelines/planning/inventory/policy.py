@@ -33,6 +33,7 @@ def z_of(service_level: np.ndarray) -> np.ndarray:
 
 
 def normal_cdf(x: np.ndarray) -> np.ndarray:
+    """Probability that a standard normal is at most x, of the shape of x."""
     return np.array([0.5 * math.erfc(-each / 2**0.5) for each in np.ravel(x).tolist()]).reshape(np.shape(x))
 
 
@@ -48,6 +49,7 @@ def lead_time_sigma(demand_sd: np.ndarray, mean: np.ndarray, lead_time_sd: np.nd
 
 
 def safety_stock(service_level: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+    """Units kept beyond the mean demand until the next order arrives, of which `sigma` is the standard deviation."""
     return z_of(service_level) * sigma
 
 

@@ -7,6 +7,7 @@ from dagster import AssetExecutionContext, Config, MaterializeResult, asset
 from pydantic import Field
 
 from assets_config.contract.notifications import RetryNotificationParams, SetPreferenceParams, SetTemplateParams
+from pipelines.commands import commands
 from pipelines.planning.alerts.assets import alert
 from pipelines.report import GRAPH_POOL, job_of, now, table_made, upstream
 from pipelines.resources import Storage, settings
@@ -27,9 +28,8 @@ def notification_preference(context: AssetExecutionContext, config: PreferenceCo
     from assets_config.notifications import notification_rules
     from pipelines.planning.notifications.state import PREFERENCES, change_preferences
 
-    warehouse, said = storage.warehouse(), config.set_preference
-    commands = [] if said is None else [msgspec.json.decode(said, type=SetPreferenceParams)]
-    change_preferences(warehouse, notification_rules(settings().config), commands, at=now(), by=job_of(context))
+    warehouse, told = storage.warehouse(), commands(config, set_preference=SetPreferenceParams)
+    change_preferences(warehouse, notification_rules(settings().config), told, at=now(), by=job_of(context))
     return table_made(warehouse, PREFERENCES)
 
 
@@ -45,9 +45,8 @@ def notification_template(context: AssetExecutionContext, config: TemplateConfig
     from assets_config.notifications import notification_rules
     from pipelines.planning.notifications.state import TEMPLATES, change_templates
 
-    warehouse, said = storage.warehouse(), config.set_template
-    commands = [] if said is None else [msgspec.json.decode(said, type=SetTemplateParams)]
-    change_templates(warehouse, notification_rules(settings().config), commands, at=now(), by=job_of(context))
+    warehouse, told = storage.warehouse(), commands(config, set_template=SetTemplateParams)
+    change_templates(warehouse, notification_rules(settings().config), told, at=now(), by=job_of(context))
     return table_made(warehouse, TEMPLATES)
 
 

@@ -66,6 +66,7 @@ def is_written(message: Queued, outlets: Outlets) -> bool:
 
 
 def payload(message: Queued) -> bytes:
+    """The JSON that a webhook is sent, in UTF-8."""
     said = {"notification_id": message.notification_id, "subject": message.subject, "body": message.body, "alert": message.facts}
     return json.dumps(said, ensure_ascii=False).encode()
 

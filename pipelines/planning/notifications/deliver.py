@@ -49,6 +49,7 @@ Now = Callable[[], datetime]  # UTC without a zone
 
 
 def journal_of(warehouse: Warehouse) -> Journal:
+    """The journal of what was queued and sent."""
     return Journal(warehouse.folder / "planning" / "notification" / "journal.jsonl")
 
 

@@ -37,6 +37,7 @@ MOST_USERS = 1000
 
 
 def preferences(warehouse: Warehouse) -> list[NotificationPreference]:
+    """What each user is told of, as people set it."""
     return [NotificationPreference(**row) for row in _rows(warehouse, PREFERENCES)]
 
 

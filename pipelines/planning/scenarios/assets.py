@@ -1,14 +1,13 @@
 """Assets of scenarios: what was asked, and the days that came of it."""
 
-from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
 from dagster import AssetExecutionContext, Config, MaterializeResult, asset
 from pydantic import Field
 
 from assets_config.contract.scenarios import DeleteScenarioParams, ScenarioParams
-from pipelines.report import GRAPH_POOL, job_of, table_made, upstream
+from pipelines.commands import commands
+from pipelines.report import GRAPH_POOL, job_of, now, table_made, upstream
 from pipelines.resources import Storage
 
 GROUP: dict[str, Any] = {"key_prefix": "planning", "group_name": "planning", "owners": ["team:planning"], "pool": GRAPH_POOL}
@@ -34,12 +33,8 @@ def scenario(context: AssetExecutionContext, config: ScenarioConfig, storage: St
     from pipelines.planning.scenarios.state import change_scenarios
 
     warehouse = storage.warehouse()
-    commands: list[ScenarioParams | DeleteScenarioParams] = []
-    if config.scenario is not None:
-        commands.append(msgspec.json.decode(config.scenario, type=ScenarioParams))
-    if config.delete_scenario is not None:
-        commands.append(msgspec.json.decode(config.delete_scenario, type=DeleteScenarioParams))
-    change_scenarios(warehouse, commands, at=datetime.now(UTC).replace(tzinfo=None), by=job_of(context))
+    told = commands(config, scenario=ScenarioParams, delete_scenario=DeleteScenarioParams)
+    change_scenarios(warehouse, told, at=now(), by=job_of(context))
     return table_made(warehouse, "planning/scenario")
 
 

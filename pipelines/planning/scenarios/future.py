@@ -7,7 +7,8 @@ import numpy as np
 import polars as pl
 from msgspec import Struct, structs
 
-from assets_config.contract.scenarios import Assumptions, Question, holds
+from assets_config.contract.outlook import holds
+from assets_config.contract.scenarios import Assumptions, Question
 from assets_config.declared import Model
 from pipelines.errors import PipelineError
 from pipelines.features.panel import Panel, read_panel

@@ -10,6 +10,7 @@ import msgspec
 import polars as pl
 
 from assets_config.contract.durable import locked
+from assets_config.contract.outlook import multiplied, outlook
 from assets_config.contract.scenarios import (
     MOST,
     PRIOR,
@@ -18,8 +19,6 @@ from assets_config.contract.scenarios import (
     Scenario,
     ScenarioDay,
     ScenarioParams,
-    multiplied,
-    outlook,
     result_hash,
     why_not_ask,
 )

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from dagster import (
     AssetCheckResult,
     AssetExecutionContext,
@@ -30,6 +29,7 @@ from assets_config.contract.season import (
     SeasonStep,
     VarianceWeek,
 )
+from pipelines.commands import commands
 from pipelines.report import GRAPH_POOL, job_of, now, table_made, upstream
 from pipelines.resources import Storage
 from pipelines.warehouse import Warehouse
@@ -56,13 +56,9 @@ def season_plan(context: AssetExecutionContext, config: PlanConfig, storage: Sto
     from pipelines.planning.season.plans import change_plans
 
     warehouse = storage.warehouse()
-    commands: list[SeasonPlanParams | ReforecastParams] = []
-    if config.season_plan is not None:
-        commands.append(msgspec.json.decode(config.season_plan, type=SeasonPlanParams))
-    if config.reforecast is not None:
-        commands.append(msgspec.json.decode(config.reforecast, type=ReforecastParams))
+    told = commands(config, season_plan=SeasonPlanParams, reforecast=ReforecastParams)
     first, last = _sales_range(warehouse)
-    change_plans(warehouse, commands, first_sale=first, last_sale=last, at=now(), by=job_of(context))
+    change_plans(warehouse, told, first_sale=first, last_sale=last, at=now(), by=job_of(context))
     return table_made(warehouse, "planning/season_plan")
 
 
@@ -77,9 +73,8 @@ def approval_decision(context: AssetExecutionContext, config: DecisionConfig, st
     """What was decided of plans, by a person or, where nobody did in time, by the default of the plan."""
     from pipelines.planning.season.plans import decide
 
-    warehouse, said = storage.warehouse(), config.decide_approval
-    commands = [] if said is None else [msgspec.json.decode(said, type=DecideApprovalParams)]
-    due = decide(warehouse, commands, at=now(), by=job_of(context))
+    warehouse, told = storage.warehouse(), commands(config, decide_approval=DecideApprovalParams)
+    due = decide(warehouse, told, at=now(), by=job_of(context))
     return table_made(warehouse, "planning/approval_decision", decided_by_deadline=due)
 
 

@@ -33,6 +33,7 @@ def frame_of(shape: type[Struct], rows: Sequence[Struct]) -> pl.DataFrame:
 
 
 def empty(shape: type[Struct]) -> pl.DataFrame:
+    """A table of season plans without a row."""
     return pl.DataFrame(schema=schema(shape))
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from assets_config.contract.kinds import KINDS, columns
+from assets_config.contract.cells import columns
+from assets_config.contract.kinds import KINDS
 from pipelines.sources.synthetic.demand import Demand, Sold, first_day, noise_seed
 from pipelines.sources.synthetic.plans import promotion_name, special
 from pipelines.sources.synthetic.streams import Draw, stream

@@ -11,7 +11,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from assets_config.contract.kinds import KINDS, columns
+from assets_config.contract.cells import columns
+from assets_config.contract.kinds import KINDS
 from tests.plant import Plant
 
 GOOD = "date,store_code,sku,quantity,unit_price\n2024-05-01,S1,A,3,2.50\n2024-06-01,S1,B,4,1.00\n"

@@ -8,7 +8,8 @@ import duckdb
 import polars as pl
 import pytest
 
-from assets_config.contract.kinds import KINDS, columns
+from assets_config.contract.cells import columns
+from assets_config.contract.kinds import KINDS
 from pipelines.core import entities
 from tests.plant import Plant
 

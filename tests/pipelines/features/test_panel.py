@@ -9,16 +9,8 @@ import polars as pl
 import pytest
 
 from pipelines.errors import PipelineError
-from pipelines.features.panel import (
-    CLOSED,
-    DISCONTINUED,
-    NOT_LAUNCHED,
-    OPEN,
-    STOCKED_OUT,
-    build_panel,
-    panel_path,
-    read_panel,
-)
+from pipelines.features.panel import CLOSED, DISCONTINUED, NOT_LAUNCHED, OPEN, STOCKED_OUT, panel_path, read_panel
+from pipelines.features.scatter import build_panel
 from pipelines.warehouse import Warehouse
 from tests.plant import Plant, rewrite
 

@@ -12,8 +12,8 @@ from dagster import AssetSelection, DagsterInstance
 from msgspec import structs
 
 from assets_config.contract.documents import Documents
-from assets_config.contract.jobs import run_config, selection
 from assets_config.contract.knowledge import KNOWLEDGE, DocumentsChanged, RagDeleteParams, RagIndexParams
+from assets_config.contract.launch import run_config, selection
 from assets_config.contract.manifest import Manifest, Part
 from pipelines.definitions import defs
 from pipelines.knowledge import bundle

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from assets_config.contract.wordpiece import WordPiece, words
-from assets_config.declared import DeclarationError, load_declarations
+from assets_config.declared import load_declarations
+from assets_config.entries import DeclarationError
 from assets_config.knowledge import LocalEncoder, RemoteEncoder
 from pipelines.errors import PipelineError
 from pipelines.knowledge import encoders

@@ -8,7 +8,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from assets_config.declared import DeclarationError, Model, load_declarations
+from assets_config.declared import Model, load_declarations
+from assets_config.entries import DeclarationError
 from pipelines.features.panel import STOCKED_OUT, Panel
 from pipelines.models import moving_average, naive, seasonal_naive, xgboost
 from pipelines.models.types import enabled, module_of

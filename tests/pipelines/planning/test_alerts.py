@@ -13,14 +13,14 @@ from msgspec.structs import replace
 
 from assets_config.alerts import alert_rules
 from assets_config.contract.alerts import Alert, AlertRule, SetAlertRuleParams, UpdateAlertParams, why_not_update
-from assets_config.declared import DeclarationError
+from assets_config.entries import DeclarationError
 from pipelines.errors import PipelineError
 from pipelines.planning.alerts import measures
 from pipelines.planning.alerts.machine import Book, Measured, alert_id, looked_at, severity_of, updated
 from pipelines.planning.alerts.rules import RULES, change_rules, rules_of
 from pipelines.planning.alerts.state import ALERTS, SIGNALS, change_alert, look, read_book
 from pipelines.warehouse import Warehouse
-from tests.pipelines.forecasts.test_state import run_job
+from tests.pipelines.forecasts.registry.test_state import run_job
 
 AT, DAY, JOB = datetime(2024, 7, 1, 12), date(2024, 6, 30), "1" * 32
 EMPTY = Book({}, {})

@@ -6,7 +6,7 @@ import pytest
 
 from pipelines.publish.snapshot import manifests
 from pipelines.warehouse import Warehouse
-from tests.pipelines.forecasts.test_state import run_job
+from tests.pipelines.forecasts.registry.test_state import run_job
 from tests.serving.conftest import client_of
 
 

@@ -29,7 +29,7 @@ from assets_config.contract.notifications import (
     why_not_preference,
     why_not_template,
 )
-from assets_config.declared import DeclarationError
+from assets_config.entries import DeclarationError
 from assets_config.notifications import notification_rules
 from pipelines.automation.delivery import delivery
 from pipelines.errors import PipelineError

@@ -10,13 +10,13 @@ import pytest
 from dagster import ExecuteInProcessResult
 
 from assets_config.contract.copies import CHECKSUMS
-from assets_config.contract.jobs import ASSETS, BY_MONTH
+from assets_config.contract.graph import ASSETS, BY_MONTH
 from assets_config.contract.state import SetAliasParams
-from pipelines.forecasts.state import change_aliases
+from pipelines.forecasts.registry.state import change_aliases
 from pipelines.publish import backups
 from pipelines.publish.snapshot import amend, current, manifests
 from pipelines.warehouse import Warehouse
-from tests.pipelines.forecasts.test_state import AT, JOB, run_ids, run_job
+from tests.pipelines.forecasts.registry.test_state import AT, JOB, run_ids, run_job
 from tests.serving.conftest import client_of
 
 KPIS = "/api/v1/analytics/kpis?start_date=2024-09-01&end_date=2024-12-31"

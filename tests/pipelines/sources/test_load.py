@@ -8,8 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from assets_config.contract.jobs import SeedAppendParams
-from assets_config.contract.seeds import resolve
+from assets_config.contract.seeds import SeedAppendParams, resolve
 from assets_config.declared import load_declarations
 from pipelines.errors import PipelineError, SourceError
 from pipelines.sources.load import Ledger

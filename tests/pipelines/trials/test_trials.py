@@ -16,7 +16,7 @@ from assets_config.contract.trials import BacktestResult, PredictResult, TrainRe
 from pipelines.features.panel import Panel, read_panel
 from pipelines.publish.snapshot import manifests
 from pipelines.warehouse import Warehouse
-from tests.pipelines.forecasts.test_state import run_job
+from tests.pipelines.forecasts.registry.test_state import run_job
 from tests.serving.conftest import client_of
 
 ONE = {"store_id": 1, "product_id": 2}

@@ -11,7 +11,8 @@ import msgspec
 import polars as pl
 import pytest
 
-from assets_config.contract.kinds import KINDS, columns
+from assets_config.contract.cells import columns
+from assets_config.contract.kinds import KINDS
 from assets_config.contract.seeds import BASE, ENRICHMENT, PRESETS, Overrides, Seed, resolve
 from pipelines.sources.synthetic.generator import generate
 
