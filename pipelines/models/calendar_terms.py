@@ -36,7 +36,7 @@ def terms(panel: Panel, store: int, days: int, horizon: int) -> np.ndarray:
             np.ones((len(day), 1)),
             weekday,
             year,
-            *(weekday * wave[:, None] for wave in year[:, :2].T),
+            *(weekday * wave[:, None] for wave in year.T),
             monthday[:, None] == MONTHDAYS,
             *around,
             outside,
