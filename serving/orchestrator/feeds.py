@@ -15,6 +15,7 @@ from uuid import UUID
 from serving.orchestrator.dagster import Dagster
 from serving.orchestrator.events import SYSTEM, Event, JobLog, PublishLog
 from serving.problems import Gone, NotFound, OrchestratorUnavailable, RateLimited, invalid
+from serving.settings import Settings
 
 EVERY = 0.5  # seconds between two questions for the news of one topic
 PATIENCE = 2.0  # the same while Dagster is away
@@ -164,6 +165,10 @@ class Feeds:
         self._readers: set[Reader] = set()
         self._is_stopping = is_stopping
         self.is_stopping = False
+
+    def hold_by(self, settings: Settings) -> None:
+        """Have this many readers from now on; those that are there stay."""
+        self._most_readers = settings.stream_readers
 
     async def get(self, topic: str) -> Feed:
         """A topic with what is new in it.

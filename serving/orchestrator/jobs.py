@@ -19,6 +19,7 @@ from assets_config.contract.names import JobOrigin, JobStatus
 from serving.orchestrator.dagster import LOCATION, Dagster, Hook, time_of
 from serving.orchestrator.once import Once
 from serving.problems import Conflict, NotFound, OrchestratorUnavailable, RateLimited
+from serving.settings import Settings
 
 STATES: dict[str, JobStatus] = {
     "QUEUED": "pending",
@@ -105,6 +106,10 @@ class Jobs:
         self._refreshed = -1.0
         self._changed: float | None = None  # when Dagster last changed one of them, by its clock
         self._refresh: asyncio.Task[None] | None = None
+
+    def hold_by(self, settings: Settings) -> None:
+        """Have so many jobs wait from now on."""
+        self._most_waiting = settings.max_waiting_jobs
 
     async def close(self) -> None:
         """End what is under way, then the connections: a socket that a question still holds would be left open."""
