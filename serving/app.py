@@ -208,6 +208,7 @@ HANDLERS = [
     events.list_events,
     refresh.refresh_data,
     stream.stream,
+    stream.stream_workflow,
     assets.list_assets,
     assets.get_asset,
     assets.list_check_results,

@@ -5,6 +5,7 @@ that a client which comes back finds what it missed without Dagster being asked 
 """
 
 import asyncio
+import re
 import time
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable
@@ -14,6 +15,7 @@ from uuid import UUID
 
 from serving.orchestrator.dagster import Dagster
 from serving.orchestrator.events import SYSTEM, Event, JobLog, PublishLog
+from serving.orchestrator.histories import ALERTS, WORKFLOW, AlertLog, WorkflowLog
 from serving.problems import Gone, NotFound, OrchestratorUnavailable, RateLimited, invalid
 from serving.settings import Settings
 
@@ -24,7 +26,7 @@ MOST_TOPICS = 200  # that are read at once in one process
 IDLE_TOPICS = 32  # that are held while nobody reads them
 AT_ONCE = 200  # events that a reader is given at once
 JOB = "job:"
-TOPICS = "job:{job_id} and system"
+TOPICS = "job:{job_id}, workflow:{workflow_id}, alerts and system"
 
 
 class Source(Protocol):
@@ -195,6 +197,13 @@ class Feeds:
     def _source(self, topic: str) -> Source:
         if topic == SYSTEM:
             return PublishLog(self._dagster)
+        if topic == ALERTS:
+            return AlertLog(self._dagster)
+        if topic.startswith(WORKFLOW):
+            plan_id = topic.removeprefix(WORKFLOW)
+            if not re.fullmatch("[0-9a-f]{32}", plan_id):
+                raise NotFound(f"No season plan has the id '{plan_id[:100]}'; /api/v1/workflows lists them.")
+            return WorkflowLog(self._dagster, plan_id)
         if not topic.startswith(JOB):
             raise invalid("topic", topic[:100], f"use {TOPICS}", code="unknown_topic")
         try:

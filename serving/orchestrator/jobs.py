@@ -36,6 +36,7 @@ NAMES_OF_ERRORS = re.compile(r"^[A-Za-z_][\w.]*: ")  # the message says what is 
 RESULT = "result"  # label of the metadata in which an asset says what its job answers with
 FINAL = ("completed", "failed", "cancelled")
 CANCEL_TRIES = 25  # a fifth of a second apart
+TYPE_TAG = "demandgraph/job_type"
 KEY_TAG = "demandgraph/idempotency_key"
 NEWEST = 5_000  # runs that are listed
 OVERLAP = 5.0  # seconds that are asked for again: what was being written then is seen now
@@ -253,7 +254,7 @@ class Jobs:
             },
             "runConfigData": run_config(job_type, params),
             "executionMetadata": {
-                "tags": _listed({**tags, "demandgraph/job_type": job_type, "demandgraph/params": said}),
+                "tags": _listed({**tags, TYPE_TAG: job_type, "demandgraph/params": said}),
             },
         }
         return _launched((await self.dagster.ask(LAUNCH, {"p": execution}))["launchRun"])
@@ -314,7 +315,7 @@ def _job(run: Mapping[str, Any]) -> Job:
     assets = ["/".join(each["path"]) for each in run.get("assetSelection") or []]
     return Job(
         job_id=run["runId"].replace("-", ""),
-        job_type=tags.get("demandgraph/job_type", "materialize"),
+        job_type=tags.get(TYPE_TAG, "materialize"),
         status=status,
         origin=_origin(tags),
         params=json.loads(tags["demandgraph/params"]) if "demandgraph/params" in tags else {"assets": assets},

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import WebSocket, websocket
 from litestar.datastructures import State
+from litestar.params import FromPath
 from msgspec import Meta, Struct
 
 from serving.layers.access import SUBPROTOCOL
@@ -56,9 +57,19 @@ class Said(Struct, frozen=True):
 
 @websocket("/stream")
 async def stream(socket: WebSocket[Any, Any, Any], state: State) -> None:
-    """Follow jobs and publishes over a websocket; `?topic=` subscribes at once, from `?after=` on."""
+    """Follow any topics over a websocket; `?topic=` subscribes at once, from `?after=` on."""
+    await _converse(socket, state, socket.query_params.getall("topic", []))
+
+
+@websocket("/workflows/{workflow_id:str}/stream")
+async def stream_workflow(socket: WebSocket[Any, Any, Any], state: State, workflow_id: FromPath[str]) -> None:
+    """Follow one season plan: as `/stream?topic=workflow:{workflow_id}`."""
+    await _converse(socket, state, [f"workflow:{workflow_id}"])
+
+
+async def _converse(socket: WebSocket[Any, Any, Any], state: State, topics: list[str]) -> None:
     feeds: Feeds = state.feeds
-    asked = {"subscribe": socket.query_params.getall("topic", []), "after": socket.query_params.get("after")}
+    asked = {"subscribe": topics, "after": socket.query_params.get("after")}
     await socket.accept(subprotocols=SUBPROTOCOL if SUBPROTOCOL in socket.scope["subprotocols"] else None)
     try:
         async with feeds.reading() as reader:
