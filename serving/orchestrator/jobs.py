@@ -18,6 +18,7 @@ from assets_config.contract.jobs import run_config, selection
 from assets_config.contract.names import JobOrigin, JobStatus
 from serving.orchestrator.dagster import LOCATION, Dagster, Hook, time_of
 from serving.orchestrator.once import Once
+from serving.orchestrator.steps import JobMetrics, metrics_of
 from serving.problems import Conflict, NotFound, OrchestratorUnavailable, RateLimited
 from serving.settings import Settings
 
@@ -50,7 +51,8 @@ RUNS = f"""query Runs($filter: RunsFilter, $cursor: String, $limit: Int) {{
   ... on Runs {{ results {{ {FIELDS} }} }} }} }}"""
 RUN = f"""query Run($id: ID!) {{ runOrError(runId: $id) {{ __typename ... on Run {{ {FIELDS} stepKeysToExecute
   stats {{ ... on RunStatsSnapshot {{ stepsSucceeded stepsFailed }} }}
-  assetMaterializations {{ metadataEntries {{ label ... on JsonMetadataEntry {{ jsonString }} }} }} }} }} }}"""
+  assetMaterializations {{ metadataEntries {{ label
+    ... on IntMetadataEntry {{ intValue }} ... on JsonMetadataEntry {{ jsonString }} }} }} }} }} }}"""
 FAILURES = """query Logs($id: ID!) { logsForRun(runId: $id) { ... on EventConnection { events { __typename
   ... on ExecutionStepFailureEvent { stepKey error { message className cause { message className } } }
   ... on RunFailureEvent { error { message className } } } } } }"""
@@ -92,6 +94,7 @@ class Job(Struct, frozen=True):
     dagster_run_id: Annotated[str, Meta(description="The Dagster run that carries it out.")]
     progress: Annotated[Progress | None, Meta(description="How far it is; null in lists.")]
     retry_of: Annotated[str | None, Meta(description="Job that it runs again; null where it is no retry.")] = None
+    metrics: Annotated[JobMetrics | None, Meta(description="What it took; null in lists.")] = None
 
 
 class Jobs:
@@ -330,6 +333,7 @@ def _job(run: Mapping[str, Any]) -> Job:
         dagster_run_id=run["runId"],
         progress=progress,
         retry_of=tags["dagster/parent_run_id"].replace("-", "") if "dagster/parent_run_id" in tags else None,
+        metrics=metrics_of(run) if "assetMaterializations" in run else None,
     )
 
 

@@ -1,6 +1,5 @@
 """A fashion season over HTTP alone: generated, planned from a sentence, decided, sold, forecast again, cut, and told in money."""
 
-import json
 import re
 import shutil
 import subprocess
@@ -146,12 +145,3 @@ def test_a_season_from_a_sentence_to_its_result(api: httpx.Client) -> None:
     assert set(steps.values()) == {"pass"}, steps
     happened = [each["type"] for each in api.get(f"/workflows/{plan_id}").json()["events"]]
     assert happened.count("human_input_required") == happened.count("decision_taken") == 2
-
-    with api.stream("GET", f"/events?topic=workflow:{plan_id}") as stream:
-        told = [json.loads(line.removeprefix("data: ")) for line in stream.iter_lines() if line.startswith("data: ")]
-    kinds = [each["type"] for each in told]
-    assert (kinds[0], kinds[-1], told[-1]["data"]["status"]) == ("agent_started", "workflow_complete", "completed")
-    assert kinds.count("agent_started") == 2, "the plan, and its version by the sales"
-    assert kinds.count("human_input_required") == kinds.count("decision_taken") == 2
-    assert {each["data"].get("agent") for each in told if each["type"] == "agent_completed"} >= {"demand", "inventory", "pricing"}
-    assert [each["seq"] for each in told] == sorted({each["seq"] for each in told})

@@ -15,7 +15,17 @@ from tests.serving.test_openapi import MAY_BE_MISSING, OPERATIONS, filled
 HUGE = 10**30  # past what 64 bits hold
 READS = {name: path for name, (path, method, _) in OPERATIONS.items() if method == "get" and path.startswith("/api/")}
 OF_DAGSTER = {
-    *("list_jobs", "get_job", "list_job_events", "list_events", "explain_job", "list_assets", "get_asset", "list_check_results"),
+    *(
+        "list_jobs",
+        "get_job",
+        "list_job_events",
+        "list_job_steps",
+        "list_events",
+        "explain_job",
+        "list_assets",
+        "get_asset",
+        "list_check_results",
+    ),
 }
 NO_SNAPSHOT = (
     OF_DAGSTER
