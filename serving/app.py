@@ -222,11 +222,12 @@ HANDLERS = [
     rag.index_project_documents,
     rag.delete_source,
     providers.check_providers,
+    providers.list_provider_models,
     system.get_info,
     system.list_snapshots,
     system.get_snapshot,
     config.get_config,
-    config.change_config,
+    config.update_config,
 ]
 OPERATIONS = [health.is_alive, health.is_ready, health.get_health, errors.get_problem_type, metrics.get_metrics]
 LEASES = {"lease", "lease_if_any"}

@@ -63,8 +63,8 @@ async def get_config(state: State) -> Config:
     return _config(state.changed)
 
 
-@patch("/config", operation_id="change_config", tags=["system"], opt=ADMIN)
-async def change_config(request: Request[Any, Any, Any], state: State, data: JSONBody[SettingsChange]) -> Config:  # type: ignore[valid-type]
+@patch("/config", operation_id="update_config", tags=["system"], opt=ADMIN)
+async def update_config(request: Request[Any, Any, Any], state: State, data: JSONBody[SettingsChange]) -> Config:  # type: ignore[valid-type]
     """Change limits of the API while it runs, all or none, by their name in lower case without the prefix: {"read_rate": 50}.
 
     They hold in every worker within a second, also after a restart, until null takes them back. 409 where the file of changes

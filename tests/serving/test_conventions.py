@@ -29,7 +29,7 @@ OF_DAGSTER = {
 }
 NO_SNAPSHOT = (
     OF_DAGSTER
-    | {"list_job_types", "list_ingest_kinds", "list_seed_scenarios", "check_providers", "get_config"}
+    | {"list_job_types", "list_ingest_kinds", "list_seed_scenarios", "check_providers", "list_provider_models", "get_config"}
     | {
         *("list_exports", "get_export", "get_export_file"),
     }

@@ -13,7 +13,7 @@ from serving.layers.moved import OLD_PATHS, OldPath
 from serving.settings import Settings
 
 NOT_YET_BUILT = {
-    *("/agents/sessions", "/agents/sessions/{}", "/agents/sessions/{}/chat", "/config/providers/{}/models"),
+    *("/agents/sessions", "/agents/sessions/{}", "/agents/sessions/{}/chat"),
     *("/demo/run", "/demo/workspaces", "/demo/workspaces/compare", "/demo/workspaces/{}"),
     *("/demo/workspaces/{}/exports", "/demo/workspaces/{}/health", "/demo/workspaces/{}/replay"),
 }
