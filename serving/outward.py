@@ -46,7 +46,10 @@ async def outward(lease: Snapshot) -> list[Seen]:
 
 def index_of(lease: Snapshot) -> Index | None:
     """How the documents are indexed; None where none are published."""
+    note(KNOWLEDGE)
     if KNOWLEDGE not in lease.manifest.parts:
         return None
-    note(KNOWLEDGE)
-    return msgspec.json.decode((lease.folder(KNOWLEDGE) / "index.json").read_bytes(), type=Index)
+    try:
+        return msgspec.json.decode((lease.folder(KNOWLEDGE) / "index.json").read_bytes(), type=Index)
+    except FileNotFoundError:  # a damaged part: reads of it say so
+        return None
