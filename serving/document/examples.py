@@ -57,6 +57,7 @@ COMES_FROM: dict[str, tuple[str, str]] = {
 """Which operation gives a value of a path parameter, and where in its answer that stands. Most have one place for all routes."""
 
 EXAMPLES: dict[str, Example] = {
+    "create_demo_run": Example(body={"skip_seed": True}),
     "update_config": Example(body={"max_days": 730}),
     "append_seed": Example(body={"start_date": "2025-01-01", "end_date": "2025-01-31"}),
     "annotate_model_run": Example(body={"tags": ["checked"], "notes": "as good as the last one"}),

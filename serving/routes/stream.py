@@ -19,7 +19,8 @@ from msgspec import Meta, Struct
 from serving.layers.access import SUBPROTOCOL
 from serving.layers.edge import POLICY_VIOLATION
 from serving.orchestrator.feeds import Feeds, Reader
-from serving.problems import Gone, Problem, Validation, invalid
+from serving.problems import Gone, OrchestratorUnavailable, Problem, Validation, invalid
+from serving.routes.demo import WHOLE
 from serving.settings import Settings
 
 MOST_TOPICS = 20
@@ -65,6 +66,16 @@ async def stream(socket: WebSocket[Any, Any, Any], state: State) -> None:
 async def stream_workflow(socket: WebSocket[Any, Any, Any], state: State, workflow_id: FromPath[str]) -> None:
     """Follow one season plan: as `/stream?topic=workflow:{workflow_id}`."""
     await _converse(socket, state, [f"workflow:{workflow_id}"])
+
+
+@websocket("/demo/stream")
+async def stream_demo(socket: WebSocket[Any, Any, Any], state: State) -> None:
+    """Follow the newest job that makes the whole graph: as `/stream?topic=job:{job_id}`."""
+    try:
+        newest = next((each for each in await state.jobs.newest() if each.job_type in WHOLE), None)
+    except OrchestratorUnavailable:  # told by frames, as for every topic
+        newest = None
+    await _converse(socket, state, [f"job:{newest.job_id}"] if newest else [])
 
 
 async def _converse(socket: WebSocket[Any, Any, Any], state: State, topics: list[str]) -> None:

@@ -15,7 +15,7 @@ from websockets.sync.client import connect
 
 from serving.orchestrator.histories import AlertLog
 from tests.serving.dagsters import Dagster, Run, webserver
-from tests.serving.served import PATIENCE, Server, server
+from tests.serving.served import KEY, PATIENCE, Server, server
 
 OPENED = {"type": "alert_opened", "data": {"alert_id": "a" * 32, "severity": "warn"}}
 RESOLVED = {"type": "alert_resolved", "data": {"alert_id": "a" * 32, "severity": "warn"}}
@@ -182,3 +182,41 @@ def test_every_look_gives_what_was_told_since_the_last_in_order(looks: list[list
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("serving.orchestrator.histories.AT_ONCE", at_once)
         asyncio.run(look())
+
+
+def test_a_demo_run_is_told_by_phases_and_no_second_one_is_started(dagster: Dagster, api: Server) -> None:
+    run = Run(dagster.home, str(uuid.uuid4()), assets=3, tags={"demandgraph/job_type": "seed"})
+    run.start()
+    run.let(1)
+    ask = {"headers": {"X-API-Key": KEY}, "timeout": PATIENCE}
+    with connect(f"ws://127.0.0.1:{api.port}/api/v1/demo/stream", open_timeout=PATIENCE) as opened:
+        assert json.loads(opened.recv(timeout=PATIENCE))["data"]["topic"] == f"job:{run.job_id}"
+    second = httpx.post(f"{api.url}/api/v1/demo/run", json={}, **ask)
+    run.let(2)
+    run.join()
+    said = api.get(f"/api/v1/demo/run/{run.job_id}").json()
+
+    assert (second.status_code, run.job_id in second.json()["detail"]) == (409, True)
+    assert [(each["phase_name"], each["status"], each["steps_done"], each["steps_planned"]) for each in said["phases"]] == [
+        ("core", "completed", 2, 2),
+        ("publish", "completed", 1, 1),
+    ]
+    assert (said["job"]["status"], said["winner_model_type"]) == ("completed", None), "this root has no snapshot of that run"
+    third = httpx.post(f"{api.url}/api/v1/demo/run", json={}, **ask)
+    assert third.status_code == 503, "there is no graph in this Dagster"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"seed_overrides": {"stores": 3}}, "seed_overrides"),
+        ({"skip_seed": False, "seed_overrides": {"shops": 3}}, "seed_overrides.shops"),
+        ({"skip_seed": False, "scenario": "none"}, "scenario"),
+        ({"seed": -1}, "seed"),
+        ({"preservation": "keep"}, "preservation"),
+    ],
+)
+def test_a_demo_run_that_cannot_be_is_refused_by_field(body: dict[str, Any], field: str, api: Server) -> None:
+    answer = httpx.post(f"{api.url}/api/v1/demo/run", json=body, headers={"X-API-Key": KEY}, timeout=PATIENCE)
+
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
