@@ -20,6 +20,7 @@ OF_DAGSTER = {
         "get_job",
         "list_job_events",
         "list_job_steps",
+        "get_demo_run",
         "list_events",
         "explain_job",
         "list_assets",
