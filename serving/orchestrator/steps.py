@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from serving.orchestrator.dagster import Dagster, time_of
 
 STEPS = """query Steps($id: ID!) { runOrError(runId: $id) { ... on Run { stepKeysToExecute
-  stepStats { stepKey status startTime endTime materializations {
+  stepStats { stepKey status startTime endTime materializations { assetKey { path }
     metadataEntries { label ... on IntMetadataEntry { intValue } } } } } } }"""
 ROWS, PEAK = "dagster/row_count", "peak memory [MiB]"
 StepStatus = Literal["waiting", "running", "completed", "failed", "skipped"]
@@ -64,11 +64,14 @@ def metrics_of(run: Mapping[str, Any]) -> JobMetrics:
 
 def _step(said: Mapping[str, Any], n: int, many: int) -> StepSaid:
     step = said["stepKey"].replace("__", "/")
-    rows, peak = _counted(said.get("materializations", ()))
+    made = said.get("materializations", ())
+    rows, peak = _counted(made)
     began = said.get("startTime")
     return StepSaid(
         step,
-        step.partition("/")[0],
+        made[0]["assetKey"]["path"][0]
+        if made
+        else step.partition("/")[0],  # a step that makes several tables has a name of its own
         n,
         many,
         STATUSES.get(said.get("status"), "waiting"),
