@@ -14,7 +14,7 @@ from dotenv import dotenv_values
 from msgspec import Meta, Struct
 
 T = TypeVar("T", bound=Struct)
-Origin = Literal["environment", ".env", "default"]
+Origin = Literal["environment", ".env", "default", "changed"]
 PREFIX = "DEMANDGRAPH_"
 NAMES = tuple(
     f"{PREFIX}{name}"
@@ -46,6 +46,7 @@ class Setting(NamedTuple):
     help: str
     type: Any
     is_secret: bool
+    is_live: bool  # whether it may be changed while the program runs
 
 
 class Layers(NamedTuple):
@@ -80,9 +81,9 @@ def listed(shape: type[Struct]) -> tuple[Setting, ...]:
     for field in msgspec.structs.fields(shape):
         about = next((each for each in getattr(hints[field.name], "__metadata__", ()) if isinstance(each, Meta)), None)
         if about is not None and about.description:
-            secret = bool((about.extra or {}).get("secret"))
+            secret, live = (bool((about.extra or {}).get(mark)) for mark in ("secret", "live"))
             name = f"{PREFIX}{field.name.upper()}"
-            found.append(Setting(name, field.name, shown(field.default), about.description, hints[field.name], secret))
+            found.append(Setting(name, field.name, shown(field.default), about.description, hints[field.name], secret, live))
     return tuple(found)
 
 

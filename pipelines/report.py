@@ -3,6 +3,7 @@
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from resource import RUSAGE_SELF, getrusage
 from typing import Any
 
 import duckdb
@@ -42,6 +43,7 @@ def table_made(warehouse: Warehouse, key: str, **extra: Any) -> MaterializeResul
         "dagster/row_count": rows,
         "dagster/uri": path.as_uri(),
         "dagster/column_schema": TableSchema([TableColumn(name, kind.lower(), said.get(name)) for name, kind, *_ in columns]),
+        "peak memory [MiB]": getrusage(RUSAGE_SELF).ru_maxrss >> 10,  # of this process so far; Linux counts in KiB
         **extra,
     }
     if first:

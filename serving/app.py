@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Annotated, Any
 
 from litestar import Litestar, Request, Router
@@ -19,6 +19,7 @@ from litestar.types import ASGIApp
 
 from assets_config.contract.documents import Documents
 from assets_config.contract.layout import Published
+from serving.changed import Changed
 from serving.layers.access import Access
 from serving.layers.browsers import Browsers
 from serving.layers.cache import Cache, only_reads
@@ -48,6 +49,7 @@ from serving.routes import (
     calendar,
     clusters,
     config,
+    demo,
     dimensions,
     docs,
     drilldowns,
@@ -82,6 +84,7 @@ from serving.routes import (
     seeder,
     sets,
     sources,
+    steps,
     stream,
     system,
     trials,
@@ -203,6 +206,9 @@ HANDLERS = [
     jobs.cancel_job,
     jobs.retry_job,
     jobs.list_job_events,
+    steps.list_job_steps,
+    demo.create_demo_run,
+    demo.get_demo_run,
     jobs.explain_job,
     exports.list_exports,
     exports.get_export,
@@ -210,6 +216,8 @@ HANDLERS = [
     events.list_events,
     refresh.refresh_data,
     stream.stream,
+    stream.stream_workflow,
+    stream.stream_demo,
     assets.list_assets,
     assets.get_asset,
     assets.list_check_results,
@@ -221,10 +229,12 @@ HANDLERS = [
     sources.index_project_documents,
     sources.delete_source,
     providers.check_providers,
+    providers.list_provider_models,
     system.get_info,
     system.list_snapshots,
     system.get_snapshot,
     config.get_config,
+    config.update_config,
 ]
 OPERATIONS = [health.is_alive, health.is_ready, health.get_health, errors.get_problem_type, metrics.get_metrics]
 LEASES = {"lease", "lease_if_any"}
@@ -289,7 +299,7 @@ def _query_name(name: str, declared: Any) -> str:
 @asynccontextmanager
 async def lifespan(app: Litestar) -> AsyncIterator[None]:
     """The process is looked at while it runs; at the end everything is closed."""
-    async with app.state.meter.looking(), app.state.feeds.running():
+    async with app.state.meter.looking(), app.state.feeds.running(), app.state.changed.looking():
         yield
     await app.state.jobs.close()
     app.state.library.close()
@@ -298,7 +308,8 @@ async def lifespan(app: Litestar) -> AsyncIterator[None]:
 
 def create_app(settings: Settings | None = None) -> Litestar:
     """The API over one data root. Nothing is opened before the first request asks for it."""
-    settings = settings or read_settings()
+    changed = Changed(settings or read_settings())
+    settings = changed.settings
     logging.getLogger("httpx").setLevel(logging.WARNING)
     library = Library(
         Published(settings.data.absolute()),
@@ -312,6 +323,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     state = State(
         {
             "settings": settings,
+            "changed": changed,
             "library": library,
             "meter": Meter(library),
             "jobs": jobs_of_dagster,
@@ -322,6 +334,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         }
     )
     api = Router("/api/v1", route_handlers=HANDLERS, dependencies={"lease": Provide(lease), "lease_if_any": Provide(lease_if_any)})
+    changed.tell(partial(setattr, state, "settings"), jobs_of_dagster.hold_by, state.feeds.hold_by)
     swagger = create_static_files_router("/docs/assets", directories=[docs.ASSETS], include_in_schema=False, opt=OPEN)
     return Litestar(
         route_handlers=[*OPERATIONS, docs.show_docs, docs.get_openapi, api, swagger],
@@ -347,18 +360,15 @@ def create_asgi(settings: Settings | None = None) -> Edge:
 
     The cache is inside of Access: what it holds is given to those who may read it.
     """
-    settings = settings or read_settings()
     app = create_app(settings)
+    settings = app.state.settings
     rules = Rules(app)
-    cache = Cache(
-        Limits(app, rules, settings),
-        Direct(app),
-        app.state.library,
-        limit=settings.cache_mb << 20,
-        shared=only_reads(app),
-    )
+    limits, direct = Limits(app, rules, settings), Direct(app)
+    cache = Cache(limits, direct, app.state.library, limit=settings.cache_mb << 20, shared=only_reads(app))
     app.state.meter.cache = cache
-    inner: ASGIApp = OldPaths(Access(cache, rules, settings))
+    access = Access(cache, rules, settings)
+    app.state.changed.tell(limits.hold_by, direct.hold_by, access.hold_by)
+    inner: ASGIApp = OldPaths(access)
     if settings.traces:
         inner = Traces(inner, provider_for(settings.traces))
     return Edge(inner, host_check(settings.hosts), Browsers(origins=settings.cors_origins, pages=docs.POLICIES))

@@ -17,6 +17,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 ApiKey = Annotated[str, Meta(pattern=ENTRY)]
 HostName = Annotated[str, Meta(pattern=r"^(\*|[A-Za-z0-9_.:\[\]-]{1,253})$")]
 WebOrigin = Annotated[str, Meta(pattern=r"^(\*|https?://[A-Za-z0-9_.:\[\]-]{1,253})$")]
+LIVE = {"live": True}  # may be changed while the API runs
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -50,11 +51,12 @@ class Settings(Struct, frozen=True, kw_only=True):
         tuple[WebOrigin, ...], Meta(description="Origins whose pages may call the API from a browser, with commas; `*`: any.")
     ] = ()
     read_rate: Annotated[
-        float, Meta(ge=0, description="Reads a second that one key or address may make, in each worker; 0: no limit.")
+        float,
+        Meta(ge=0, description="Reads a second of one key or address, over all workers; 0: no limit.", extra=LIVE),
     ] = 200
-    write_rate: Annotated[float, Meta(ge=0, description="The same for writes.")] = 5
+    write_rate: Annotated[float, Meta(ge=0, description="The same for writes.", extra=LIVE)] = 5
     rate_burst_seconds: Annotated[
-        float, Meta(ge=1, le=3600, description="So many seconds' worth of requests may come at once [s].")
+        float, Meta(ge=1, le=3600, description="So many seconds' worth of requests may come at once [s].", extra=LIVE)
     ] = 10
     traces: Annotated[
         str,
@@ -63,24 +65,30 @@ class Settings(Struct, frozen=True, kw_only=True):
             description="URL of an OTLP collector that traces are sent to; needs the extra `otel`.",
         ),
     ] = ""
-    max_days: Annotated[int, Meta(ge=1, le=36500, description="Longest range of a read, end minus start [days].")] = 730
+    max_days: Annotated[int, Meta(ge=1, le=36500, description="Longest range of a read, end minus start [days].", extra=LIVE)] = 730
     max_rows: Annotated[int, Meta(ge=1, le=1_000_000, description="Most rows of an answer in JSON.")] = 10_000
-    max_upload_mb: Annotated[int, Meta(ge=1, le=1024, description="Largest body of a POST that brings data in [MiB].")] = 20
+    max_upload_mb: Annotated[
+        int, Meta(ge=1, le=1024, description="Largest body of a POST that brings data in [MiB].", extra=LIVE)
+    ] = 20
     max_body_kb: Annotated[int, Meta(ge=1, le=102_400, description="Largest body of any other request [KiB].")] = 1024
     body_seconds: Annotated[
-        float, Meta(gt=0, le=3600, description="Longest time that a body, and each further MiB of it, may take to come in [s].")
+        float,
+        Meta(
+            gt=0, le=3600, description="Longest time that a body, and each further MiB of it, may take to come in [s].", extra=LIVE
+        ),
     ] = 15
     request_seconds: Annotated[
-        float, Meta(gt=0, le=3600, description="Longest time until an answer begins, waiting for the body not counted [s].")
+        float,
+        Meta(gt=0, le=3600, description="Longest time until an answer begins, waiting for the body not counted [s].", extra=LIVE),
     ] = 30
     stream_readers: Annotated[
-        int, Meta(ge=1, le=100_000, description="Clients that may follow events at once, in each worker process.")
+        int, Meta(ge=1, le=100_000, description="Clients that may follow events at once, in each worker process.", extra=LIVE)
     ] = 1000
     stream_heartbeat_seconds: Annotated[
-        float, Meta(gt=0, le=3600, description="A stream of events that is silent for so long sends a heartbeat [s].")
+        float, Meta(gt=0, le=3600, description="A stream of events that is silent for so long sends a heartbeat [s].", extra=LIVE)
     ] = 15
     stream_send_seconds: Annotated[
-        float, Meta(gt=0, le=3600, description="A reader of events that takes nothing for so long is cut off [s].")
+        float, Meta(gt=0, le=3600, description="A reader of events that takes nothing for so long is cut off [s].", extra=LIVE)
     ] = 20
     query_threads: Annotated[int, Meta(ge=1, le=64, description="Threads that run DuckDB queries, in each worker process.")] = 4
     query_memory_mb: Annotated[int, Meta(ge=64, description="Memory that DuckDB may use for each opened snapshot [MiB].")] = 1024
@@ -95,7 +103,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         int, Meta(ge=1, le=100, description="Snapshots kept open for `?snapshot=` besides the one that is served.")
     ] = 3
     max_waiting_jobs: Annotated[
-        int, Meta(ge=1, le=100_000, description="Jobs that may wait for others to end; one more is refused with 429.")
+        int, Meta(ge=1, le=100_000, description="Jobs that may wait for others to end; one more is refused with 429.", extra=LIVE)
     ] = 500
     origins: dict[str, Origin] = {}  # of each setting that is not the default: where it stands
     mistaken: tuple[str, ...] = ()  # a sentence for each variable with our prefix that is no setting
@@ -114,6 +122,9 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 SETTINGS = listed(Settings)
 """Every setting: name, default and help."""
+
+LIVE_SETTINGS = {each.field: each for each in SETTINGS if each.is_live}
+"""Those that may be changed while the API runs, by their field."""
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:

@@ -37,6 +37,7 @@ COMES_FROM: dict[str, tuple[str, str]] = {
     "name": ("list_feature_sets", "items/0/name"),
     "get_alias{name}": ("list_aliases", "items/0/name"),
     "delete_alias{name}": ("list_aliases", "items/0/name"),
+    "list_provider_models{name}": ("check_providers", "providers/0/name"),
     "get_asset{name}": ("list_assets", "items/0/name"),
     "problem": ("get_problem_type", ""),
     "product": ("list_products", "items/0/sku"),
@@ -56,6 +57,8 @@ COMES_FROM: dict[str, tuple[str, str]] = {
 """Which operation gives a value of a path parameter, and where in its answer that stands. Most have one place for all routes."""
 
 EXAMPLES: dict[str, Example] = {
+    "create_demo_run": Example(body={"skip_seed": True}),
+    "update_config": Example(body={"max_days": 730}),
     "append_seed": Example(body={"start_date": "2025-01-01", "end_date": "2025-01-31"}),
     "annotate_model_run": Example(body={"tags": ["checked"], "notes": "as good as the last one"}),
     "create_job": Example(body={"job_type": "materialize", "params": {"assets": ["forecasts", "publish"]}}),

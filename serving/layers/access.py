@@ -20,8 +20,9 @@ from serving.layers.buckets import Buckets
 from serving.layers.edge import POLICY_VIOLATION
 from serving.layers.keyring import Keyring
 from serving.layers.rules import RANK, Rule, Rules
+from serving.layers.shared_buckets import SharedBuckets
 from serving.problems import Forbidden, Problem, RateLimited, Unauthorized, refuse
-from serving.settings import Settings
+from serving.settings import Settings, shared_counts
 
 FORWARDED = {b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"}
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="demandgraph"'}
@@ -40,9 +41,16 @@ class Access:
         self._keyring = Keyring(settings.data, settings.api_keys)
         self._reader_open = settings.reader_open
         self._is_on_loopback = settings.is_on_loopback
-        seconds = settings.rate_burst_seconds
-        self._reads = Buckets(settings.read_rate, max(settings.read_rate * seconds, 1))
-        self._writes = Buckets(settings.write_rate, max(settings.write_rate * seconds, 1))
+        folder = shared_counts() if settings.workers > 1 else None
+        self._reads, self._writes = (
+            Buckets(0, 1) if folder is None else SharedBuckets(folder / f"{what}.buckets", 0, 1) for what in ("reads", "writes")
+        )
+        self.hold_by(settings)
+
+    def hold_by(self, settings: Settings) -> None:
+        """Have these rates hold from now on."""
+        for buckets, rate in ((self._reads, settings.read_rate), (self._writes, settings.write_rate)):
+            buckets.hold_by(rate, max(rate * settings.rate_burst_seconds, 1))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in (ScopeType.HTTP, ScopeType.WEBSOCKET):

@@ -14,10 +14,14 @@ class Buckets:
     """
 
     def __init__(self, rate: float, burst: float, *, most: int = MOST_CLIENTS) -> None:
-        self._interval = 1 / rate if rate else 0.0
-        self._slack = max(burst - 1, 0) * self._interval
         self._most = most
         self._full_at: OrderedDict[str, float] = OrderedDict()
+        self.hold_by(rate, burst)
+
+    def hold_by(self, rate: float, burst: float) -> None:
+        """Have this rate hold from now on; buckets stay as full as they are."""
+        self._interval = 1 / rate if rate else 0.0
+        self._slack = max(burst - 1, 0) * self._interval
 
     def take(self, client: str, now: float) -> float:
         """Take one token at a time that never goes back [s]. Gives 0 where there was one, else the seconds until there is."""

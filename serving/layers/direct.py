@@ -22,6 +22,7 @@ from serving.formats import JSON, bounded, media_type_of
 from serving.layers.limits import timed_out
 from serving.layers.patience import within
 from serving.parameters import Query, kinds_of
+from serving.settings import Settings
 from serving.snapshot import Snapshot
 
 GIVEN = {"lease", "request", "state"}
@@ -49,8 +50,12 @@ class Direct:
     def __init__(self, app: Litestar) -> None:
         self._app = app
         self._most_rows: int = app.state.settings.max_rows
-        self._seconds: float = app.state.settings.request_seconds
         self._known = {each.path: each for each in shortcuts(app)}
+        self.hold_by(app.state.settings)
+
+    def hold_by(self, settings: Settings) -> None:
+        """Have this time hold from now on."""
+        self._seconds = settings.request_seconds
 
     def find(self, path: str) -> Shortcut | None:
         """How to answer a GET of this path, where that can be."""

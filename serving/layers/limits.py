@@ -23,9 +23,13 @@ class Limits:
         self.app = app
         self._rules = rules
         self._most = settings.max_body_kb << 10
+        self.going_on: set[asyncio.Task[None]] = set()
+        self.hold_by(settings)
+
+    def hold_by(self, settings: Settings) -> None:
+        """Have these times hold from now on."""
         self._body_seconds = settings.body_seconds
         self._seconds = settings.request_seconds
-        self.going_on: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:

@@ -41,7 +41,12 @@ KEPT_PUBLISHES = 20  # that are told of those before the first look
 AT_ONCE = 500  # entries of Dagster's log a question
 LONGEST = 4000  # letters of a value of an asset's metadata that is told
 
-EventType = Literal["job_state", "step_start", "step_complete", "asset_materialized", "asset_check", "snapshot_published"]
+PublishType = Literal["snapshot_published"]
+JobType = Literal["job_state", "step_start", "step_complete", "asset_materialized", "asset_check"]
+AlertType = Literal["alert_opened", "alert_changed", "alert_resolved"]
+AgentType = Literal["agent_started", "agent_progress", "agent_completed"]
+PlanType = Literal["human_input_required", "decision_taken", "workflow_complete", "error"]
+EventType = JobType | PublishType | AlertType | AgentType | PlanType
 STATES = {
     "RUN_ENQUEUED": "pending",
     "RUN_STARTING": "running",
@@ -59,14 +64,15 @@ class Event(Struct, frozen=True):
 
     id: Annotated[str, Meta(description="Topic and seq; unique among all events.")]
     seq: Annotated[int, Meta(description="Place in the topic, rising, with gaps; send it as `after` for what follows.")]
-    topic: Annotated[str, Meta(description="job:{job_id}, or system.")]
+    topic: Annotated[str, Meta(description="job:{job_id}, workflow:{workflow_id}, alerts, or system.")]
     type: Annotated[EventType, Meta(description="What happened; says which members `data` has.")]
     data: Annotated[
         dict[str, Any],
         Meta(
             description="job_state: status, error_type, error_message. step_start: step. step_complete: step, status, error_type, "
             "error_message, steps_done, steps_planned, progress_pct. asset_materialized: asset, rows, metadata. asset_check: "
-            "asset, check, passed, severity. snapshot_published: snapshot_id, job_id, as_of."
+            "asset, check, passed, severity. snapshot_published: snapshot_id, job_id, as_of. alert_...: the alert, and job_id. "
+            "Of workflows: workflow_id, job_id, agent, and what docs/events.md lists."
         ),
     ]
     ts: Annotated[datetime, Meta(description="When it happened, UTC.")]
@@ -185,6 +191,7 @@ def _told(entry: Mapping[str, Any]) -> tuple[EventType, dict[str, Any]] | None:
     if kind == "ASSET_MATERIALIZATION":
         said = values_of(entry["metadataEntries"], longest=LONGEST)
         rows = said.pop("dagster/row_count", None)
+        said.pop("told", None)  # to those who follow alerts or a workflow
         return "asset_materialized", {"asset": "/".join(entry["assetKey"]["path"]), "rows": rows, "metadata": said}
     if kind == "ASSET_CHECK_EVALUATION":
         said = entry["evaluation"]

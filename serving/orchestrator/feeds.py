@@ -5,6 +5,7 @@ that a client which comes back finds what it missed without Dagster being asked 
 """
 
 import asyncio
+import re
 import time
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable
@@ -14,7 +15,9 @@ from uuid import UUID
 
 from serving.orchestrator.dagster import Dagster
 from serving.orchestrator.events import SYSTEM, Event, JobLog, PublishLog
+from serving.orchestrator.histories import ALERTS, WORKFLOW, AlertLog, WorkflowLog
 from serving.problems import Gone, NotFound, OrchestratorUnavailable, RateLimited, invalid
+from serving.settings import Settings
 
 EVERY = 0.5  # seconds between two questions for the news of one topic
 PATIENCE = 2.0  # the same while Dagster is away
@@ -23,7 +26,7 @@ MOST_TOPICS = 200  # that are read at once in one process
 IDLE_TOPICS = 32  # that are held while nobody reads them
 AT_ONCE = 200  # events that a reader is given at once
 JOB = "job:"
-TOPICS = "job:{job_id} and system"
+TOPICS = "job:{job_id}, workflow:{workflow_id}, alerts and system"
 
 
 class Source(Protocol):
@@ -165,6 +168,10 @@ class Feeds:
         self._is_stopping = is_stopping
         self.is_stopping = False
 
+    def hold_by(self, settings: Settings) -> None:
+        """Have this many readers from now on; those that are there stay."""
+        self._most_readers = settings.stream_readers
+
     async def get(self, topic: str) -> Feed:
         """A topic with what is new in it.
 
@@ -190,6 +197,13 @@ class Feeds:
     def _source(self, topic: str) -> Source:
         if topic == SYSTEM:
             return PublishLog(self._dagster)
+        if topic == ALERTS:
+            return AlertLog(self._dagster)
+        if topic.startswith(WORKFLOW):
+            plan_id = topic.removeprefix(WORKFLOW)
+            if not re.fullmatch("[0-9a-f]{32}", plan_id):
+                raise NotFound(f"No season plan has the id '{plan_id[:100]}'; /api/v1/workflows lists them.")
+            return WorkflowLog(self._dagster, plan_id)
         if not topic.startswith(JOB):
             raise invalid("topic", topic[:100], f"use {TOPICS}", code="unknown_topic")
         try:

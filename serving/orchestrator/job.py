@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from assets_config.contract.names import JobOrigin, JobStatus
 from serving.orchestrator.dagster import time_of
+from serving.orchestrator.steps import JobMetrics, metrics_of
 
 STATES: dict[str, JobStatus] = {
     "QUEUED": "pending",
@@ -22,6 +23,7 @@ STATES: dict[str, JobStatus] = {
     "CANCELING": "cancelling",
     "CANCELED": "cancelled",
 }
+TYPE_TAG = "demandgraph/job_type"
 NAMES_OF_ERRORS = re.compile(r"^[A-Za-z_][\w.]*: ")  # the message says what is wrong; error_type says the rest
 RESULT = "result"  # label of the metadata in which an asset says what its job answers with
 FINAL = ("completed", "failed", "cancelled")
@@ -60,6 +62,7 @@ class Job(Struct, frozen=True):
     dagster_run_id: Annotated[str, Meta(description="The Dagster run that carries it out.")]
     progress: Annotated[Progress | None, Meta(description="How far it is; null in lists.")]
     retry_of: Annotated[str | None, Meta(description="Job that it runs again; null where it is no retry.")] = None
+    metrics: Annotated[JobMetrics | None, Meta(description="What it took; null in lists.")] = None
 
 
 def error_of(said: Mapping[str, Any] | None) -> tuple[str | None, str | None]:
@@ -92,7 +95,7 @@ def job_of(run: Mapping[str, Any]) -> Job:
     assets = ["/".join(each["path"]) for each in run.get("assetSelection") or []]
     return Job(
         job_id=run["runId"].replace("-", ""),
-        job_type=tags.get("demandgraph/job_type", "materialize"),
+        job_type=tags.get(TYPE_TAG, "materialize"),
         status=status,
         origin=_origin(tags),
         params=json.loads(tags["demandgraph/params"]) if "demandgraph/params" in tags else {"assets": assets},
@@ -107,6 +110,7 @@ def job_of(run: Mapping[str, Any]) -> Job:
         dagster_run_id=run["runId"],
         progress=progress,
         retry_of=tags["dagster/parent_run_id"].replace("-", "") if "dagster/parent_run_id" in tags else None,
+        metrics=metrics_of(run) if "assetMaterializations" in run else None,
     )
 
 

@@ -14,9 +14,10 @@ from msgspec import Struct
 from assets_config.contract.cancels import Cancels
 from assets_config.contract.launch import run_config, selection
 from serving.orchestrator.dagster import LOCATION, Dagster, Hook
-from serving.orchestrator.job import FIELDS, FINAL, Job, error_of, job_of
+from serving.orchestrator.job import FIELDS, FINAL, TYPE_TAG, Job, error_of, job_of
 from serving.orchestrator.once import Once
 from serving.problems import Conflict, NotFound, OrchestratorUnavailable, RateLimited
+from serving.settings import Settings
 
 CANCEL_TRIES = 25  # a fifth of a second apart
 KEY_TAG = "demandgraph/idempotency_key"
@@ -31,7 +32,8 @@ RUNS = f"""query Runs($filter: RunsFilter, $cursor: String, $limit: Int) {{
   ... on Runs {{ results {{ {FIELDS} }} }} }} }}"""
 RUN = f"""query Run($id: ID!) {{ runOrError(runId: $id) {{ __typename ... on Run {{ {FIELDS} stepKeysToExecute
   stats {{ ... on RunStatsSnapshot {{ stepsSucceeded stepsFailed }} }}
-  assetMaterializations {{ metadataEntries {{ label ... on JsonMetadataEntry {{ jsonString }} }} }} }} }} }}"""
+  assetMaterializations {{ metadataEntries {{ label
+    ... on IntMetadataEntry {{ intValue }} ... on JsonMetadataEntry {{ jsonString }} }} }} }} }} }}"""
 FAILURES = """query Logs($id: ID!) { logsForRun(runId: $id) { ... on EventConnection { events { __typename
   ... on ExecutionStepFailureEvent { stepKey error { message className cause { message className } } }
   ... on RunFailureEvent { error { message className } } } } } }"""
@@ -57,6 +59,10 @@ class Jobs:
         self._refreshed = -1.0
         self._changed: float | None = None  # when Dagster last changed one of them, by its clock
         self._refresh: asyncio.Task[None] | None = None
+
+    def hold_by(self, settings: Settings) -> None:
+        """Have so many jobs wait from now on."""
+        self._most_waiting = settings.max_waiting_jobs
 
     async def close(self) -> None:
         """End what is under way, then the connections: a socket that a question still holds would be left open."""
@@ -200,7 +206,7 @@ class Jobs:
             },
             "runConfigData": run_config(job_type, params),
             "executionMetadata": {
-                "tags": _listed({**tags, "demandgraph/job_type": job_type, "demandgraph/params": said}),
+                "tags": _listed({**tags, TYPE_TAG: job_type, "demandgraph/params": said}),
             },
         }
         return _launched((await self.dagster.ask(LAUNCH, {"p": execution}))["launchRun"])

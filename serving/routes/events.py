@@ -22,7 +22,7 @@ MEDIA_TYPE = "text/event-stream"
 MOST_TOPICS = 20
 HEADERS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
 RETRY = 2000  # milliseconds after which a client connects again
-TOPIC = "(system|job:[0-9a-f]{32})"
+TOPIC = "(system|alerts|(job|workflow):[0-9a-f]{32})"
 PLACE = rf"{TOPIC}:\d{{1,15}}"
 PLACES = rf"^{PLACE}(,{PLACE}){{0,19}}$"
 Topics = Annotated[
@@ -31,7 +31,8 @@ Topics = Annotated[
         name="topic",
         min_items=1,
         max_items=MOST_TOPICS,
-        description="What to follow: job:{job_id}, all that one job does, or system, each snapshot that is published. Repeat it.",
+        description="What to follow: job:{job_id}, all that one job does; workflow:{workflow_id}, a season plan; alerts; "
+        "or system, each snapshot that is published. Repeat it.",
     ),
 ]
 Places = Annotated[
@@ -39,7 +40,7 @@ Places = Annotated[
     QueryParameter(
         pattern=PLACES,
         description="Where to go on: the id of the last event that came, which names a place in each topic. "
-        "Left out: all of a job from its beginning, and of system what is yet to come.",
+        "Left out: all of a job or a workflow from its beginning, and of alerts and system what is yet to come.",
     ),
 ]
 LastEventId = Annotated[
@@ -50,15 +51,16 @@ STREAMED = ResponseSpec(
     Event, media_type=MEDIA_TYPE, generate_examples=False, description="Each event as one message, its data in JSON."
 )
 
-OVER = ResponseSpec(None, description="Every job that was asked for has ended, and all of its events are known.")
+OVER = ResponseSpec(None, description="Every job and workflow that was asked for has ended, and all of their events are known.")
 
 
 @get("/events", operation_id="list_events", tags=["jobs"], responses={200: STREAMED, 204: OVER})
 async def list_events(state: State, topics: Topics, after: Places = None, last_event_id: LastEventId = None) -> Response[None]:
-    """Follow jobs and publishes as they happen, as server-sent events.
+    """Follow jobs, season plans, alerts and publishes as they happen, as server-sent events.
 
-    The answer goes on, with a comment as heartbeat while nothing happens, and ends once every job in it has ended. Who was cut off
-    goes on without a gap by Last-Event-ID; 204: nothing follows any more. GET /jobs/{job_id}/events gives the same in pages.
+    The answer goes on, with a comment as heartbeat while nothing happens, and ends once all that it follows has ended.
+    Who was cut off goes on without a gap by Last-Event-ID; 204: nothing follows any more. GET /jobs/{job_id}/events has the same of
+    a job in pages.
     """
     feeds: Feeds = state.feeds
     places = _places(last_event_id or after)

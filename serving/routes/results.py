@@ -80,8 +80,6 @@ async def get_workflow_results(lease: NamedDependency[Snapshot], workflow_id: Wo
         why = next((each.detail for each in found.steps if each.status == "fail"), "its job has not ended")
         raise NotFound(f"Plan {workflow_id} is not forecast: {why}.")
     forecast = found.forecasts[-1]
-    of = "plan_id = ? AND version = ? ORDER BY week"
-    weeks = [SeasonWeek(**row) for row in await lease.rows("season", "season_week", of, [workflow_id, forecast.version])]
     prophet = forecast.weight_prophet_like
     return ResultsAnswer(
         workflow_id=workflow_id,
@@ -93,14 +91,19 @@ async def get_workflow_results(lease: NamedDependency[Snapshot], workflow_id: Wo
         forecasting_method=forecast.method,
         weights={"prophet_like": told(prophet), "sarimax": told(1 - prophet)},
         backtest_wape={"prophet_like": told(forecast.wape_prophet_like), "sarimax": told(forecast.wape_sarimax)},
-        weekly_demand_curve=[
-            said(WeekSaid, each, prophet_forecast=told(each.prophet_like), arima_forecast=told(each.sarimax)) for each in weeks
-        ],
+        weekly_demand_curve=await weeks_of(lease, workflow_id, forecast.version),
         cluster_distribution=await _clusters(lease, workflow_id),
         decision_notes=[f"{each.agent}: {each.step_name}: {each.detail}" for each in found.steps],
         results=[said(ResultSaid, each) for each in found.results],
         metadata=metadata(lease, "season"),
     )
+
+
+async def weeks_of(lease: Snapshot, plan_id: str, version: int) -> list[WeekSaid]:
+    """The weeks of a version of a plan, by model too."""
+    of = "plan_id = ? AND version = ? ORDER BY week"
+    weeks = [SeasonWeek(**row) for row in await lease.rows("season", "season_week", of, [plan_id, version])]
+    return [said(WeekSaid, each, prophet_forecast=told(each.prophet_like), arima_forecast=told(each.sarimax)) for each in weeks]
 
 
 async def _clusters(lease: Snapshot, plan_id: str) -> list[ClusterShare]:

@@ -18,6 +18,7 @@ from serving.parameters import OfProduct, OfStore, SetPath
 from serving.problems import Gone, NotFound
 from serving.reply import Metadata, metadata
 from serving.routes.explanations import ExplanationSaid, explanations_of
+from serving.routes.results import WeekSaid, weeks_of
 from serving.snapshot import Snapshot
 
 
@@ -37,6 +38,8 @@ class SetSaid(Struct, frozen=True):
     is_scored: Annotated[bool, Meta(description="Whether it counts in /forecasts/accuracy: one set a cutoff, none of hindsight.")]
     dataset_id: Annotated[str, Meta(description="Hash of the core tables that it was made from.")]
     made_at: Annotated[datetime, Meta(description="When it was made, UTC.")]
+    category: Annotated[str | None, Meta(description="Category of a season plan; null: everything, as for series.")] = None
+    season: Annotated[str | None, Meta(description="Name of the season, for example Autumn 2024; null for series.")] = None
 
 
 class CurvePoint(Struct, frozen=True):
@@ -57,11 +60,14 @@ class Member(Struct, frozen=True):
     share: Annotated[float | None, Meta(description="Part of the total; null where that is zero. [ratio]")]
 
 
-class SetAnswer(SetSaid, frozen=True):
+class SetAnswer(SetSaid, frozen=True, kw_only=True):
     """One set: the curve of its total, and who sells how much of it."""
 
     method: Annotated[str, Meta(description="How it was made, in words.")]
-    curve: Annotated[list[CurvePoint], Meta(description="The total by day.")]
+    curve: Annotated[list[CurvePoint], Meta(description="The total by day; empty for a season plan.")]
+    weekly_demand_curve: Annotated[
+        list[WeekSaid], Meta(description="The weeks of a season plan, by model too; empty for series.")
+    ] = []
     members: Annotated[
         dict[str, list[Member]],
         Meta(description="By level (region, store, category, department; of a season cluster and store): most first."),
@@ -90,7 +96,7 @@ async def list_forecast_sets(
 async def get_forecast_set(lease: NamedDependency[Snapshot], set_id: SetPath) -> SetAnswer:
     """One set of forecasts: the total by day, the models behind it, and what each region, store and category sells of it.
 
-    That of a season plan has weeks, no days: they stand at /workflows/{workflow_id}/results, and its clusters here.
+    That of a season plan has weeks, no days, and clusters; /workflows/{workflow_id} has the plan.
     """
     found = await set_of(lease, set_id)
     if found.kind == "season":
@@ -165,6 +171,8 @@ async def season_sets(lease: Snapshot, set_id: str | None = None) -> list[SetSai
                 is_scored=False,
                 dataset_id=metadata(lease, "season").dataset_id,
                 made_at=forecast.made_at.replace(tzinfo=UTC),
+                category=forecast.category,
+                season=forecast.season,
             )
         )
     return found
@@ -179,7 +187,9 @@ async def season_set(lease: Snapshot, plan_id: str) -> dict[str, Any]:
         units["store"][lease.labels["store"].get(row["store_id"], str(row["store_id"]))] = float(row["units"])
     whole = sum(units["store"].values())
     [*_, newest] = await lease.rows("season", "season_forecast", "plan_id = ? ORDER BY version", [plan_id])
-    return {"method": newest["method"], "members": {level: _members(of, whole) for level, of in units.items()}}
+    weeks = await weeks_of(lease, plan_id, newest["version"])
+    members = {level: _members(of, whole) for level, of in units.items()}
+    return {"method": newest["method"], "members": members, "weekly_demand_curve": weeks}
 
 
 def require_current(found: SetSaid) -> None:

@@ -13,12 +13,14 @@ from typing import Annotated, Any
 import msgspec
 from litestar import WebSocket, websocket
 from litestar.datastructures import State
+from litestar.params import FromPath
 from msgspec import Meta, Struct
 
 from serving.layers.access import SUBPROTOCOL
 from serving.layers.edge import POLICY_VIOLATION
 from serving.orchestrator.feeds import Feeds, Reader
-from serving.problems import Gone, Problem, Validation, invalid
+from serving.problems import Gone, OrchestratorUnavailable, Problem, Validation, invalid
+from serving.routes.demo import WHOLE
 from serving.settings import Settings
 
 MOST_TOPICS = 20
@@ -56,9 +58,29 @@ class Said(Struct, frozen=True):
 
 @websocket("/stream")
 async def stream(socket: WebSocket[Any, Any, Any], state: State) -> None:
-    """Follow jobs and publishes over a websocket; `?topic=` subscribes at once, from `?after=` on."""
+    """Follow any topics over a websocket; `?topic=` subscribes at once, from `?after=` on."""
+    await _converse(socket, state, socket.query_params.getall("topic", []))
+
+
+@websocket("/workflows/{workflow_id:str}/stream")
+async def stream_workflow(socket: WebSocket[Any, Any, Any], state: State, workflow_id: FromPath[str]) -> None:
+    """Follow one season plan: as `/stream?topic=workflow:{workflow_id}`."""
+    await _converse(socket, state, [f"workflow:{workflow_id}"])
+
+
+@websocket("/demo/stream")
+async def stream_demo(socket: WebSocket[Any, Any, Any], state: State) -> None:
+    """Follow the newest job that makes the whole graph: as `/stream?topic=job:{job_id}`."""
+    try:
+        newest = next((each for each in await state.jobs.newest() if each.job_type in WHOLE), None)
+    except OrchestratorUnavailable:  # told by frames, as for every topic
+        newest = None
+    await _converse(socket, state, [f"job:{newest.job_id}"] if newest else [])
+
+
+async def _converse(socket: WebSocket[Any, Any, Any], state: State, topics: list[str]) -> None:
     feeds: Feeds = state.feeds
-    asked = {"subscribe": socket.query_params.getall("topic", []), "after": socket.query_params.get("after")}
+    asked = {"subscribe": topics, "after": socket.query_params.get("after")}
     await socket.accept(subprotocols=SUBPROTOCOL if SUBPROTOCOL in socket.scope["subprotocols"] else None)
     try:
         async with feeds.reading() as reader:

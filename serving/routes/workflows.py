@@ -141,6 +141,7 @@ async def create_workflow(
     launched = await start(request, state, "season_plan", data, idempotency_key)
     job = launched.content
     links = {"workflow": f"/api/v1/workflows/{job.job_id}", "events": f"/api/v1/jobs/{job.job_id}/events"}
+    links["stream"] = f"/api/v1/workflows/{job.job_id}/stream"
     return Response(WorkflowStarted(job.job_id, job, links), status_code=202, headers=launched.headers)
 
 
@@ -172,7 +173,8 @@ async def get_workflow(lease: NamedDependency[Snapshot], workflow_id: WorkflowPa
     parameters = ParametersSaid(
         plan.weeks, plan.start_date, plan.replenishment, told(plan.holdback), plan.markdown_week, told(plan.safety_stock)
     )
-    below = {"results": f"workflows/{workflow_id}/results", **{name: f"{name}/{workflow_id}" for name in _LINKED}}
+    below = {name: f"workflows/{workflow_id}/{name}" for name in ("results", "stream")}
+    below |= {name: f"{name}/{workflow_id}" for name in _LINKED}
     return WorkflowAnswer(
         **structs.asdict(_workflow(found)),
         parameters=parameters,

@@ -5,9 +5,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 from dagster import AssetCheckResult, AssetCheckSpec, DagsterInstance, Definitions, MaterializeResult, asset
@@ -58,10 +59,24 @@ def _answers(url: str) -> bool:
 
 
 class Run(threading.Thread):
-    """A run of some assets, in this process: each waits until it is let go. The last one publishes."""
+    """A run of some assets, in this process: each waits until it is let go. The last one publishes.
 
-    def __init__(self, home: Path, run_id: str, *, assets: int, fails: bool = False, publisher: str = "snapshot") -> None:
+    Takes    tells: of assets that are made first, by key, what each tells as metadata `told`; tags: of the run.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        run_id: str,
+        *,
+        assets: int,
+        fails: bool = False,
+        publisher: str = "snapshot",
+        tells: Mapping[str, Sequence[Any]] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(daemon=True)
+        self._tells, self._tags = tells or {}, dict(tags or {})
         self._home, self._run_id, self._fails = home, run_id, fails
         self._assets, self._publisher = assets, publisher
         self._gate = threading.Semaphore(0)
@@ -87,20 +102,32 @@ class Run(threading.Thread):
                 instance=instance,
                 run_id=self._run_id,
                 raise_on_error=False,
+                tags=self._tags,
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             )
 
     def _definitions(self) -> Definitions:
-        made = [self._asset(["core", f"table_{n}"]) for n in range(self._assets - 1)]
+        made: list[Any] = []
+        for key, told in self._tells.items():
+            made.append(self._asset(key.split("/"), *(each.key for each in made), told=told))
+        made += [self._asset(["core", f"table_{n}"]) for n in range(self._assets - 1)]
         return Definitions(assets=[*made, self._asset(["publish", self._publisher], *(each.key for each in made))])
 
-    def _asset(self, key: list[str], *deps: object) -> object:
+    def _asset(self, key: list[str], *deps: object, told: Sequence[Any] | None = None) -> Any:
         @asset(key=key, deps=deps, check_specs=[AssetCheckSpec("is_whole", asset=key)])
         def made() -> MaterializeResult:
             assert self._gate.acquire(timeout=PATIENCE)
             if self._fails:
                 raise ValueError("the disk is full")
-            said = {"dagster/row_count": 7, "snapshot": "20240701T120000Z-00000001", "as of": "2024-06-30", "wape": 0.25}
+            said: dict[str, Any] = {
+                "dagster/row_count": 7,
+                "snapshot": "20240701T120000Z-00000001",
+                "as of": "2024-06-30",
+                "wape": 0.25,
+            }
+            said["peak memory [MiB]"] = 300
+            if told is not None:
+                said["told"] = list(told)
             return MaterializeResult(metadata=said, check_results=[AssetCheckResult(passed=True, check_name="is_whole")])
 
         return made

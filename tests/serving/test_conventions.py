@@ -15,11 +15,22 @@ from tests.serving.test_openapi import MAY_BE_MISSING, OPERATIONS, filled
 HUGE = 10**30  # past what 64 bits hold
 READS = {name: path for name, (path, method, _) in OPERATIONS.items() if method == "get" and path.startswith("/api/")}
 OF_DAGSTER = {
-    *("list_jobs", "get_job", "list_job_events", "list_events", "explain_job", "list_assets", "get_asset", "list_check_results"),
+    *(
+        "list_jobs",
+        "get_job",
+        "list_job_events",
+        "list_job_steps",
+        "get_demo_run",
+        "list_events",
+        "explain_job",
+        "list_assets",
+        "get_asset",
+        "list_check_results",
+    ),
 }
 NO_SNAPSHOT = (
     OF_DAGSTER
-    | {"list_job_types", "list_ingest_kinds", "list_seed_scenarios", "check_providers", "get_config"}
+    | {"list_job_types", "list_ingest_kinds", "list_seed_scenarios", "check_providers", "list_provider_models", "get_config"}
     | {
         *("list_exports", "get_export", "get_export_file"),
     }

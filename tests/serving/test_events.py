@@ -151,7 +151,33 @@ def test_made_tables_tell_their_metadata(api: Server, told: Run) -> None:
     made = [each["data"] for each in listed(api, told.job_id) if each["type"] == "asset_materialized"]
 
     assert made[0]["rows"] == 7
-    assert made[0]["metadata"] == {"snapshot": "20240701T120000Z-00000001", "as of": "2024-06-30", "wape": 0.25}
+    said = {"snapshot": "20240701T120000Z-00000001", "as of": "2024-06-30", "wape": 0.25, "peak memory [MiB]": 300}
+    assert made[0]["metadata"] == said
+
+
+def test_the_steps_of_a_job_tell_what_each_took(dagster: Dagster, api: Server, told: Run) -> None:
+    run = started(dagster, assets=3)
+    run.let(1)
+    while (waits := api.get(f"/api/v1/jobs/{run.job_id}/steps").json())["items"][0]["status"] != "completed":
+        assert run.is_alive()
+    run.let(2)
+    run.join()
+    failed = started(dagster, assets=1, fails=True)
+    failed.let(1)
+    failed.join()
+
+    steps = api.get(f"/api/v1/jobs/{told.job_id}/steps").json()
+    metrics = api.get(f"/api/v1/jobs/{told.job_id}").json()["metrics"]
+
+    assert (waits["total"], [each["status"] for each in waits["items"]][2]) == (3, "waiting")
+    assert [(each["step_index"], each["total_steps"], each["rows"], each["peak_memory_mb"]) for each in steps["items"]] == [
+        (n, 3, 7, 300) for n in range(3)
+    ]
+    assert steps["items"][2]["step"] == "publish/snapshot"
+    assert (metrics["rows"], metrics["peak_memory_mb"]) == (21, 300)
+    assert 0 < sum(each["seconds"] for each in steps["items"]) <= metrics["run_seconds"] + 0.01
+    [only] = api.get(f"/api/v1/jobs/{failed.job_id}/steps?status=failed").json()["items"]
+    assert (only["stage"], only["rows"]) == ("publish", None)
 
 
 def test_a_failed_job_says_why_and_ends_its_stream(dagster: Dagster, api: Server) -> None:

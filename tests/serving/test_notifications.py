@@ -68,6 +68,16 @@ def test_notifications_are_found_newest_first(query: str, found: str, client: Te
     assert "".join(each["notification_id"][0] for each in client.get(f"{NOTIFICATIONS}{query}").json()["items"]) == found
 
 
+def test_a_channel_is_as_well_as_its_last_attempt(client: TestClient) -> None:
+    said = client.get("/api/v1/config/providers/health").json()
+
+    channels = {each["name"]: (each["status"], each["detail"]) for each in said["providers"] if each["name"] != "dagster"}
+    assert channels == {"file": ("ok", None), "webhook": ("unavailable", "The last attempt: answered 500")}
+    assert client.get("/api/v1/config/providers/webhook/models").json() == {"provider": "webhook", "models": []}
+    unknown = client.get("/api/v1/config/providers/ollama/models")
+    assert (unknown.status_code, "encoder" in unknown.json()["detail"]) == (404, True)
+
+
 def test_attempts_are_told_in_order(client: TestClient) -> None:
     found = client.get(f"{NOTIFICATIONS}/{DEAD}/deliveries").json()
 

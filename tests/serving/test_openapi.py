@@ -116,7 +116,7 @@ def filled(name: str, path: str, example: Example, demo: TestClient) -> tuple[st
         answer = demo.get(OPERATIONS[source][0]).json()
         if answer.get("code") == "ORCHESTRATOR_UNAVAILABLE":
             return {"job_id": "a" * 32, "stage": "core"}.get(word, "sales_daily")
-        if not answer["items"]:
+        if not answer.get("items", True):
             return "production"
         for step in pointer.split("/"):
             answer = answer[int(step)] if step.isdecimal() else answer[step]

@@ -449,3 +449,13 @@ def test_sources_tell_their_version_and_job(fruit: TestClient) -> None:
     ]  # fmt: skip
     assert {each["indexed_at"] for each in listed} == {f"{AT.isoformat()}Z"}
     assert fruit.get(SOURCES, headers={"Accept": "text/csv"}).text.count("\n") == 4
+
+
+def test_the_model_of_the_encoder_is_told(meant: TestClient, fruit: TestClient) -> None:
+    health, models = (f"/api/v1/config/providers/{path}" for path in ("health", "encoder/models"))
+
+    [model] = meant.get(models).json()["models"]
+    assert (bool(model["name"]), model["dimensions"] > 0) == (True, True)
+    assert {each["name"]: each["status"] for each in meant.get(health).json()["providers"]}["encoder"] == "ok"
+    assert fruit.get(models).json()["models"] == []
+    assert "encoder" not in {each["name"] for each in fruit.get(health).json()["providers"]}

@@ -152,6 +152,8 @@ def test_a_season_is_a_set_of_forecasts_too(client: TestClient) -> None:
     assert [(each["set_id"], each["units"], each["horizon"]) for each in listed] == [(OPEN, 8000, 28), (SOLD, 6000, 28)]
     assert (one["kind"], one["method"], one["curve"]) == ("season", "mixed", [])
     assert one["members"]["cluster"] == [{"member": name, "units": 4000, "share": 0.5} for name in ("A", "B")]
+    assert one["weekly_demand_curve"] == client.get(f"{API}/workflows/{SOLD}/results").json()["weekly_demand_curve"] != []
+    assert {each["season"] for each in listed} == {one["season"]} != {None}
     assert client.get(f"{API}/forecasts/{SOLD}/points?level=series").status_code == 410
 
 

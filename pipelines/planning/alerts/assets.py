@@ -54,18 +54,22 @@ def alert(context: AssetExecutionContext, config: AlertConfig, storage: Storage)
     """What rules found: opened where a value passes its threshold, resolved where it falls well below; or a command carried out."""
     from pipelines.planning.alerts.found import frames
     from pipelines.planning.alerts.rules import RULES, rules_of
-    from pipelines.planning.alerts.state import ALERTS, change_alert, look
+    from pipelines.planning.alerts.state import ALERTS, change_alert, look, read_book
+    from pipelines.planning.alerts.told import told
 
     warehouse, at = storage.warehouse(), now()
+    before = read_book(warehouse).alerts
     if config.update_alert is not None:
-        change_alert(warehouse, msgspec.json.decode(config.update_alert, type=UpdateAlertParams), at=at, by=job_of(context))
-        return table_made(warehouse, ALERTS)
+        changed = change_alert(
+            warehouse, msgspec.json.decode(config.update_alert, type=UpdateAlertParams), at=at, by=job_of(context)
+        )
+        return table_made(warehouse, ALERTS, told=told(before, {changed.alert_id: changed}))
     measured, as_of = frames(warehouse)
     book = look(warehouse, measured, rules_of(warehouse.read(RULES)), as_of=as_of, at=at)
     states: dict[str, int] = {}
     for each in book.alerts.values():
         states[each.state] = states.get(each.state, 0) + 1
-    return table_made(warehouse, ALERTS, alerts_of=states)
+    return table_made(warehouse, ALERTS, alerts_of=states, told=told(before, book.alerts))
 
 
 ASSETS = [alert_rule, alert]

@@ -53,13 +53,14 @@ class PlanConfig(Config):
 @asset(**agent("orchestrator"), deps=upstream("core/sales_daily", "core/dim_product", "core/weekly_actuals"))
 def season_plan(context: AssetExecutionContext, config: PlanConfig, storage: Storage) -> MaterializeResult:
     """The season plans that people asked for, a row a version: as they were, but for what the config asks for."""
-    from pipelines.planning.season.plans import change_plans
+    from pipelines.planning.season.plans import change_plans, versions
+    from pipelines.planning.season.told import told_of_versions
 
     warehouse = storage.warehouse()
     told = commands(config, season_plan=SeasonPlanParams, reforecast=ReforecastParams)
     first, last = _sales_range(warehouse)
     change_plans(warehouse, told, first_sale=first, last_sale=last, at=now(), by=job_of(context))
-    return table_made(warehouse, "planning/season_plan")
+    return table_made(warehouse, "planning/season_plan", told=told_of_versions(versions(warehouse), by=job_of(context)))
 
 
 class DecisionConfig(Config):
@@ -186,12 +187,19 @@ def markdown(storage: Storage) -> MaterializeResult:
 def approval(storage: Storage) -> MaterializeResult:
     """What plans wait or waited for a decision on: the buy, and a markdown."""
     from pipelines.planning.season.approvals import approvals
+    from pipelines.planning.season.book import forecast_books, read_books
     from pipelines.planning.season.plans import APPROVALS, state
+    from pipelines.planning.season.tables import frame_of
+    from pipelines.planning.season.told import told_of_approvals
 
     warehouse, at = storage.warehouse(), now()
     earlier = {row["approval_id"]: Approval(**row) for row in state(warehouse, APPROVALS, Approval).iter_rows(named=True)}
     cuts = _by_plan(warehouse, "planning/markdown", Markdown)
-    return _written(storage, "approval", Approval, lambda book: approvals(book, cuts.get(book.plan_id, []), earlier, at=at))
+    rows = [
+        row for book in forecast_books(read_books(warehouse)) for row in approvals(book, cuts.get(book.plan_id, []), earlier, at=at)
+    ]
+    warehouse.write(APPROVALS, frame_of(Approval, rows))
+    return table_made(warehouse, APPROVALS, told=told_of_approvals(earlier, rows))
 
 
 @asset(**agent("orchestrator"), deps=[*upstream("core/sales_daily", "core/weekly_actuals"), replenishment, approval])
@@ -207,16 +215,21 @@ def season_result(storage: Storage) -> MaterializeResult:
 def season_step(storage: Storage) -> MaterializeResult:
     """How far each plan is: its steps, by agent."""
     from pipelines.planning.season.book import read_books
+    from pipelines.planning.season.plans import state
     from pipelines.planning.season.steps import steps
     from pipelines.planning.season.tables import frame_of
+    from pipelines.planning.season.told import told_of_steps
 
     warehouse = storage.warehouse()
     cuts, waits = (
         _by_plan(warehouse, f"planning/{name}", shape) for name, shape in (("markdown", Markdown), ("approval", Approval))
     )
-    rows = [row for book in read_books(warehouse) for row in steps(book, waits.get(book.plan_id, []), cuts.get(book.plan_id, []))]
+    books = read_books(warehouse)
+    before = [SeasonStep(**row) for row in state(warehouse, "planning/season_step", SeasonStep).iter_rows(named=True)]
+    rows = [row for book in books for row in steps(book, waits.get(book.plan_id, []), cuts.get(book.plan_id, []))]
     warehouse.write("planning/season_step", frame_of(SeasonStep, rows))
-    return table_made(warehouse, "planning/season_step")
+    began = {book.plan_id: book.versions[0].requested_at for book in books}
+    return table_made(warehouse, "planning/season_step", told=told_of_steps(before, rows, began, at=now()))
 
 
 @asset_check(asset=allocation, description="Initial allocation, what no store could take and the holdback are the buy.")

@@ -29,7 +29,7 @@ OPEN = {
     *("GET /docs/assets/{file_path:path}", "HEAD /docs/assets/{file_path:path}"),
 }
 ADMIN = {
-    *("GET /api/v1/config", "DELETE /api/v1/seeder/data", "POST /api/v1/data/refresh"),
+    *("GET /api/v1/config", "PATCH /api/v1/config", "DELETE /api/v1/seeder/data", "POST /api/v1/data/refresh"),
     *("PUT /api/v1/alert-rules/{rule:str}", "PUT /api/v1/notification-templates/{event:str}"),
 }
 

@@ -13,14 +13,9 @@ from serving.layers.moved import OLD_PATHS, OldPath
 from serving.settings import Settings
 
 NOT_YET_BUILT = {
-    *("/agents/sessions", "/agents/sessions/{}", "/agents/sessions/{}/chat", "/allocations/{}", "/analytics/inventory-status"),
-    *("/approvals", "/approvals/manufacturing", "/approvals/markdown", "/config", "/config/providers/health"),
-    *("/config/providers/{}/models", "/demo/run", "/demo/workspaces", "/demo/workspaces/compare", "/demo/workspaces/{}"),
-    *("/demo/workspaces/{}/exports", "/demo/workspaces/{}/health", "/demo/workspaces/{}/replay", "/dimensions/stores/clusters"),
-    *("/forecasts", "/forecasts/{}", "/jobs/{}/explanation", "/markdowns/{}", "/parameters/extract", "/rag/index"),
-    *("/rag/index/project-docs", "/rag/query", "/rag/retrieve", "/rag/sources", "/rag/sources/{}", "/scenarios"),
-    *("/scenarios/compare", "/scenarios/simulate", "/scenarios/{}", "/variance/{}/week/{}", "/workflows/forecast"),
-    *("/workflows/reforecast", "/workflows/{}", "/workflows/{}/results"),
+    *("/agents/sessions", "/agents/sessions/{}", "/agents/sessions/{}/chat"),
+    *("/demo/workspaces", "/demo/workspaces/compare", "/demo/workspaces/{}"),
+    *("/demo/workspaces/{}/exports", "/demo/workspaces/{}/health", "/demo/workspaces/{}/replay"),
 }
 """Paths of the API that have no route yet; a line goes when its route comes."""
 
@@ -61,7 +56,7 @@ def test_where_an_old_path_leads_there_is_a_route(line: OldPath, routes: set[str
     target = target.replace("/providers/ollama/", "/providers/{}/")
     fits = {target, re.sub(r"/ingest/[a-z-]+$", "/ingest/{}", target)}
 
-    assert fits & routes or target.removeprefix("/api/v1") in NOT_YET_BUILT
+    assert bool(fits & routes) != (target.removeprefix("/api/v1") in NOT_YET_BUILT), "built: take its line away; else: add one"
 
 
 def test_no_route_is_an_old_path(routes: set[str]) -> None:
