@@ -5,9 +5,11 @@ import os
 import shutil
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dagster import DagsterInstance
+from xdist.scheduler import LoadFileScheduling
 
 SOURCES = """
 sources:
@@ -19,6 +21,9 @@ models:
     params: {rounds: 8, max_leaves: 8, seed: 42, nthread: 1}
 evaluation: {horizon: 14, n_splits: 3}
 """
+
+TOGETHER = "tests/end_to_end/up/"
+"""The files that share one running system."""
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +39,18 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """One process a core, four at most, for whole folders; none beside pytest's own where a file is named."""
     named = any(".py" in each for each in config.args)
     return 0 if named else min(os.cpu_count() or 1, 4)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    """Files that share a running system share a process too; else it is a file at a time."""
+    return Folders(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+class Folders(LoadFileScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return TOGETHER if file.startswith(TOGETHER) else file
 
 
 @pytest.fixture(scope="session")

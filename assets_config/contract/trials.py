@@ -17,6 +17,7 @@ RunName = Annotated[  # `$` alone would let a line end through
 ]
 Entity = Annotated[int, Meta(ge=1)] | Annotated[str, Meta(min_length=1, max_length=50)]
 Value = int | float | str | bool
+PublishedAs = Annotated[str | None, Meta(description="The snapshot that has it; pin reads to it with ?snapshot=.")]
 
 
 class TrialRun(ModelRun, frozen=True):
@@ -110,7 +111,7 @@ class PredictParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     product_id: Annotated[Entity | None, Meta(description="Only this product of the run: id or SKU.")] = None
 
 
-class TrainResult(Struct, frozen=True):
+class TrainResult(Struct, frozen=True, omit_defaults=True):
     """What a train job made."""
 
     run_id: Annotated[str, Meta(description="The model run; read it at /registry/runs/{run_id}, forecast with a predict job.")]
@@ -123,9 +124,10 @@ class TrainResult(Struct, frozen=True):
     data_window_end: Annotated[date, Meta(description="Last day that it saw.")]
     artifact_hash: Annotated[str, Meta(description="SHA-256 of the artifact.")]
     duration_ms: Annotated[int, Meta(description="Time that the fit took. [ms]")]
+    snapshot_id: PublishedAs = None
 
 
-class BacktestResult(Struct, frozen=True):
+class BacktestResult(Struct, frozen=True, omit_defaults=True):
     """What a backtest job found."""
 
     backtest_id: Annotated[str, Meta(description="Read it at /backtests/{backtest_id}, its folds below that.")]
@@ -135,6 +137,7 @@ class BacktestResult(Struct, frozen=True):
     aggregated_metrics: Annotated[dict[str, float | None], Meta(description="Errors pooled over all folds: ratios, not percent.")]
     baseline_wape: Annotated[dict[str, float | None], Meta(description="WAPE of each baseline on the same folds. [ratio]")]
     duration_ms: Annotated[int, Meta(description="Time that it took. [ms]")]
+    snapshot_id: PublishedAs = None
 
 
 class PredictedDay(Struct, frozen=True):
@@ -144,7 +147,7 @@ class PredictedDay(Struct, frozen=True):
     forecast: Annotated[float, Meta(description="Expected demand. [units/day]")]
 
 
-class PredictResult(Struct, frozen=True):
+class PredictResult(Struct, frozen=True, omit_defaults=True):
     """What a predict job forecast."""
 
     forecast_id: Annotated[str, Meta(description="Read its days, a series each, at /registry/runs/{run_id}/forecasts.")]
@@ -154,3 +157,4 @@ class PredictResult(Struct, frozen=True):
     cutoff: Annotated[date, Meta(description="Last day that the model saw.")]
     units: Annotated[float, Meta(description="Expected demand of all series over all days. [units]")]
     forecasts: Annotated[list[PredictedDay], Meta(description="The days, summed over the series.")]
+    snapshot_id: PublishedAs = None

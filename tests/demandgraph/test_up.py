@@ -1,4 +1,4 @@
-"""How `up` starts, watches and stops. Its servers are stand-ins; tests/end_to_end/test_up.py runs the real ones."""
+"""How `up` starts, watches and stops. Its servers are stand-ins; those of tests/end_to_end/up/ run the real ones."""
 
 import io
 import os

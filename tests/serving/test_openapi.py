@@ -84,7 +84,7 @@ def test_the_example_of_an_operation_works(name: str, demo: TestClient) -> None:
     answer = demo.request(method.upper(), url, content=content, headers=headers)
 
     told = f"{method} {url}: {answer.text[:300]}"
-    if answer.status_code == 503:  # nothing but the orchestrator is missing here; end_to_end/test_up.py has one
+    if answer.status_code == 503:  # nothing but the orchestrator is missing here; end_to_end/up/ has one
         assert answer.json()["code"] == "ORCHESTRATOR_UNAVAILABLE", told
         assert method != "get" or set(operation["tags"]) & NEEDS_DAGSTER, told
         return

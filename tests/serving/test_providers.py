@@ -1,4 +1,4 @@
-"""What is said of Dagster where it is away. What is said where it runs is in end_to_end/test_up.py."""
+"""What is said of Dagster where it is away. What is said where it runs is in end_to_end/up/test_first_look.py."""
 
 import pytest
 from litestar.testing import TestClient
