@@ -9,7 +9,6 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Collection
 from functools import lru_cache
-from operator import itemgetter
 from typing import Any, cast
 
 import msgspec
@@ -21,15 +20,14 @@ from msgspec import Struct
 from serving.layers.answers import Answer, Headers, keep
 from serving.layers.depends import dependence
 from serving.layers.direct import Direct
+from serving.layers.head import Headless
+from serving.layers.questions import Key, key_of
 from serving.layers.reads import Reads, noting
 from serving.library import Library
-from serving.parameters import Query, pairs_of
 from serving.problems import Problem, refuse
 from serving.snapshot import Snapshot
 
 PREFIX = "/api/v1/"
-LONGEST_QUERY = 2048  # bytes; what is longer is answered, but not kept
-LONGEST_ACCEPT = 256
 LARGEST_SHARE = 8  # an answer takes at most one in so many bytes of the cache
 KNOWN_VARY = {b"accept", b"accept-encoding", b"authorization", b"x-api-key", b"origin"}
 VARY = (b"vary", b"Accept, Accept-Encoding")
@@ -37,23 +35,6 @@ CONTROL = (b"cache-control", b"max-age=60")
 encode = msgspec.json.Encoder().encode
 BODILESS = {b"content-length", b"content-type", b"content-encoding"}  # headers that a 304 does not have
 REPLACED = {b"content-length", b"vary", b"etag", b"cache-control"}
-
-
-class Key(Struct, frozen=True, gc=False, cache_hash=True):
-    """What was asked, in the form in which equal questions are equal."""
-
-    path: str
-    query: Query
-    accept: bytes
-    role: str
-
-    @property
-    def pin(self) -> str | None:
-        for name, value in self.query:
-            if name == "snapshot":
-                return value or None
-        return None
-
 
 Flight = tuple[Key, Snapshot | None]
 """A question that is being answered."""
@@ -82,11 +63,11 @@ class Cache:
         scope.setdefault("state", {})
         if scope["method"] == "HEAD":
             scope = cast(HTTPScope, {**scope, "method": "GET"})
-            headless = _Headless(receive, send)
+            headless = Headless(receive, send)
             receive, send = headless.receive, headless.send
         key = None
         if scope["method"] == "GET" and self.limit and scope["path"].startswith(PREFIX):
-            key = _key(scope)
+            key = key_of(scope)
         if key is None:
             await self._pass(scope, receive, send)
             return
@@ -279,25 +260,6 @@ class _Heard:
         return self._cache.keep(self._asked, state["leased"], operation, headers, body, reads.parts)
 
 
-class _Headless:
-    """Lets the head of an answer through, ends it there, and tells the application that nobody listens any more."""
-
-    def __init__(self, receive: Receive, send: Send) -> None:
-        self._receive, self._send = receive, send
-        self._is_over = False
-
-    async def receive(self) -> Any:
-        return {"type": "http.disconnect"} if self._is_over else await self._receive()
-
-    async def send(self, message: Message) -> None:
-        if self._is_over:
-            return
-        await self._send(message)
-        if message["type"] == "http.response.start":
-            self._is_over = True
-            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
 @lru_cache(maxsize=512)
 def _kept_headers(*said: tuple[bytes, bytes]) -> Headers | None:
     """What an answer says beside its length and tag; None where it varies by more than the cache tells apart."""
@@ -311,34 +273,6 @@ def _kept_headers(*said: tuple[bytes, bytes]) -> Headers | None:
 def _knows(if_none_match: bytes, tag: bytes) -> bool:
     given = [each.strip().removeprefix(b"W/") for each in if_none_match.split(b",")]
     return tag in given or given == [b"*"]
-
-
-def _key(scope: HTTPScope) -> Key | None:
-    """What a request asks; None for one that is too long to keep, that names two snapshots, or that is no text.
-
-    Of a header that is sent twice every value counts: who reads another one of them must not get this one's answer.
-    """
-    query = scope["query_string"]
-    accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
-    if len(query) > LONGEST_QUERY or len(accept) > LONGEST_ACCEPT:
-        return None
-    parameters = _canonical(query)
-    if parameters is None:
-        return None
-    return Key(scope["path"], parameters, accept or b"*/*", str(scope["state"].get("role", "")))
-
-
-@lru_cache(maxsize=4096)
-def _canonical(query: bytes) -> Query | None:
-    """The parameters by name; several of one name stay in their order, which answers repeat.
-
-    >>> _canonical(b"b=2&a=%31&b=1")
-    (('a', '1'), ('b', '2'), ('b', '1'))
-    """
-    pairs = pairs_of(query)
-    if pairs is None or sum(name == "snapshot" for name, _ in pairs) > 1:
-        return None
-    return tuple(sorted(pairs, key=itemgetter(0)))
 
 
 @lru_cache(maxsize=256)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from litestar import Litestar
 
 from serving.app import create_app
-from serving.layers.cache import _key
 from serving.layers.direct import Direct, Shortcut, shortcuts
+from serving.layers.questions import key_of
 from serving.problems import TimedOut
 from tests.serving.conftest import settings_of
 from tests.serving.test_snapshot import KPIS
@@ -79,7 +79,7 @@ def short(app: Litestar, rest: Any) -> Any:
     direct = Direct(app)
 
     async def answer(scope: Any, receive: Any, send: Any) -> None:
-        key, shortcut, body = _key(scope), direct.find(scope["path"]), None
+        key, shortcut, body = key_of(scope), direct.find(scope["path"]), None
         snapshot = app.state.library.peek(key.pin) if key else None
         if key and shortcut and snapshot:
             body = await direct.answer(shortcut, key.query, snapshot, scope)
