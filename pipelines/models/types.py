@@ -13,7 +13,7 @@ from assets_config.entries import DeclarationError
 from assets_config.features import FeatureSet
 from pipelines.features.panel import Panel
 
-NOT_TYPES = {"aggregates", "arrays", "assets", "fits", "known", "totals", "types"}
+NOT_TYPES = {"aggregates", "arrays", "assets", "calendar_terms", "expected", "fits", "known", "totals", "types"}
 GIVEN = ("panel", "horizon", "features")
 """Arguments of a fit that are no parameters of the model."""
 ENSEMBLE = "ensemble"

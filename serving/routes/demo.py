@@ -71,8 +71,9 @@ async def create_demo_run(
     job_type, asked = ("materialize", MaterializeParams()) if data.skip_seed else ("seed", params)
     jobs: Jobs = state.jobs
     if not jobs.is_repeated(job_type, asked, idempotency_key):
-        for job in await jobs.newest():
-            if job.job_type in WHOLE and job.status not in FINAL:
+        going_on = [job for job in await jobs.newest() if job.job_type in WHOLE and job.status not in FINAL]
+        for job in [await jobs.get(each.job_id) for each in going_on]:  # the list may be a moment behind
+            if job.status not in FINAL:
                 raise Conflict(
                     f"Job {job.job_id} ({job.job_type}) is {job.status}: wait for it, or DELETE /api/v1/jobs/{job.job_id}."
                 )
