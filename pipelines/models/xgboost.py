@@ -28,8 +28,6 @@ SAY_EVERY = 10  # seconds
 BLOCK = 64  # series a block
 FED_AT_ONCE = 250_000
 """Rows that xgboost is given at a time: it makes its quantiles of each piece and merges them, which many small ones make dear."""
-MOST_KEPT = 512 << 20
-"""Bytes of rows that are made once and kept while xgboost looks at them, which it does four times; more are made each time anew."""
 UNKNOWN = -1e9
 """What stands for NaN in the features: below every value, so that a split can tell it. A matrix without gaps is held in one byte
 a value and not in four, and learned from in less time (benchmarks/training.py)."""
@@ -119,35 +117,29 @@ def train(
     blocks = Blocks(panel, features)
     drawn = min(len(days), max(1, round(max_rows / panel.series)))
 
-    def pieces() -> Iterator[dict[str, np.ndarray]]:
-        rows, labels, made = [], [], 0
-        for series in series_blocks(panel.series):
-            draw = np.random.default_rng([params["seed"], series[0]])
-            targets = np.sort(draw.choice(days, drawn, replace=False))
-            steps = draw.integers(1 if origins == "random" else horizon, horizon + 1, drawn)
-            usable = _usable(panel, series, targets).reshape(-1)
-            rows.append(_rows(blocks, series, targets, steps)[usable])
-            labels.append(panel.y[series][:, targets].reshape(-1)[usable])
-            made += len(rows[-1])
-            if made >= FED_AT_ONCE or (made and series[-1] == panel.series - 1):
-                yield {"data": np.concatenate(rows), "label": np.concatenate(labels)}
-                rows, labels, made = [], [], 0
-
     class Rows(xgboost.DataIter):
         def __init__(self) -> None:
-            is_kept = drawn * panel.series * len(blocks.names) * np.float32().itemsize <= MOST_KEPT
-            self._kept = list(pieces()) if is_kept else None
-            self._left: Iterator[dict[str, np.ndarray]] = iter(())
+            self._blocks: Iterator[np.ndarray] = iter(())
             super().__init__()
 
         def reset(self) -> None:
-            self._left = pieces() if self._kept is None else iter(self._kept)
+            self._blocks = iter(series_blocks(panel.series))
 
         def next(self, input_data: Callable) -> bool:
-            piece = next(self._left, None)
-            if piece is not None:
-                input_data(**piece, feature_names=blocks.names)
-            return piece is not None
+            rows, labels, fed = [], [], 0
+            for series in self._blocks:
+                draw = np.random.default_rng([params["seed"], series[0]])
+                targets = np.sort(draw.choice(days, drawn, replace=False))
+                steps = draw.integers(1 if origins == "random" else horizon, horizon + 1, drawn)
+                usable = _usable(panel, series, targets).reshape(-1)
+                rows.append(_rows(blocks, series, targets, steps)[usable])
+                labels.append(panel.y[series][:, targets].reshape(-1)[usable])
+                fed += len(rows[-1])
+                if fed >= FED_AT_ONCE:
+                    break
+            if fed:
+                input_data(data=np.concatenate(rows), label=np.concatenate(labels), feature_names=blocks.names)
+            return fed > 0
 
     class Progress(xgboost.callback.TrainingCallback):
         def __init__(self) -> None:

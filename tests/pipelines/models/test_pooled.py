@@ -39,12 +39,3 @@ def test_a_forest_is_the_mean_of_its_trees_and_never_leaves_what_was_seen() -> N
 def test_a_panel_without_a_day_on_sale_is_told(module: Any) -> None:
     with pytest.raises(ValueError, match="no day to learn from: nothing was on sale on the last 52 days"):
         module.fit(panel_of(np.full((2, 90), np.nan)), **GIVEN)
-
-
-def test_rows_that_are_kept_and_rows_that_are_made_anew_give_the_same_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    panel = panel_of(np.random.default_rng(6).poisson(3, (150, 120)).astype(np.float32))
-    monkeypatch.setattr(xgboost, "FED_AT_ONCE", 2_000)
-    kept = xgboost.fit(panel, **GIVEN, rounds=5)
-    monkeypatch.setattr(xgboost, "MOST_KEPT", 0)
-
-    assert xgboost.fit(panel, **GIVEN, rounds=5) == kept
