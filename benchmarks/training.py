@@ -2,10 +2,12 @@
 
     python benchmarks/training.py --root DATA                   the first 3,049 series of the panel of a data root
     python benchmarks/training.py --root DATA --series 30490 --history 400
+    python benchmarks/training.py --root DATA --gaps            the peer learns from the same rows as ours
 
 The panel without its last 28 days is learned from, the 28 days are forecast and scored: lags, means and deviations of up to 56
-days, all 28 days back, calendar and price; the same booster parameters, every day of the history a row. Each side runs in a
-fresh process and reads the same panel; `cpu_s` and `mb` are those of the whole process, reading included.
+days, all 28 days back, calendar and price; the same booster parameters, every day of the history a row. The peer leaves out rows
+in which a feature is missing, as is usual, ours does not; with `--gaps` neither does. Each side runs in a fresh process and reads
+the same panel; `cpu_s` and `mb` are those of the whole process, reading included.
 """
 
 import argparse
@@ -16,6 +18,7 @@ import resource
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -23,13 +26,14 @@ import msgspec
 import numpy as np
 
 from pipelines.features.panel import Panel, read_panel
+from pipelines.models.xgboost import FEWEST_DAYS
 from pipelines.warehouse import Warehouse
 
 HORIZON, WINDOWS = 28, (7, 28, 56)
 BOOSTER = {"rounds": 100, "max_leaves": 64, "eta": 0.1, "subsample": 1.0, "colsample_bynode": 0.8, "min_child_weight": 20}
 
 
-def ours(panel: Panel, history: int) -> np.ndarray:
+def ours(panel: Panel, history: int, *, gaps: bool) -> np.ndarray:  # noqa: ARG001 - it has them in any case
     from assets_config.features import FeatureSet
     from pipelines.models import xgboost
 
@@ -47,7 +51,7 @@ def ours(panel: Panel, history: int) -> np.ndarray:
     return xgboost.predict(artifact, panel, horizon=HORIZON)
 
 
-def mlforecast(panel: Panel, history: int) -> np.ndarray:
+def mlforecast(panel: Panel, history: int, *, gaps: bool) -> np.ndarray:
     import polars as pl
     import xgboost
     from mlforecast import MLForecast
@@ -82,14 +86,20 @@ def mlforecast(panel: Panel, history: int) -> np.ndarray:
         lag_transforms={HORIZON: windows},
         date_features=["weekday", "day", "month", "year"],
         num_threads=2,
-    ).fit(known, static_features=[], dropna=True, as_numpy=True)
+    )
+    if gaps:
+        first_learned = panel.first_day + timedelta(days=max(panel.days - history, HORIZON + FEWEST_DAYS))
+        rows = forecaster.preprocess(known, static_features=[], dropna=False).filter(pl.col("ds") >= first_learned)
+        forecaster.fit_models(rows.drop("unique_id", "ds", "y").to_numpy(), rows["y"].to_numpy())
+    else:
+        forecaster.fit(known, static_features=[], dropna=True, as_numpy=True)
     ahead = frame(np.arange(panel.days, panel.days + HORIZON))
     found = forecaster.predict(HORIZON, X_df=ahead)
     everyone = ahead.select("unique_id", "ds").join(found, on=["unique_id", "ds"], how="left", maintain_order="left")
     return np.asarray(everyone["yhat"].fill_null(0)).reshape(panel.series, HORIZON)
 
 
-def run(side: str, root: Path, series: int, history: int) -> dict[str, float]:
+def run(side: str, root: Path, series: int, history: int, *, gaps: bool) -> dict[str, float]:
     """One side's cost and errors, in this process."""
     whole = read_panel(Warehouse(root))
     rows = np.arange(min(series, whole.series))
@@ -98,7 +108,7 @@ def run(side: str, root: Path, series: int, history: int) -> dict[str, float]:
     del whole
     actual = part.y[:, -HORIZON:].astype(np.float64)
     began, cpu = time.perf_counter(), time.process_time()
-    yhat = {"ours": ours, "mlforecast": mlforecast}[side](part.until(part.days - HORIZON), history)
+    yhat = {"ours": ours, "mlforecast": mlforecast}[side](part.until(part.days - HORIZON), history, gaps=gaps)
     known = ~np.isnan(actual)
     return {
         "seconds": round(time.perf_counter() - began, 1),
@@ -113,13 +123,14 @@ def main() -> None:
     parser.add_argument("--root", type=Path, help="data root with features/panel; without it there is nothing to measure")
     parser.add_argument("--series", type=int, default=3049)
     parser.add_argument("--history", type=int, default=10_000, help="days that are learned from")
+    parser.add_argument("--gaps", action="store_true", help="have the peer learn from rows with missing features too")
     parser.add_argument("--side", choices=("ours", "mlforecast"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.root is None:
         print(json.dumps({"benchmark": "training", "skipped": "give a data root with features/panel by --root"}))
         return
     if arguments.side:
-        print(json.dumps(run(arguments.side, arguments.root, arguments.series, arguments.history)))
+        print(json.dumps(run(arguments.side, arguments.root, arguments.series, arguments.history, gaps=arguments.gaps)))
         return
     found = {}
     for side in ("ours", "mlforecast"):
@@ -128,9 +139,10 @@ def main() -> None:
         except PackageNotFoundError:
             continue
         given = ["--root", str(arguments.root), "--series", str(arguments.series), "--history", str(arguments.history)]
+        given += ["--gaps"] if arguments.gaps else []
         done = subprocess.run([sys.executable, __file__, "--side", side, *given], check=True, capture_output=True, text=True)
         found[side] = json.loads(done.stdout.splitlines()[-1])
-    result = {"benchmark": "training", "series": arguments.series, **found}
+    result = {"benchmark": "training", "series": arguments.series, "gaps": arguments.gaps, **found}
     if len(found) == 2:
         for name in ("cpu_s", "mb", "wape"):
             result[f"{name}_ratio"] = round(found["ours"][name] / found["mlforecast"][name], 3)
