@@ -8,7 +8,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from msgspec import Struct, structs
 
 from assets_config.contract.durable import locked, write_bytes
 from assets_config.settings import shown
+from serving.beside import beside
 from serving.settings import LIVE_SETTINGS, Settings
 
 log = logging.getLogger("serving.changed")
@@ -92,13 +93,8 @@ class Changed:
                 await asyncio.sleep(EVERY)
                 self.look()
 
-        task = asyncio.create_task(look_again())
-        try:
+        async with beside(look_again()):
             yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     def _read(self) -> dict[str, Change]:
         try:

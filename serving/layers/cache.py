@@ -120,10 +120,10 @@ class Cache:
                 state = asked.scope["state"]
                 state["snapshot"], state["route"] = snapshot, shortcut.path
                 state["dataset_id"], state["model_version"] = reads.dataset_id, reads.model_version
-                if reads.is_outside:
+                said = _kept_headers(*shortcut.headers)
+                if said is None or reads.is_outside:
                     await asked.tell(200, (*shortcut.headers, (b"content-length", b"%d" % len(body))), body)
                 else:
-                    said = _kept_headers(*shortcut.headers) or ()
                     await self._give(asked, self.keep(asked, snapshot, shortcut.operation, said, body, reads.parts))
                 return
         await self._pass(asked.scope, asked.receive, _Heard(self, asked).send)

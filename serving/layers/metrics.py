@@ -10,7 +10,7 @@ import resource
 import time
 from collections import Counter as Counter_
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
@@ -18,6 +18,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
+from serving.beside import beside
 from serving.layers.cache import Cache
 from serving.library import Library
 from serving.settings import shared_counts
@@ -133,11 +134,8 @@ class Meter:
                 self.look()
                 await asyncio.sleep(EVERY)
 
-        task = asyncio.create_task(look_again())
         try:
-            yield
+            async with beside(look_again()):
+                yield
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
             add_up()

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Protocol
 from uuid import UUID
 
+from serving.beside import beside
 from serving.orchestrator.dagster import Dagster
 from serving.orchestrator.events import SYSTEM, Event, JobLog, PublishLog
 from serving.orchestrator.histories import ALERTS, WORKFLOW, AlertLog, WorkflowLog
@@ -237,12 +238,9 @@ class Feeds:
             for reader in self._readers:
                 reader.woken.set()
 
-        task = asyncio.create_task(look())
         try:
-            yield
+            async with beside(look()):
+                yield
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
             for feed in self._feeds.values():
                 await feed.close()
