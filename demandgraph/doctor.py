@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from assets_config.contract.integrity import damage
+from assets_config.contract.integrity import damages
 from assets_config.contract.keys import KeyFile, KeysError
 from assets_config.contract.layout import Published
 from assets_config.declared import load_declarations
@@ -119,8 +119,9 @@ def snapshots(data: Path) -> Iterator[Finding]:
     yield _pointer(published, [manifest.id for manifest in manifests])
     for fault in faults:
         yield Finding("snapshot", "broken", fault, "Restore the file from a backup, or delete it: it is not served.")
+    found = damages(published, manifests)
     for manifest in manifests:
-        wrong = damage(published, manifest)
+        wrong = found[manifest.id]
         if wrong:
             mend = "demandgraph materialize --select publish makes the part again from the warehouse; or roll back."
             yield Finding(f"snapshot {manifest.id}", "broken", "; ".join(wrong), mend)

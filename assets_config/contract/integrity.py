@@ -1,7 +1,7 @@
 """Whether the files of a snapshot are still the bytes that were published."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from assets_config.contract.layout import Published
@@ -16,7 +16,20 @@ def sha256(path: Path) -> str:
 
 def damage(published: Published, manifest: Manifest) -> list[str]:
     """What is wrong with the files of a snapshot, a sentence each; empty when all is as published."""
-    return [sentence for name, part in manifest.parts.items() for sentence in part_damage(published, name, part)]
+    return damages(published, [manifest])[manifest.id]
+
+
+def damages(published: Published, manifests: Iterable[Manifest]) -> dict[str, list[str]]:
+    """The damage of each snapshot, by its id. A part is read once, however many of them share it."""
+    found: dict[tuple[object, ...], list[str]] = {}
+
+    def of(name: str, part: Part) -> list[str]:
+        said = (name, part.key, frozenset(part.files.items()))
+        if said not in found:
+            found[said] = list(part_damage(published, name, part))
+        return found[said]
+
+    return {each.id: [sentence for name, part in each.parts.items() for sentence in of(name, part)] for each in manifests}
 
 
 def part_damage(published: Published, name: str, part: Part) -> Iterator[str]:

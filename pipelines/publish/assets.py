@@ -9,7 +9,7 @@ from dagster._core.storage.asset_check_execution_record import COMPLETED_ASSET_C
 from pydantic import Field
 
 from assets_config.contract.copies import BackupParams, ExportParams, RollbackParams
-from assets_config.contract.integrity import damage
+from assets_config.contract.integrity import damages
 from assets_config.contract.manifest import Check
 from assets_config.contract.tables import PARTS, STATE, TRIALS
 from pipelines.publish.backups import backup as write_backup
@@ -76,8 +76,7 @@ def checks_so_far(context: AssetExecutionContext) -> list[Check]:
 def published_files_are_whole(storage: Storage) -> AssetCheckResult:
     """Runs after each publish and every night; names the parts that are missing, truncated or altered."""
     published = storage.warehouse().published
-    faults = {manifest.id: damage(published, manifest) for manifest in manifests(published)}
-    found = {snapshot_id: sentences for snapshot_id, sentences in faults.items() if sentences}
+    found = {snapshot_id: faults for snapshot_id, faults in damages(published, manifests(published)).items() if faults}
     return AssetCheckResult(passed=not found, metadata={"damage": found, "served": current(published) or "none"})
 
 

@@ -5,7 +5,8 @@ import msgspec
 import polars as pl
 import pytest
 
-from assets_config.contract.integrity import damage
+from assets_config.contract import integrity
+from assets_config.contract.integrity import damage, sha256
 from assets_config.contract.manifest import Manifest
 from pipelines.errors import ContractError, PublishError
 from pipelines.publish.snapshot import collect, current, manifests, rollback
@@ -106,11 +107,15 @@ def test_a_damaged_part_is_made_again_under_another_key(root: Path, first: Manif
     assert damage(published, second) == []
 
 
-def test_the_nightly_check_names_what_was_altered(root: Path, first: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_nightly_check_names_what_was_altered_in_each_snapshot_and_reads_a_shared_file_once(
+    root: Path, first: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from pipelines.publish.assets import published_files_are_whole
     from pipelines.resources import Storage
 
     monkeypatch.setenv("DEMANDGRAPH_DATA", str(root))
+    second, read = publish_made(root), []
+    monkeypatch.setattr(integrity, "sha256", lambda path: read.append(path) or sha256(path))
     sound = published_files_are_whole(storage=Storage())
     path = Warehouse(root).published.part(first.parts["catalogue"].key) / "tables.duckdb"
     content = bytearray(path.read_bytes())
@@ -121,7 +126,11 @@ def test_the_nightly_check_names_what_was_altered(root: Path, first: Manifest, m
 
     assert sound.passed
     assert not found.passed
-    assert "tables.duckdb" in str(found.metadata["damage"])
+    said = found.metadata["damage"].value
+    assert said.keys() == {first.id, second.id}
+    assert all(["tables.duckdb does not have" in sentence for sentence in each] == [True] for each in said.values())
+    files = [file for part in first.parts.values() for file in part.files]
+    assert len(read) == 2 * len(files) == 2 * len(set(read))
 
 
 def test_rollback_refuses_what_is_unknown_or_damaged(root: Path, first: Manifest) -> None:
