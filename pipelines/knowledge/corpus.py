@@ -49,9 +49,8 @@ class Corpus:
         self.encodes = encoder(declared, key=key)
         self._told = told
         self._cache = None if self.encodes is None else Cache(self.folder / "vectors", self.encodes)
-        self._withheld, asked = withheld(self.chunks, heading_questions(self.chunks))
-        linked = link_questions(documents(warehouse), self.chunks)
-        self._questions = [*asked, *linked]
+        self._withheld, self._asked = withheld(self.chunks, heading_questions(self.chunks))
+        self._warehouse = warehouse
         self._sentences = sentences([each.text for each in self.chunks])
 
     @property
@@ -138,11 +137,12 @@ class Corpus:
     def _ranks(self) -> Ranks:
         """Of an index and a table that never saw the headings that are asked for."""
         vectors = encoded = None
-        if self._cache is not None and self._questions:
+        questions = [*self._asked, *link_questions(documents(self._warehouse), self.chunks)]
+        if self._cache is not None and questions:
             vectors = self._cache.vectors(self._withheld, told=self._told)
             learned = [each for each in self._sentences if not LINK.search(each)]  # the questions are among these
-            encoded = self._fitted(self._withheld, learned).encode([each.text for each in self._questions])
-        return ranks(self._withheld, self._questions, vectors=vectors, encoded=encoded, scratch=self.folder)
+            encoded = self._fitted(self._withheld, learned).encode([each.text for each in questions])
+        return ranks(self._withheld, questions, vectors=vectors, encoded=encoded, scratch=self.folder)
 
 
 def write_table(folder: Path, table: QueryTable) -> None:
