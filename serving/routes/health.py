@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 
 from serving.layers.rules import PROBE
 from serving.library import Library
+from serving.orchestrator.dagster import verify
 from serving.problems import Problem
 
 ML_PACKAGES = (
@@ -69,7 +70,7 @@ class Orchestrator:
         if time.monotonic() - self._asked >= PROBE_EVERY:
             self._asked = time.monotonic()
             try:
-                async with httpx.AsyncClient(timeout=0.08) as client:
+                async with httpx.AsyncClient(timeout=0.08, verify=verify(self._url)) as client:
                     answer = await client.get(f"{self._url}/server_info")
                 self._answer = "ok" if answer.status_code == 200 else "unavailable"
             except httpx.HTTPError:
