@@ -1,8 +1,10 @@
 """Small data roots that are made once a run, and how many processes share the tests."""
 
 import fcntl
+import gc
 import os
 import shutil
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,9 @@ models:
 evaluation: {horizon: 14, n_splits: 3}
 """
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # the tests start hundreds of processes: the code is compiled once for all
+sys.dont_write_bytecode = False
+
 TOGETHER = "tests/end_to_end/up/"
 """The files that share one running system."""
 
@@ -39,6 +44,12 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """One process a core, four at most, for whole folders; none beside pytest's own where a file is named."""
     named = any(".py" in each for each in config.args)
     return 0 if named else min(os.cpu_count() or 1, 4)
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: the collector need not go through it again and again."""
+    gc.freeze()
+    gc.set_threshold(50_000)
 
 
 @pytest.hookimpl(optionalhook=True)
