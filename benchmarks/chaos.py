@@ -177,12 +177,12 @@ def trial() -> dict[str, Any]:
 
 
 def runs_of(code_server: int) -> list[int]:
-    """The processes of runs: what the code server spawned, but for the watcher of its semaphores."""
+    """The processes of runs: what the process that has loaded the graph was forked to."""
     found = []
     for pid in children_of(code_server):
         with suppress(OSError):
-            if "resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_text():
-                found.append(pid)
+            if "forkserver" in Path(f"/proc/{pid}/cmdline").read_text():
+                found += children_of(pid)
     return found
 
 

@@ -1,6 +1,6 @@
 """How long until a job starts, and until what it made is served? One line of JSON.
 
-    python benchmarks/jobs.py                    20 jobs, a fresh process a run, as `demandgraph up` is set up at first
+    python benchmarks/jobs.py                    20 jobs, a forked process a run, as `demandgraph up` is set up at first
     python benchmarks/jobs.py --repeats 5 --only warm
 
 Each job makes one small asset and publishes. `started_s` is from the POST to the start of its Dagster run, `published_s` from the

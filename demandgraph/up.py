@@ -44,7 +44,7 @@ class Up:
         self.children: list[Child] = []
         self.stop_asked = False
         self.code_server = self._child(
-            "code-server", "dagster", "api", "grpc", "-m", "pipelines.definitions", "--empty-working-directory",
+            "code-server", "pipelines.server", "api", "grpc", "-m", "pipelines.definitions", "--empty-working-directory",
             "-h", HOST, "-p", str(self.ports.code_server_port), "--location-name", "demandgraph",
         )  # fmt: skip
         workspace = ("-w", str(self.home.workspace))

@@ -113,6 +113,13 @@ def running(data: Path, **environment: str) -> Iterator[Running]:
             process.kill()  # whatever came of the tests; its guard ends the others
 
 
+def children(parent: int) -> list[tuple[int, str]]:
+    """The children of a process with their command lines."""
+    lines = subprocess.run(["ps", "-wweo", "ppid=,pid=,args="], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(None, 2) for line in lines.splitlines()]
+    return [(int(pid), words) for ppid, pid, words in rows if int(ppid) == parent]
+
+
 def place_of(answer: httpx.Response) -> str:
     """The path of the job that a write became."""
     assert answer.status_code == 202, answer.text

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from tests.end_to_end.running import Running, until
+from tests.end_to_end.running import Running, children, until
 from tests.serving.conftest import client_of
 
 LONG = {"assets": ["models", "backtests", "forecasts", "publish"]}
@@ -31,6 +31,13 @@ def test_more_jobs_than_may_wait_are_refused_and_what_waits_can_be_cancelled(up:
     assert (cancelled.status_code, up.ended(waiting)["status"]) == (200, "cancelled")
     assert up.client.delete(waiting).status_code == 409
     assert up.client.delete(f"/jobs/{'0' * 32}").status_code == 404
+
+
+def test_a_run_is_a_fork_of_a_process_that_has_loaded_the_graph(up: Running, long: str) -> None:
+    [code_server] = [pid for pid, words in children(up.process.pid) if "pipelines.server" in words]
+    [loaded] = [pid for pid, words in children(code_server) if "pipelines.preload" in words]
+
+    assert len(children(loaded)) == 1
 
 
 def test_a_job_beside_the_graph_does_not_wait_for_it(up: Running, long: str) -> None:

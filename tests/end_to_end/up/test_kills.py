@@ -9,7 +9,7 @@ import httpx
 
 from demandgraph.ports import is_free
 from tests.demandgraph.conftest import ends
-from tests.end_to_end.running import Running, place_of, until
+from tests.end_to_end.running import Running, children, place_of, until
 
 EXPORT = {"tables": ["dim_store"]}  # which are there whatever other tests did to the sales
 
@@ -72,13 +72,6 @@ def answers(url: str) -> bool:
         return httpx.get(url, timeout=30).status_code == 200
     except httpx.TransportError:
         return False
-
-
-def children(parent: int) -> list[tuple[int, str]]:
-    """The children of a process with their command lines."""
-    lines = subprocess.run(["ps", "-eo", "ppid=,pid=,args="], capture_output=True, text=True, check=True).stdout
-    rows = [line.split(None, 2) for line in lines.splitlines()]
-    return [(int(pid), words) for ppid, pid, words in rows if int(ppid) == parent]
 
 
 def processes() -> list[tuple[int, int]]:
