@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ sys.dont_write_bytecode = False
 
 TOGETHER = "tests/end_to_end/up/"
 """The files that share one running system."""
+FIRST = (TOGETHER, "tests/end_to_end/", "tests/test_containers.py")
+"""In this order before all others, since they take longest: no process is left with one of them when the other has ended."""
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +47,10 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """One process a core, four at most, for whole folders; none beside pytest's own where a file is named."""
     named = any(".py" in each for each in config.args)
     return 0 if named else min(os.cpu_count() or 1, 4)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: next((n for n, begin in enumerate(FIRST) if item.nodeid.startswith(begin)), len(FIRST)))
 
 
 def pytest_collection_finish() -> None:
@@ -64,20 +71,31 @@ class Folders(LoadFileScheduling):
         return TOGETHER if file.startswith(TOGETHER) else file
 
 
-@pytest.fixture(scope="session")
-def demo_root(tmp_path_factory: pytest.TempPathFactory, worker_id: str, small_config: Path) -> Path:
-    """A data root with every asset of the graph, published. Only to be read: `own_root` is one to alter.
+Once = Callable[[str, Callable[[Path], object]], Path]
 
-    The process that asks first makes it, the others wait for it.
-    """
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Once:
+    """A folder by its name: the process that asks for it first makes it, the others wait for it. Only to be read."""
     alone = worker_id == "master"
     folder = tmp_path_factory.getbasetemp() if alone else tmp_path_factory.getbasetemp().parent
-    root = folder / "demo"
-    with (folder / "demo.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (root / "published/current.json").exists():
-            make_demo(root, small_config)
-    return root
+
+    def made_once(name: str, make: Callable[[Path], object]) -> Path:
+        made = folder / f"{name}.made"
+        with (folder / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not made.exists():
+                make(folder / name)
+                made.touch()
+        return folder / name
+
+    return made_once
+
+
+@pytest.fixture(scope="session")
+def demo_root(once: Once, small_config: Path) -> Path:
+    """A data root with every asset of the graph, published. Only to be read: `own_root` is one to alter."""
+    return once("demo", lambda root: make_demo(root, small_config))
 
 
 def make_demo(root: Path, config: Path) -> None:
@@ -104,13 +122,19 @@ def own_root(demo_root: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def published_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def published_once(once: Once) -> Path:
     """A data root with the core tables and KPIs of a small chain, published. Only to be read: `root` is one to alter."""
     from tests.serving.conftest import publish_tiny
 
-    root = tmp_path_factory.mktemp("published")
-    publish_tiny(root)
-    return root
+    return once("published", publish_tiny)
+
+
+@pytest.fixture(scope="session")
+def wheel(once: Once) -> Path:
+    """A wheel of what is installed."""
+    from tests.test_packaging import build_wheel
+
+    return next((once("wheel", build_wheel) / "dist").glob("demandgraph-*.whl"))
 
 
 @pytest.fixture

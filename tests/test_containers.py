@@ -71,17 +71,22 @@ def test_bases_have_a_version_that_is_tested(extra: str) -> None:
     assert set(bases) == {"python:3.12-slim"}
 
 
-@pytest.mark.network
-@pytest.mark.timeout(600)
-def test_what_the_serving_file_copies_installs_without_ml_and_answers(root: Path, tmp_path: Path) -> None:
-    source, app = tmp_path / "src", tmp_path / "app"
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the serving file makes of what it copies: an environment with that installed, at the pinned versions."""
+    source, app = tmp_path_factory.mktemp("src"), tmp_path_factory.mktemp("image") / "app"
     for name in copied("serving"):
         take = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        source.mkdir(exist_ok=True)
         take(ROOT / name, source / name)
     subprocess.run([sys.executable, "-m", "venv", app], check=True)
     command = [word.replace("/app/", f"{app}/") for word in install("serving") if word != "--no-cache-dir"]
-    subprocess.run([*command, "-q", "--disable-pip-version-check"], cwd=source, check=True, capture_output=True)
+    subprocess.run([*command, "-q", "--no-compile", "--disable-pip-version-check"], cwd=source, check=True, capture_output=True)
+    return app
+
+
+@pytest.mark.network
+@pytest.mark.timeout(600)
+def test_what_the_serving_file_copies_installs_without_ml_and_answers(app: Path, root: Path, tmp_path: Path) -> None:
     listed = subprocess.run([app / "bin/pip", "list", "--format=json"], capture_output=True, check=True, text=True).stdout
     port = any_free_port()
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"DEMANDGRAPH_DATA": str(root)}
@@ -102,3 +107,21 @@ def test_what_the_serving_file_copies_installs_without_ml_and_answers(root: Path
     assert not {each["name"].lower() for each in json.loads(listed)} & HEAVY
     assert health["status"] == "ok"
     assert health["ml_dependencies"]["violations"] == []
+
+
+@pytest.mark.network
+@pytest.mark.timeout(600)
+def test_the_wheel_needs_no_more_for_serving_and_doctor_is_content(app: Path, wheel: Path, tmp_path: Path) -> None:
+    """Without an index: all that the extra asks for is there, though the wheel has the pipelines too."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    pip = [app / "bin/python", "-m", "pip", "--disable-pip-version-check"]
+    subprocess.run([*pip, "uninstall", "-q", "-y", "demandgraph"], check=True, capture_output=True)
+    subprocess.run([*pip, "install", "-q", "--no-index", f"{wheel}[serving]"], check=True, capture_output=True)
+
+    subprocess.run([app / "bin/python", "-c", "import serving.app"], cwd=tmp_path, env=environment, check=True, timeout=60)
+    doctor = subprocess.run(
+        [app / "bin/demandgraph", "doctor"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+    )
+
+    assert doctor.returncode == 0, doctor.stdout
+    assert "[pipelines]" in doctor.stdout

@@ -14,7 +14,7 @@ FILES = ("first_look", "jobs_end", "jobs_are_told", "jobs_beside", "data_arrives
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the files of this folder run in the order of FILES, before all others, since they take longest."""
+    """Let the files of this folder run in the order of FILES."""
 
     def place(item: pytest.Item) -> int:
         ours = item.path.parent == Path(__file__).parent

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-import statsmodels.api as sm
 
 from assets_config.contract.seeds import Seed
 from pipelines.planning.season.elasticity import AMONG, PRIOR, Days, Estimate, by_category, elasticities, estimate, settled
@@ -35,6 +34,8 @@ def test_a_planted_slope_is_found_however_little_is_sold(slope: float, mean: flo
 
 
 def test_the_estimate_is_that_of_a_poisson_regression_with_a_level_a_series() -> None:
+    import statsmodels.api as sm  # a second to load, for one question
+
     made = days(1)
     inner = np.column_stack([made.series == 1, made.series == 2, np.log(made.price), made.columns]).astype(float)
 
