@@ -6,9 +6,9 @@ import pytest
 from litestar.testing import TestClient
 
 from assets_config.contract.jobs import JOB_TYPES
-from serving.app import create_app
 from serving.problems import PROBLEMS
-from serving.settings import SettingError, Settings, read_settings
+from serving.settings import SettingError, read_settings
+from tests.serving.reviewed import application
 
 ITEMS = "/api/v1/items/SKU-0001/timeseries"
 
@@ -183,7 +183,7 @@ def test_the_docs_page_needs_no_network(client: TestClient) -> None:
 
 
 def test_no_route_infers_or_trains() -> None:
-    schema = create_app(Settings()).openapi_schema.to_schema()
+    schema = application().openapi_schema.to_schema()
 
     starts_a_job = "/api/v1/workflows/forecast"
     segments = {segment for path in schema["paths"] if path != starts_a_job for segment in path.split("/")}
@@ -192,7 +192,7 @@ def test_no_route_infers_or_trains() -> None:
 
 
 def test_operations_have_ids_and_descriptions() -> None:
-    schema = create_app(Settings()).openapi_schema.to_schema()
+    schema = application().openapi_schema.to_schema()
 
     operations = [operation for methods in schema["paths"].values() for operation in methods.values()]
 

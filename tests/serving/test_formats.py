@@ -14,11 +14,12 @@ import pytest
 from litestar.testing import TestClient
 
 from assets_config.contract.catalogue import DimProduct, DimStore
-from serving.app import create_app, create_asgi
+from serving.app import create_asgi
 from serving.formats import ARROW, CSV, JSON, OFFERED, PARQUET
 from serving.settings import Settings
 from tests.serving.conftest import client_of
 from tests.serving.parts import write_snapshot
+from tests.serving.reviewed import application
 
 ROOT = Path(__file__).parents[2]
 RANGE = "start_date=2024-10-01&end_date=2024-12-15"
@@ -199,7 +200,7 @@ def test_a_wrong_question_is_a_problem_in_any_format(client: TestClient) -> None
 
 def test_every_list_of_the_snapshot_is_described_in_every_format() -> None:
     """A list that fails here says `@get` where `@table` of serving/formats.py would do."""
-    paths = create_app(Settings()).openapi_schema.to_schema()["paths"]
+    paths = application().openapi_schema.to_schema()["paths"]
     reads = {path: methods["get"] for path, methods in paths.items() if "get" in methods}
 
     lists = {

@@ -13,12 +13,11 @@ from litestar.testing import TestClient
 
 from assets_config.contract.keys import Key, KeyFile, digest
 from assets_config.contract.names import Role
-from serving.app import create_app
 from serving.layers.access import Access
 from serving.layers.keyring import Keyring
 from serving.layers.rules import RANK, SAFE, Rules, rule
-from serving.settings import Settings
 from tests.serving.conftest import KEY, client_of, settings_of
+from tests.serving.reviewed import application
 
 NOW = datetime.now(UTC)
 ROLES: tuple[Role, ...] = ("reader", "operator", "admin")
@@ -52,7 +51,7 @@ def routes() -> list[Route]:
     """Every route of the app; those that Litestar adds to answer OPTIONS are left out."""
     found = [
         Route(method, route.path, handler.opt)
-        for route in create_app(Settings()).routes
+        for route in application().routes
         for handler in getattr(route, "route_handlers", ())
         for method in sorted(handler.http_methods)
     ]
@@ -117,8 +116,8 @@ def test_another_spelling_of_a_path_is_no_way_around(path: str, keyed: TestClien
     assert answer.status_code in (403, 404)
 
 
-def test_a_path_under_a_prefix_has_the_same_rule(tmp_path: Path) -> None:
-    rules = Rules(create_app(settings_of(tmp_path)))
+def test_a_path_under_a_prefix_has_the_same_rule() -> None:
+    rules = Rules(application())
 
     scope: Any = {"type": "http", "method": "GET", "path": "/demand/api/v1/config", "root_path": "/demand"}
 
@@ -384,8 +383,7 @@ async def nothing() -> Any:
 
 def access_of(root: Path, **changes: Any) -> Access:
     settings = settings_of(root, **{"api_keys": (), **changes})
-    app = create_app(settings)
-    return Access(app, Rules(app), settings)
+    return Access(application(), Rules(application()), settings)
 
 
 def admit(

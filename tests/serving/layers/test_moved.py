@@ -8,9 +8,8 @@ from litestar.testing import TestClient
 
 from assets_config.contract.jobs import JOB_TYPES
 from assets_config.contract.names import STAGES
-from serving.app import create_app
 from serving.layers.moved import OLD_PATHS, OldPath
-from serving.settings import Settings
+from tests.serving.reviewed import application
 
 NOT_YET_BUILT = {
     *("/agents/sessions", "/agents/sessions/{}", "/agents/sessions/{}/chat"),
@@ -28,7 +27,7 @@ def shape(path: str) -> str:
 
 @pytest.fixture(scope="module")
 def routes() -> set[str]:
-    return {shape(route.path) for route in create_app(Settings()).routes}
+    return {shape(route.path) for route in application().routes}
 
 
 @pytest.mark.parametrize(("line", "method"), LINES)
