@@ -23,8 +23,7 @@ def land_folder(landing: Landing, declared: FileSource, folder: Path) -> list[Ba
 
     Raises SourceError, when the folder or a file that must be there is missing.
     """
-    if not folder.is_dir():
-        raise SourceError(f"{folder} is not a folder: give the one that holds {_first_file(declared)} with --path")
+    check_folder(declared, folder)
     batches = []
     now = datetime.now(UTC)
     for kind, table in declared.tables.items():
@@ -35,6 +34,12 @@ def land_folder(landing: Landing, declared: FileSource, folder: Path) -> list[Ba
             batch, _ = landing.receive(kind, declared.name, files, media_type=_media_type(path), received_at=now, parameters=said)
             batches.append(batch)
     return batches
+
+
+def check_folder(declared: FileSource, folder: Path) -> None:
+    """Raises SourceError, when there is no such folder."""
+    if not folder.is_dir():
+        raise SourceError(f"{folder} is not a folder: give the one that holds {_first_file(declared)} with --path")
 
 
 def land_seed(landing: Landing, seed: Seed, source: str) -> Batch:

@@ -6,7 +6,7 @@ from assets_config.contract.landing import Landing
 from assets_config.declared import Declarations, Generator, Source
 from assets_config.mapping import FileSource
 from pipelines.errors import SourceError
-from pipelines.sources.land import waiting
+from pipelines.sources.land import check_folder, waiting
 from pipelines.warehouse import Origin, Warehouse
 
 DEFAULT_SOURCE = "demo_minimal"
@@ -17,7 +17,7 @@ LANDED = "landing"
 def choose(warehouse: Warehouse, declarations: Declarations, *, name: str | None, path: str | None) -> Origin:
     """Decide which source is loaded: the one asked for, else the last one, else what was landed, else the demo.
 
-    Raises SourceError, when no source has that name, or a path is missing or not wanted.
+    Raises SourceError, when no source has that name, or a path is missing, no folder, or not wanted.
     """
     if name is None:
         if path is not None:
@@ -27,8 +27,10 @@ def choose(warehouse: Warehouse, declarations: Declarations, *, name: str | None
         return warehouse.origin() or Origin(LANDED if started else DEFAULT_SOURCE, None)
     origin = Origin(name, str(Path(path).absolute()) if path else None)
     declared = source(declarations, origin)
-    if isinstance(declared, FileSource) and origin.path is None:
-        raise SourceError(f"source {name} reads files: give their folder with --path")
+    if isinstance(declared, FileSource):
+        if origin.path is None:
+            raise SourceError(f"source {name} reads files: give their folder with --path")
+        check_folder(declared, Path(origin.path))
     if isinstance(declared, Generator) and origin.path is not None:
         raise SourceError(f"source {name} generates its rows and reads no path ({origin.path})")
     return origin
