@@ -4,6 +4,7 @@ import fcntl
 import gc
 import os
 import shutil
+import signal
 import sys
 import warnings
 from collections.abc import Callable
@@ -27,6 +28,8 @@ evaluation: {horizon: 14, n_splits: 3}
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # the tests start hundreds of processes: the code is compiled once for all
 sys.dont_write_bytecode = False
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job: Dagster would let SIGTERM be ignored too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TOGETHER = "tests/end_to_end/up/"
 """The files that share one running system."""

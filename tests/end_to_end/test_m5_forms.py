@@ -3,16 +3,18 @@
 The files are read by path: DEMANDGRAPH_TEST_DATA, else ../shared/data beside the checkout.
 """
 
-import os
 from pathlib import Path
 
 import duckdb
 import polars as pl
 import pytest
 
+from tests.conftest import Once
+from tests.end_to_end.test_real_data import FILES as FOLDER
+from tests.end_to_end.test_real_data import load
 from tests.plant import Plant
 
-FILES = Path(os.environ.get("DEMANDGRAPH_TEST_DATA", Path(__file__).parents[3] / "shared/data")) / "m5"
+FILES = FOLDER / "m5"
 pytestmark = pytest.mark.skipif(not FILES.is_dir(), reason=f"no folder {FILES}: set DEMANDGRAPH_TEST_DATA to the test data")
 
 
@@ -51,12 +53,12 @@ def sold_by_codes(plant: Plant) -> pl.DataFrame:
     return named.select("code", "sku", "date", "quantity", "unit_price", "total_amount").sort("code", "sku", "date")
 
 
-def test_wide_and_tidy_files_give_the_same_tables(tmp_path: Path) -> None:
+def test_wide_and_tidy_files_give_the_same_tables(once: Once, tmp_path: Path) -> None:
     write_wide(tmp_path / "wide")
-    wide, tidy = Plant(tmp_path / "a"), Plant(tmp_path / "b")
+    wide = Plant(tmp_path / "data")
 
     batches = wide.load("m5_wide", tmp_path / "wide")
-    tidy.load("m5_sample", FILES)
+    tidy = Plant(once("m5_sample", lambda root: load(root, "m5_sample")))
 
     told = wide.batch(next(batch.batch_id for batch in batches if batch.kind == "sales-daily"))
     assert told["lines"] == 500 * 1941 == told["loaded"] + told["skipped"]

@@ -18,6 +18,7 @@ from litestar.testing import TestClient
 
 from serving.app import create_asgi
 from serving.settings import Settings
+from tests.conftest import Once
 
 FILES = Path(os.environ.get("DEMANDGRAPH_TEST_DATA", Path(__file__).parents[3] / "shared/data"))
 pytestmark = pytest.mark.skipif(not FILES.is_dir(), reason=f"no folder {FILES}: set DEMANDGRAPH_TEST_DATA to the test data")
@@ -34,18 +35,25 @@ BENCH_SALES = (
 )
 
 
+FOLDERS = {"m5_sample": "m5", "serving_bench": "serving_bench"}
+
+
 class Loaded(NamedTuple):
     client: TestClient
     direct: duckdb.DuckDBPyConnection
 
 
-@pytest.fixture(scope="module", params=["m5_sample", "serving_bench"])
-def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
-    root = tmp_path_factory.mktemp(request.param)
-    folder, query = (FILES / "m5", M5_SALES) if request.param == "m5_sample" else (FILES / "serving_bench", BENCH_SALES)
-    command = ["-m", "demandgraph", "--data", root, "materialize", "--source", request.param, "--path", folder]
+def load(root: Path, source: str) -> None:
+    """Load a source of FILES by the command, and publish its totals."""
+    command = ["-m", "demandgraph", "--data", root, "materialize", "--source", source, "--path", FILES / FOLDERS[source]]
     stages = ["--select", "sources", "core", "kpis", "publish"]
     subprocess.run([sys.executable, *command, *stages], check=True, capture_output=True, timeout=200)
+
+
+@pytest.fixture(scope="module", params=["m5_sample", "serving_bench"])
+def loaded(request: pytest.FixtureRequest, once: Once) -> Iterator[Loaded]:
+    query = M5_SALES if request.param == "m5_sample" else BENCH_SALES
+    root = once(request.param, lambda root: load(root, request.param))
     with duckdb.connect() as direct, TestClient(create_asgi(Settings(data=root)), base_url="http://127.0.0.1") as client:
         direct.execute(f"CREATE TABLE sales AS {query.format(FILES)}")
         yield Loaded(client, direct)
