@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
@@ -85,11 +84,12 @@ def _ranked(
     columns = values.T.tolist()
     ranked_by: Sequence[Any] = figures.kpis[order_by](columns)
     said = [names[each] for each in members] if names else [str(each) for each in members]
-    sold: list[int] = np.flatnonzero(values.any(axis=1)).tolist()
+    sold: list[int] = values.any(axis=1).nonzero()[0].tolist()
     order = sorted(sold, key=said.__getitem__)
-    known = [n for n in order if ranked_by[n] is not None]
+    nulls = [n for n in order if ranked_by[n] is None] if None in ranked_by else []
+    known = [n for n in order if ranked_by[n] is not None] if nulls else order
     known.sort(key=ranked_by.__getitem__, reverse=is_descending)  # equal ones stay in the order of their names
-    order = known + [n for n in order if ranked_by[n] is None]
+    order = known + nulls
     percent = shares([0 if figures.revenue is None else columns[figures.revenue][n] for n in order])
     first = order[:most]
     metrics = figures.table([[column[n] for n in first] for column in columns])
