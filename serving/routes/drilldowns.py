@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
@@ -84,7 +85,7 @@ def _ranked(
     columns = values.T.tolist()
     ranked_by: Sequence[Any] = figures.kpis[order_by](columns)
     said = [names[each] for each in members] if names else [str(each) for each in members]
-    sold: list[int] = values.any(axis=1).nonzero()[0].tolist()
+    sold: list[int] = np.nonzero(values.any(axis=1))[0].tolist()
     order = sorted(sold, key=said.__getitem__)
     nulls = [n for n in order if ranked_by[n] is None] if None in ranked_by else []
     known = [n for n in order if ranked_by[n] is not None] if nulls else order
