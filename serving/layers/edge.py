@@ -150,7 +150,7 @@ def _line(scope: HTTPScope | WebSocketScope, state: Mapping[str, Any], status: i
     line = Line(
         datetime.now(UTC),
         state["request_id"],
-        scope.get("method", WEBSOCKET),
+        scope["method"] if scope["type"] == ScopeType.HTTP else WEBSOCKET,
         state.get("route") or None,
         scope["path"],
         status,
