@@ -7,7 +7,7 @@ from litestar.datastructures import State
 from litestar.params import JSONBody
 from msgspec import Meta, Struct
 
-from assets_config.contract.workspaces import DemoParams
+from assets_config.contract.workspaces import MOST, DemoParams
 from serving.asked import check_demo, held
 from serving.layers.rules import OPERATOR
 from serving.orchestrator.job import FINAL, Job
@@ -58,6 +58,7 @@ async def create_demo_run(
     check_demo(data)
     await held(state.library, data)
     if not state.jobs.is_repeated("demo", data, idempotency_key):
+        await refuse_one_too_many(state, data)
         await refuse_a_second(state.jobs)
     return await start(request, state, "demo", data, idempotency_key)
 
@@ -88,6 +89,21 @@ async def refuse_a_second(jobs: Jobs) -> None:
     for job in [await jobs.get(each.job_id) for each in going_on]:  # the list may be a moment behind
         if job.status not in FINAL:
             raise Conflict(f"Job {job.job_id} ({job.job_type}) is {job.status}: wait for it, or DELETE /api/v1/jobs/{job.job_id}.")
+
+
+async def refuse_one_too_many(state: State, asked: DemoParams) -> None:
+    """Raises Conflict for a run that is to be kept, where no more may be."""
+    if asked.preservation != "keep":
+        return
+    try:
+        lease = await state.library.lease()
+    except NoSnapshot:  # none is kept yet
+        return
+    try:
+        if len(await lease.rows("state", "workspace")) >= MOST:
+            raise Conflict(f"{MOST} workspaces are kept: DELETE /api/v1/demo/workspaces/{{workspace_id}} of one first.")
+    finally:
+        lease.release()
 
 
 def _phases(steps: list[StepSaid]) -> list[Phase]:

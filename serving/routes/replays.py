@@ -16,7 +16,7 @@ from serving.asked import check_demo, held
 from serving.layers.rules import OPERATOR
 from serving.orchestrator.job import Job
 from serving.reply import Metadata, metadata
-from serving.routes.demo import refuse_a_second
+from serving.routes.demo import refuse_a_second, refuse_one_too_many
 from serving.routes.jobs import IdempotencyKey, start
 from serving.routes.workspaces import WorkspacePath
 from serving.snapshot import Snapshot
@@ -80,6 +80,7 @@ async def replay_workspace(
     if dry_run:
         return Response(_plan(lease, workspace, params), status_code=200)
     if not state.jobs.is_repeated("demo", params, idempotency_key):
+        await refuse_one_too_many(state, params)
         await refuse_a_second(state.jobs)
     launched: Response[Any] = await start(request, state, "demo", params, idempotency_key)
     return launched
