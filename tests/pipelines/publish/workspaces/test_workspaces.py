@@ -14,6 +14,7 @@ from dagster import ExecuteInProcessResult
 
 from assets_config.contract.copies import ARCHIVE, CHECKSUMS, MANIFEST
 from assets_config.contract.launch import run_config
+from assets_config.contract.names import STAGES
 from assets_config.contract.scenarios import Assumptions, DeleteScenarioParams, Price, ScenarioParams
 from assets_config.contract.workspaces import (
     CreatedObjects,
@@ -112,7 +113,9 @@ def test_what_came_of_a_run_is_what_a_loop_over_its_tables_finds(demo_root: Path
     assert runs[made.winning_run_id]["model_type"] == result.winner_model_type
     assert story.job_ids == [workspace.workspace_id]
     assert [each.phase_name for each in story.phase_summaries][:2] == ["sources", "core"]
-    assert {"models", "forecasts", "planning", "kpis", "knowledge"} <= {each.phase_name for each in story.phase_summaries}
+    assert (
+        {"models", "forecasts", "planning", "kpis", "knowledge"} <= {each.phase_name for each in story.phase_summaries} <= {*STAGES}
+    )
     [searched] = story.rag_events
     assert searched.chunks == warehouse.read("knowledge/rag_chunk").height
     assert (workspace.status, json.loads(workspace.warnings)) == ("completed", [])
