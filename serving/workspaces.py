@@ -8,18 +8,8 @@ import msgspec
 from msgspec import Meta, Struct, structs
 
 from assets_config.contract.seeds import Overrides
-from assets_config.contract.workspaces import (
-    ApprovalEvent,
-    CreatedObjects,
-    DemoParams,
-    PhaseSummary,
-    RagEvent,
-    ResultSummary,
-    Scope,
-    Story,
-    Workspace,
-    WorkspaceStatus,
-)
+from assets_config.contract.stories import ApprovalEvent, CreatedObjects, PhaseSummary, RagEvent, ResultSummary, Story
+from assets_config.contract.workspaces import DemoParams, Scope, Workspace, WorkspaceStatus
 from serving.library import kept
 from serving.paging import matches, ordered
 from serving.plans import said

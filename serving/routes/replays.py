@@ -11,7 +11,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
 from assets_config.contract.seeds import Overrides
 from assets_config.contract.state import AliasName
-from assets_config.contract.workspaces import Compared, DemoParams, Scope, Workspace, beside
+from assets_config.contract.stories import Compared, beside
+from assets_config.contract.workspaces import DemoParams, Scope, Workspace
 from serving.asked import check_demo, held
 from serving.layers.rules import OPERATOR
 from serving.orchestrator.job import Job

@@ -9,15 +9,8 @@ from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import Meta, Struct
 
-from assets_config.contract.workspaces import (
-    Compared,
-    DeleteWorkspaceParams,
-    UpdateWorkspaceParams,
-    WorkspaceChange,
-    beside,
-    changed,
-    compared,
-)
+from assets_config.contract.stories import Compared, beside, compared
+from assets_config.contract.workspaces import DeleteWorkspaceParams, UpdateWorkspaceParams, WorkspaceChange, changed
 from serving.formats import table
 from serving.layers.rules import OPERATOR
 from serving.orchestrator.job import Job

@@ -14,15 +14,8 @@ from assets_config.contract.durable import write_bytes
 from assets_config.contract.layout import Published
 from assets_config.contract.model_types import ModelType
 from assets_config.contract.scenarios import Scenario
-from assets_config.contract.workspaces import (
-    CreatedObjects,
-    DemoParams,
-    PhaseSummary,
-    ResultSummary,
-    Scope,
-    Story,
-    Workspace,
-)
+from assets_config.contract.stories import CreatedObjects, PhaseSummary, ResultSummary, Story
+from assets_config.contract.workspaces import DemoParams, Scope, Workspace
 from pipelines.publish.workspaces.bundle import packed
 from tests.serving.conftest import client_of
 from tests.serving.parts import AT, FIRST, LAST, write_snapshot

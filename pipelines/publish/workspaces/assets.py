@@ -5,13 +5,8 @@ from typing import Any
 from dagster import AssetExecutionContext, Config, MaterializeResult, asset
 from pydantic import Field
 
-from assets_config.contract.workspaces import (
-    DeleteWorkspaceParams,
-    DemoParams,
-    ExportWorkspaceParams,
-    PhaseSummary,
-    UpdateWorkspaceParams,
-)
+from assets_config.contract.stories import PhaseSummary
+from assets_config.contract.workspaces import DeleteWorkspaceParams, DemoParams, ExportWorkspaceParams, UpdateWorkspaceParams
 from pipelines.commands import commands
 from pipelines.publish.parts import TABLE_KEYS
 from pipelines.report import answer, job_of, now, table_made, upstream

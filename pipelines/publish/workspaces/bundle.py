@@ -17,15 +17,8 @@ from msgspec import structs
 
 from assets_config.contract.copies import ARCHIVE, CHECKSUMS, EXPORTS, MANIFEST, WORKSPACES
 from assets_config.contract.durable import making_folder
-from assets_config.contract.workspaces import (
-    Bundle,
-    BundleFile,
-    CreatedObjects,
-    Reference,
-    Workspace,
-    references,
-    tags_of,
-)
+from assets_config.contract.stories import CreatedObjects
+from assets_config.contract.workspaces import Bundle, BundleFile, Reference, Workspace, references, tags_of
 from pipelines.errors import PipelineError, PublishError
 from pipelines.publish.exports import KEEP, keep_newest
 from pipelines.publish.workspaces.state import changing, known, workspaces, write

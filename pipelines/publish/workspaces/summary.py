@@ -14,21 +14,17 @@ import polars as pl
 from msgspec import Struct
 
 from assets_config.contract.knowledge import Index
-from assets_config.contract.workspaces import (
-    CONFIG_VERSION,
+from assets_config.contract.stories import (
     ApprovalEvent,
     CreatedObjects,
-    DemoParams,
     PhaseSummary,
     RagEvent,
     Reproduction,
     ResultSummary,
-    Scope,
     Story,
-    Workspace,
     compared,
-    tags_of,
 )
+from assets_config.contract.workspaces import CONFIG_VERSION, DemoParams, Scope, Workspace, tags_of
 from pipelines.errors import PipelineError
 from pipelines.knowledge.bundle import current_bundle
 from pipelines.publish.workspaces.state import workspaces

@@ -16,16 +16,8 @@ from assets_config.contract.copies import ARCHIVE, CHECKSUMS, MANIFEST
 from assets_config.contract.launch import run_config
 from assets_config.contract.names import STAGES
 from assets_config.contract.scenarios import Assumptions, DeleteScenarioParams, Price, ScenarioParams
-from assets_config.contract.workspaces import (
-    CreatedObjects,
-    DeleteWorkspaceParams,
-    DemoParams,
-    ResultSummary,
-    Story,
-    UpdateWorkspaceParams,
-    Workspace,
-    compared,
-)
+from assets_config.contract.stories import CreatedObjects, ResultSummary, Story, compared
+from assets_config.contract.workspaces import DeleteWorkspaceParams, DemoParams, UpdateWorkspaceParams, Workspace
 from pipelines.errors import PipelineError, PublishError
 from pipelines.planning.scenarios.state import change_scenarios
 from pipelines.publish.snapshot import manifests
