@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 from dagster import AssetExecutionContext, Config, MaterializeResult, asset
 from pydantic import Field
 
@@ -45,6 +46,8 @@ def workspace(context: AssetExecutionContext, config: WorkspaceConfig, storage: 
         told = {"workspace_id": None}
         if asked.preservation == "keep":
             made = kept(warehouse, asked, phases_of(context), jobs=jobs_of(context), at=now())
+            for each in msgspec.json.decode(made.warnings, type=list[str]):
+                context.log.warning(each)
             try:
                 add(warehouse, made)
                 told = {"workspace_id": made.workspace_id}
