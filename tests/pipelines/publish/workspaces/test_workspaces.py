@@ -3,6 +3,8 @@
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,33 @@ from tests.pipelines.forecasts.registry.test_state import AT, JOB, make, run_job
 LAST = ["publish/workspace", "publish/snapshot"]
 """The last two steps of a demo run: those before them were done for `demo_root`, whose run was kept too."""
 NOBODY = "0" * 32
+PROGRAM = """
+import os, signal, sys
+from datetime import datetime
+from pathlib import Path
+from pipelines.publish.workspaces.bundle import export_workspace
+from pipelines.warehouse import Warehouse
+
+def export_and_die(number, at):
+    seen = 0
+    def heard(event, _):
+        nonlocal seen
+        if event in ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree"):
+            seen += 1
+            if seen == at:
+                os.kill(os.getpid(), signal.SIGKILL)
+    sys.addaudithook(heard)
+    export_workspace(Warehouse(Path(sys.argv[1])), number, at=datetime(2024, 7, 1), by="job")
+
+for line in sys.stdin:
+    number, at = line.split()
+    child = os.fork()
+    if child == 0:
+        export_and_die(number, int(at))
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    print("killed" if os.WIFSIGNALED(status) else "exported", flush=True)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -283,6 +312,33 @@ def test_a_bundle_has_the_scenarios_of_the_workspace_and_names_what_is_gone(own:
     manifest = check((own.root / "exports/workspaces" / second.workspace_id / "1" / ARCHIVE).read_bytes())
     assert [(each.kind, each.id) for each in manifest.unresolved_references] == [("scenario", "0" * 32)]
     assert (manifest.bundle_format_version, manifest.files) == (1, [])
+
+
+def test_killed_at_any_change_of_files_what_is_counted_is_whole(own: Warehouse) -> None:
+    number, killed = first(own).workspace_id, 0
+    folder = own.root / "exports/workspaces" / number
+    program = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(own.root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert program.stdin is not None
+    assert program.stdout is not None
+
+    for step in range(1, 300):
+        program.stdin.write(f"{number} {step}\n")
+        program.stdin.flush()
+        ended = program.stdout.readline().strip() == "exported"
+        for count in range(1, first(own).exports + 1):
+            assert check((folder / str(count) / ARCHIVE).read_bytes()).workspace["workspace_id"] == number
+        if ended:
+            break
+        killed += 1
+    program.communicate()
+
+    assert ended
+    assert killed > 20, "an export touches fewer files than it must: the kills prove nothing"
+    assert first(own).exports == 1
+    assert export_workspace(own, number, at=AT, by=JOB)[0] == 1
+    assert [each.name for each in folder.iterdir()] == ["1"]
 
 
 def test_an_altered_bundle_is_named(own: Warehouse) -> None:
