@@ -2,7 +2,7 @@
 
     python -P -m pipelines.server api grpc ...    takes what `python -m dagster api grpc` takes
 
-As Dagster starts them, each run is a new interpreter that loads all of Dagster and the graph before its first step (ADR 0025).
+As Dagster starts them, each run is a new interpreter that loads all of Dagster and the graph before its first step (ADR 0026).
 """
 
 import multiprocessing

@@ -1,24 +1,32 @@
 """Backups: a folder that is a data root of its own, with the served snapshot and what nothing can make again."""
 
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
 
 from assets_config.contract.copies import BACKUPS, CHECKSUMS, BackupParams, BackupResult
-from assets_config.contract.durable import making_folder
+from assets_config.contract.durable import locked, making_folder
 from assets_config.contract.integrity import damage, sha256
 from assets_config.contract.layout import Published
 from assets_config.contract.manifest import Pointer
 from pipelines.errors import PublishError
-from pipelines.forecasts.registry.state import changing
 from pipelines.publish.exports import keep_newest
 from pipelines.publish.snapshot import served
-from pipelines.trials.tables import adding
 from pipelines.warehouse import Warehouse
 
-DECIDED = ("forecasts/model_alias", "forecasts/model_run_note", "forecasts/frozen", "trials")
+DECIDED = (
+    "forecasts/model_alias",
+    "forecasts/model_run_note",
+    "forecasts/frozen",
+    "knowledge/document",
+    "planning",  # plans, scenarios, alerts, preferences and what was sent; what can be computed among it is small
+    "publish/workspace",
+    "trials",
+)
 """Folders of the warehouse that no run of the graph makes again."""
+OMITTED = shutil.ignore_patterns(".*", "*.lock")
 
 
 def backup(warehouse: Warehouse, asked: BackupParams, *, by: str) -> BackupResult:
@@ -42,10 +50,12 @@ def backup(warehouse: Warehouse, asked: BackupParams, *, by: str) -> BackupResul
             shutil.copytree(warehouse.published.part(part.key), copied.part(part.key))
         copied.manifest(manifest.id).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
         copied.pointer.write_bytes(msgspec.json.encode(Pointer(manifest.id, manifest.published_at)))
-        with changing(warehouse), adding(warehouse):
+        with ExitStack() as locks:
+            for lock in sorted(warehouse.folder.glob("*/*.lock")):  # whoever changes what was decided holds one of them
+                locks.enter_context(locked(lock))
             for key in DECIDED:
                 if (warehouse.folder / key).exists():
-                    shutil.copytree(warehouse.folder / key, folder / "warehouse" / key, ignore=shutil.ignore_patterns(".*"))
+                    shutil.copytree(warehouse.folder / key, folder / "warehouse" / key, ignore=OMITTED)
         faults = damage(copied, manifest)
         if faults:
             raise PublishError(f"the backup of {manifest.id} is not whole: {'; '.join(faults)}")

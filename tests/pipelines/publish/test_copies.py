@@ -12,8 +12,10 @@ from dagster import ExecuteInProcessResult
 from assets_config.contract.copies import CHECKSUMS
 from assets_config.contract.graph import ASSETS, BY_MONTH
 from assets_config.contract.state import SetAliasParams
+from assets_config.contract.tables import PARTS, STATE
 from pipelines.forecasts.registry.state import change_aliases
 from pipelines.publish import backups
+from pipelines.publish.parts import TABLE_KEYS
 from pipelines.publish.snapshot import amend, current, manifests
 from pipelines.warehouse import Warehouse
 from tests.pipelines.forecasts.registry.test_state import AT, JOB, run_ids, run_job
@@ -85,7 +87,10 @@ def test_a_backup_is_a_data_root_that_answers_alike(warehouse: Warehouse, small_
     with client_of(warehouse.root) as served, client_of(root) as kept:
         for url in (KPIS, "/api/v1/registry/aliases/kept", "/api/v1/forecasts/levels?level=total"):
             assert kept.get(url).json() == served.get(url).json()
-    assert (root / "warehouse/forecasts/model_alias/data.parquet").exists()
+    decided = [TABLE_KEYS[table] for table in PARTS[STATE] if (warehouse.folder / TABLE_KEYS[table]).exists()]
+    assert {"forecasts/model_alias", "planning/scenario", "publish/workspace"} <= set(decided)
+    for key in (*decided, "forecasts/frozen", "knowledge/document"):
+        assert (root / "warehouse" / key / "data.parquet").read_bytes() == warehouse.path(key).read_bytes()
 
 
 def test_a_backup_that_the_disk_has_no_room_for_is_not_begun(
