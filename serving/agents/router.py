@@ -85,7 +85,7 @@ def _help(_: Ask) -> Tell:
 
 
 def _document(ask: Ask) -> Call:
-    return Call("answer_question", {"query": ask.text})
+    return Call("answer_question", {"query": ask.text, "filters": {"kind": ["markdown", "kpi"]}})
 
 
 def _manual(ask: Ask) -> Found:

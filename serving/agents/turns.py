@@ -51,22 +51,24 @@ class Answering:
 
     async def answer(self, session_id: str, agent_type: AgentType, message: str, before: Before) -> Turn:
         """The whole turn."""
-        world, lines = await world_of(self._lease), list[str]()
-        for part in parts_of(message) or [message]:
+        world, lines, lists_tools = await world_of(self._lease), list[str](), False
+        most = self._settings.agent_tool_calls
+        parts = parts_of(message) or [message]
+        for part in parts[:most]:
             found = route(Ask(part, world, before), only_documents=agent_type == "rag_assistant")
             if isinstance(found, Tell):
-                lines += [found.text, *(_tools(agent_type) if found.lists_tools else ())]
+                lines.append(found.text)
+                lists_tools = lists_tools or found.lists_tools
                 continue
-            for each in found:
-                if len(self.calls) >= self._settings.agent_tool_calls:
-                    lines.append(
-                        f"A message makes {len(self.calls)} calls at most (DEMANDGRAPH_AGENT_TOOL_CALLS): ask the rest again."
-                    )
-                    break
+            for each in found[: most - len(self.calls)]:
                 made = await self._make(each)
                 lines += [*each.notes, *made]
                 last = self.calls[-1]
                 before = Before(each.tool, each.arguments, last.job_id or before.job_id)
+        if len(parts) > most or len(self.calls) >= most:
+            lines.append(f"One message makes {most} calls at most (DEMANDGRAPH_AGENT_TOOL_CALLS): ask again what is not answered.")
+        if lists_tools:
+            lines += _tools(agent_type)
         return Turn(
             session_id=session_id,
             turn_id=self._turn_id,

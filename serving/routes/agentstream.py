@@ -13,7 +13,7 @@ from msgspec import Struct
 from assets_config.contract.sessions import LONGEST_MESSAGE
 from serving.layers.rules import RANK
 from serving.orchestrator.histories import SESSION
-from serving.problems import Conflict, Forbidden, Gone, NotFound, OrchestratorUnavailable, Problem, RateLimited, invalid
+from serving.problems import Forbidden, Gone, NotFound, Problem, invalid
 from serving.routes.stream import NO_SESSION, Conversation, converse
 from serving.sessions import reply
 
@@ -70,21 +70,20 @@ class AgentConversation(Conversation):
             made = await reply(self._socket, self._state, lease, frame.session_id, frame.message, key=None)
         finally:
             lease.release()
+        turn = made.turn
+        said = {"session_id": turn.session_id, "turn_id": turn.turn_id, "message": turn.reply, "job_id": made.job.job_id}
+        self._say("reply", **said, tokens_used=0)
         topic = f"{SESSION}{frame.session_id}"
         if topic not in self._reader.places:
             feed = await self._feeds.get(topic)
-            self._reader.join(feed, feed.source.seq)
-        turn = made.turn
-        self._say(
-            "reply", session_id=turn.session_id, turn_id=turn.turn_id, message=turn.reply, job_id=made.job.job_id, tokens_used=0
-        )
+            earlier = [each.seq for each in feed.events if each.ts < turn.at]
+            self._reader.join(feed, earlier[-1] if earlier else 0)
 
     async def _fail(self, problem: Problem) -> None:
         """Tell what was wrong; where there is no such session any more, that is the end."""
         kind = ENDS.get(type(problem))
-        passing = isinstance(problem, Conflict | RateLimited | OrchestratorUnavailable)
         said = problem.body(str(self._socket.scope["state"].get("request_id", "")))
         told = {"error": said.detail, "error_type": kind or said.code.lower(), "recoverable": kind is None, "code": said.code}
-        self._say("error", **told, detail=said.detail, retry=passing)
+        self._say("error", **told, detail=said.detail)
         if kind is not None:
             self._end_after_all(NO_SESSION)
