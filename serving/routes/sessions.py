@@ -98,7 +98,7 @@ class ChatAnswer(Struct, frozen=True):
     links: Annotated[dict[str, str], Meta(description="Where to read on.")]
 
 
-@post("/agents/sessions", operation_id="open_session", tags=["knowledge"], status_code=202, opt=OPERATOR)
+@post("/agents/sessions", operation_id="create_agent_session", tags=["agents"], status_code=202, opt=OPERATOR)
 async def open_session(
     request: Request[Any, Any, Any],
     state: State,
@@ -123,7 +123,7 @@ async def open_session(
     return Response(SessionStarted(job.job_id, job, _links(job.job_id)), status_code=202, headers=launched.headers)
 
 
-@get("/agents/sessions/{session_id:str}", operation_id="get_session", tags=["knowledge"])
+@get("/agents/sessions/{session_id:str}", operation_id="get_agent_session", tags=["agents"])
 async def get_session(lease: NamedDependency[Snapshot], session_id: SessionPath) -> SessionAnswer:
     """A conversation: how it stands, what was said and which calls were made. 404 until its job has published it."""
     outside()
@@ -148,7 +148,7 @@ async def get_session(lease: NamedDependency[Snapshot], session_id: SessionPath)
     )
 
 
-@post("/agents/sessions/{session_id:str}/chat", operation_id="chat", tags=["knowledge"], status_code=202, opt=OPERATOR)
+@post("/agents/sessions/{session_id:str}/chat", operation_id="answer_message", tags=["agents"], status_code=202, opt=OPERATOR)
 async def chat(
     request: Request[Any, Any, Any],
     state: State,
@@ -170,7 +170,7 @@ async def chat(
     return Response(answer, status_code=202, headers=headers)
 
 
-@delete("/agents/sessions/{session_id:str}", operation_id="close_session", tags=["knowledge"], status_code=202, opt=OPERATOR)
+@delete("/agents/sessions/{session_id:str}", operation_id="delete_agent_session", tags=["agents"], status_code=202, opt=OPERATOR)
 async def close_session(
     request: Request[Any, Any, Any],
     state: State,
