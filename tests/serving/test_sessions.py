@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from litestar.exceptions import WebSocketDisconnect
 from litestar.testing import TestClient
 
 from assets_config.contract.sessions import AgentSession, AgentTurn, ToolApproval
@@ -230,3 +231,49 @@ def test_the_limits_of_agents_are_shown_and_change_while_the_api_runs(client: Te
     assert client.patch("/api/v1/config", json={"agent_sessions": 7}).status_code == 200
     assert client.patch("/api/v1/config", json={"agent_sessions": None, "agent_tool_calls": 99}).status_code == 422
     assert read_settings({"DEMANDGRAPH_AGENT_APPROVALS": "archive_run"}).agent_approvals == ("archive_run",)
+
+
+@pytest.mark.parametrize(("session_id", "kind"), [("9" * 32, "session_not_found"), (SILENT, "session_expired")])
+def test_a_websocket_ends_with_a_session_that_has_ended_or_never_was(client: TestClient, session_id: str, kind: str) -> None:
+    with client.websocket_connect("/api/v1/agents/stream") as socket:
+        socket.send_json({"session_id": session_id, "message": "How are we doing?"})
+        told = socket.receive_json()
+        with pytest.raises(WebSocketDisconnect) as closed:
+            socket.receive_json()
+
+    assert (told["type"], told["data"]["error_type"], told["data"]["recoverable"]) == ("error", kind, False)
+    assert closed.value.code == 4410
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        *('{"session_id": "x"}', '{"message": "x"}', "{", "[]", '{"session_id": 3, "message": "x"}', '{"message": null}'),
+        json.dumps({"session_id": ACTIVE, "message": "x" * 2001}),
+        json.dumps({"session_id": ACTIVE, "message": "\x00"}),
+        json.dumps({"session_id": ACTIVE, "message": "How are we doing?"}),  # there is no Dagster
+    ],
+)
+def test_what_is_wrong_with_a_frame_is_told_and_the_socket_stays_open(client: TestClient, frame: str) -> None:
+    with client.websocket_connect("/api/v1/agents/stream") as socket:
+        socket.send_text(frame)
+        told = socket.receive_json()
+        socket.send_json({"ping": 7})
+        pong = socket.receive_json()
+
+    assert (told["type"], told["data"]["recoverable"]) == ("error", True)
+    assert (pong["type"], pong["data"]) == ("pong", {"ping": 7})
+
+
+def test_messages_over_a_websocket_count_as_writes(tmp_path: Path) -> None:
+    write_snapshot(tmp_path, ROWS)
+    codes = []
+    with (
+        client_of(tmp_path, write_rate=0.01, rate_burst_seconds=200) as client,
+        client.websocket_connect("/api/v1/agents/stream") as socket,
+    ):
+        for _ in range(3):
+            socket.send_json({"session_id": ACTIVE, "message": "How are we doing?"})
+            codes.append(socket.receive_json()["data"]["code"])
+
+    assert codes == ["ORCHESTRATOR_UNAVAILABLE"] * 2 + ["RATE_LIMITED"]

@@ -13,7 +13,6 @@ from serving.layers.moved import OLD_PATHS, OldPath
 from serving.settings import Settings
 
 NOT_YET_BUILT = {
-    *("/agents/sessions", "/agents/sessions/{}", "/agents/sessions/{}/chat"),
     *("/demo/workspaces", "/demo/workspaces/compare", "/demo/workspaces/{}"),
     *("/demo/workspaces/{}/exports", "/demo/workspaces/{}/health", "/demo/workspaces/{}/replay"),
 }
