@@ -66,7 +66,7 @@ async def active_sessions(lease: Snapshot) -> list[AgentSession]:
     """The sessions in which something may be said now."""
     if not lease.has("state", "agent_session"):
         return []
-    last: dict[str, datetime] = dict(await lease.query("SELECT session_id, max(\"at\") FROM state.agent_turn GROUP BY ALL"))
+    last: dict[str, datetime] = dict(await lease.query('SELECT session_id, max("at") FROM state.agent_turn GROUP BY ALL'))
     found = [AgentSession(**row) for row in await lease.rows("state", "agent_session", "true ORDER BY opened_at")]
     return [each for each in found if status_of(each, last.get(each.session_id), utc()) == "active"]
 

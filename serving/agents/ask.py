@@ -68,14 +68,12 @@ class Ask:
             if match:
                 self.compare = self.compare or kind
                 rest = rest[: match.start()] + " " * len(match.group()) + rest[match.end() :]
-        self.things: list[Thing]
-        self.unknown: list[Unknown]
-        self.ids = [each.lower() for each in HEX.findall(text)]
-        self._rest = HEX.sub(lambda match: " " * len(match.group()), rest)
-        self.things, self.unknown = world.names.find(self._rest)
-        self.unknown = [each for each in self.unknown if _key(each.text) not in {_key(name) for name in world.model_types}]
-        self._rest = _without(self._rest, self.things)
-        self.lower = text.lower()
+        self.lower, self.ids = text.lower(), [each.lower() for each in HEX.findall(text)]
+        rest = HEX.sub(lambda match: " " * len(match.group()), rest)
+        found: tuple[list[Thing], list[Unknown]] = world.names.find(rest)
+        models = {_key(name) for name in world.model_types}
+        self.things, self.unknown = found[0], [each for each in found[1] if _key(each.text) not in models]
+        self._rest = _without(rest, self.things)
 
     def says(self, pattern: str) -> re.Match[str] | None:
         return re.search(pattern, self.text, re.IGNORECASE)

@@ -14,7 +14,7 @@ from assets_config.contract.sessions import LONGEST_MESSAGE
 from serving.layers.rules import RANK
 from serving.orchestrator.histories import SESSION
 from serving.problems import Forbidden, Gone, NotFound, Problem, invalid
-from serving.routes.stream import NO_SESSION, Conversation, converse
+from serving.routes.stream import MOST_TOPICS, NO_SESSION, Conversation, converse
 from serving.sessions import reply
 
 ENDS = {NotFound: "session_not_found", Gone: "session_expired"}
@@ -74,7 +74,7 @@ class AgentConversation(Conversation):
         said = {"session_id": turn.session_id, "turn_id": turn.turn_id, "message": turn.reply, "job_id": made.job.job_id}
         self._say("reply", **said, tokens_used=0)
         topic = f"{SESSION}{frame.session_id}"
-        if topic not in self._reader.places:
+        if topic not in self._reader.places and len(self._reader.places) < MOST_TOPICS:
             feed = await self._feeds.get(topic)
             earlier = [each.seq for each in feed.events if each.ts < turn.at]
             self._reader.join(feed, earlier[-1] if earlier else 0)
