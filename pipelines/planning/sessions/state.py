@@ -133,7 +133,7 @@ def _write_down(book: Book, turn: Turn, *, by: str) -> list[dict[str, Any]]:
     calls = msgspec.json.encode(turn.calls).decode()
     book.turns.append(AgentTurn(turn.session_id, len(said) + 1, turn.turn_id, at, turn.message, turn.reply, calls, by))
     for call in turn.calls:
-        if call.approval_id is not None:
+        if call.approval_id is not None and call.approval_id not in book.approvals:
             arguments = msgspec.json.encode(call.arguments).decode()
             deadline = at + timedelta(minutes=turn.approval_minutes)
             book.approvals[call.approval_id] = ToolApproval(
@@ -223,11 +223,14 @@ def _drop_oldest(book: Book) -> list[str]:
 
 
 def _keep(warehouse: Warehouse, book: Book) -> None:
-    """Write the tables that changed, those of kept sessions; no publish comes between them, since it holds this lock too."""
+    """Write the tables that changed, those of kept sessions; no publish comes between them, since it holds this lock too.
+
+    What says that a command was carried out comes last: a run that is killed between two of them is run again.
+    """
     rows: dict[str, list[Any]] = {
-        SESSIONS: sorted(book.sessions.values(), key=lambda each: each.session_id),
-        TURNS: [each for each in book.turns if each.session_id in book.sessions],
         APPROVALS: [each for each in book.approvals.values() if each.session_id in book.sessions],
+        TURNS: [each for each in book.turns if each.session_id in book.sessions],
+        SESSIONS: sorted(book.sessions.values(), key=lambda each: each.session_id),
     }
     with changing(warehouse):
         for key, found in rows.items():

@@ -1,6 +1,7 @@
 """Conversations as jobs write them down: what is opened, said, decided and closed, and what is refused."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -121,6 +122,37 @@ def test_a_command_that_was_carried_out_is_carried_out_once(warehouse: Warehouse
 
     assert told == []
     assert {key: warehouse.path(key).read_bytes() for key in before} == before
+
+
+@pytest.mark.parametrize("writes", range(4))
+def test_a_job_that_is_killed_between_two_tables_is_run_again_as_if_nothing_had_been(
+    warehouse: Warehouse, writes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(warehouse)
+    kept, left = Warehouse.write, [writes]
+
+    def die(self: Warehouse, key: str, frame: pl.DataFrame) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        kept(self, key, frame)
+
+    for command, by in (
+        (said(warehouse, "1" * 32, [asks()]), "j1"),
+        (DecideToolCallParams(approval_id=CALL, decision="approve"), "j2"),
+        (CloseSessionParams(session_id=SESSION), "j3"),
+    ):
+        left[0] = writes
+        with monkeypatch.context() as patched, suppress(KeyboardInterrupt):
+            patched.setattr(Warehouse, "write", die)
+            change(warehouse, command, minutes=2, by=by)
+        change(warehouse, command, minutes=3, by=by)
+
+    book = read_book(warehouse)
+    assert [each.turn_id for each in book.turns] == ["1" * 32]
+    assert (book.approvals[CALL].status, book.approvals[CALL].decided_by) == ("approved", "j2")
+    assert warehouse.read(ALIASES)["run_id"].to_list() == [RUN]
+    assert book.sessions[SESSION].closed_at is not None
 
 
 def test_an_approved_call_is_done_by_the_job_that_decides_it(warehouse: Warehouse) -> None:
