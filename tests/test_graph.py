@@ -25,6 +25,7 @@ from pipelines.planning.sessions.assets import SessionConfig
 from pipelines.publish.assets import BackupConfig, ExportConfig, PointerConfig
 from pipelines.publish.frames import fields
 from pipelines.publish.parts import TABLE_KEYS
+from pipelines.publish.workspaces.assets import WorkspaceConfig
 from pipelines.report import GRAPH_POOL, descriptions
 from pipelines.sources.assets import SourceConfig
 from pipelines.trials.assets import BacktestConfig, PredictConfig, TrainConfig
@@ -140,6 +141,15 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "chat": {"session_id": "0" * 32, "turn_id": "1" * 32, "sha256": "2" * 64},
     "close_session": {"session_id": "0" * 32},
     "decide_tool_call": {"approval_id": "0" * 32, "decision": "reject", "note": "é"},
+    "demo": {
+        "skip_seed": False,
+        "seed_overrides": {"stores": 3},
+        "preservation": "keep",
+        "user_scope": {"store_id": "S001", "product_id": 1},
+    },
+    "update_workspace": {"workspace_id": "0" * 32, "notes": None, "tags": ["a"], "pinned": True},
+    "delete_workspace": {"workspace_id": "0" * 32},
+    "export_workspace": {"workspace_id": "0" * 32},
 }
 """Parameters of the job types that need some."""
 
@@ -177,6 +187,7 @@ def test_the_config_of_a_job_is_one_that_its_run_takes(name: str) -> None:
         "seed_append": ["append"],
         "seed_enrich": ["enrich"],
         "seed_delete": ["delete"],
+        "demo": ["seed"],
     }.get(name, [])
 
 
@@ -186,6 +197,7 @@ CONFIGS: dict[str, Any] = {
     "trials/trial_run": TrainConfig,
     "trials/trial_backtest": BacktestConfig,
     "trials/trial_forecast": PredictConfig,
+    "publish/workspace": WorkspaceConfig,
     "publish/pointer": PointerConfig,
     "publish/export": ExportConfig,
     "publish/backup": BackupConfig,

@@ -59,6 +59,7 @@ from assets_config.contract.sets import ForecastSet, ForecastSetLevel
 from assets_config.contract.state import ModelAlias, ModelRunNote
 from assets_config.contract.stock import DemandUnconstrained, InventoryDaily, WeeklyActual
 from assets_config.contract.trials import TrialBacktest, TrialFold, TrialForecast, TrialMetric, TrialRun
+from assets_config.contract.workspaces import Workspace
 
 SCHEMA_VERSION = "4"
 """Rises with every change of a published Struct that an older reader could not read."""
@@ -137,6 +138,7 @@ TABLES: dict[str, type[Struct]] = {
     "agent_session": AgentSession,
     "agent_turn": AgentTurn,
     "tool_approval": ToolApproval,
+    "workspace": Workspace,
 }
 """Every published table by name. Its asset is the one whose last key part is that name."""
 
@@ -159,6 +161,7 @@ PARTS: dict[str, tuple[str, ...]] = {
         *("model_alias", "model_run_note", "alert_rule", "notification_preference", "notification_template"),
         *("season_plan", "scenario", "scenario_day"),
         *("agent_session", "agent_turn", "tool_approval"),
+        "workspace",
     ),
     "season": (
         *("season_forecast", "season_week", "season_store", "season_buy", "allocation", "replenishment"),
@@ -261,5 +264,6 @@ ORDER: dict[str, tuple[str, ...]] = {
     "agent_session": ("opened_at", "session_id"),
     "agent_turn": ("session_id", "position"),
     "tool_approval": ("opened_at", "approval_id"),
+    "workspace": ("created_at", "workspace_id"),
 }
 """The physical order of each table, so that range filters skip what they do not need."""

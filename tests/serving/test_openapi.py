@@ -102,6 +102,7 @@ MAY_BE_MISSING = {
     *("get_variance", "get_approval", "decide_approval", "decide_manufacturing", "decide_markdown", "create_reforecast"),
     *("get_scenario", "delete_scenario", "compare_scenarios"),
     *("get_agent_session", "answer_message", "delete_agent_session"),
+    *("get_workspace_export", "get_workspace_archive"),
 }
 """A fresh data root has no alias, plan and export, and where all is well no alert; the example then names `production`."""
 
