@@ -38,6 +38,7 @@ from serving.parameters import kinds_of, refuse_odd_values
 from serving.problems import FieldError, NoSnapshot, Validation, answer
 from serving.routes import (
     accuracy,
+    agentstream,
     alertrules,
     alerts,
     aliases,
@@ -85,6 +86,7 @@ from serving.routes import (
     scenarios,
     seasons,
     seeder,
+    sessions,
     sets,
     sources,
     steps,
@@ -238,6 +240,11 @@ HANDLERS = [
     rag.retrieve_passages,
     questions.answer_question,
     questions.list_agent_tools,
+    sessions.open_session,
+    sessions.get_session,
+    sessions.chat,
+    sessions.close_session,
+    agentstream.stream_agent,
     sources.list_sources,
     sources.index_document,
     sources.index_project_documents,

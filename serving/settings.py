@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from assets_config.contract.keys import ENTRY, hashed
+from assets_config.contract.sessions import GuardedTool
 from assets_config.settings import PREFIX, Layers, Origin, SettingError, layers, listed, read
 
 __all__ = ["SETTINGS", "SettingError", "Settings", "override", "read_settings"]
@@ -105,6 +106,28 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_waiting_jobs: Annotated[
         int, Meta(ge=1, le=100_000, description="Jobs that may wait for others to end; one more is refused with 429.", extra=LIVE)
     ] = 500
+    agent_tool_calls: Annotated[
+        int, Meta(ge=1, le=50, description="Most calls that an agent makes for one message.", extra=LIVE)
+    ] = 10
+    agent_seconds: Annotated[
+        float, Meta(gt=0, le=3600, description="Longest time that the calls of one message may take together [s].", extra=LIVE)
+    ] = 20
+    agent_tries: Annotated[
+        int, Meta(ge=1, le=10, description="How often an agent tries a call that may succeed later.", extra=LIVE)
+    ] = 3
+    agent_approvals: Annotated[
+        tuple[GuardedTool, ...], Meta(description="Changes that an agent makes only once a person approves, with commas.")
+    ] = ("create_alias", "archive_run")
+    agent_approval_minutes: Annotated[
+        int,
+        Meta(ge=1, le=10_080, description="An agent's call may be approved for so long, else it is rejected [min].", extra=LIVE),
+    ] = 60
+    agent_session_minutes: Annotated[
+        int, Meta(ge=1, le=10_080, description="A session with an agent expires so long after its last message [min].", extra=LIVE)
+    ] = 120
+    agent_sessions: Annotated[
+        int, Meta(ge=1, le=1000, description="Sessions with agents that one key may have open.", extra=LIVE)
+    ] = 5
     origins: dict[str, Origin] = {}  # of each setting that is not the default: where it stands
     mistaken: tuple[str, ...] = ()  # a sentence for each variable with our prefix that is no setting
 

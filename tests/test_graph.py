@@ -21,6 +21,7 @@ from pipelines.planning.clusters.assets import ClusterConfig
 from pipelines.planning.notifications.assets import PreferenceConfig, RetryConfig, TemplateConfig
 from pipelines.planning.scenarios.assets import ScenarioConfig
 from pipelines.planning.season.assets import DecisionConfig, PlanConfig
+from pipelines.planning.sessions.assets import SessionConfig
 from pipelines.publish.assets import BackupConfig, ExportConfig, PointerConfig
 from pipelines.publish.frames import fields
 from pipelines.publish.parts import TABLE_KEYS
@@ -137,6 +138,9 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "scenario": {"name": "Cheaper", "product_id": "SKU-0001", "assumptions": {"price": {"change": -0.1}}},
     "delete_scenario": {"scenario_id": "0" * 32},
     "decide_approval": {"approval_id": "0" * 32, "decision": "modify", "value": 9600},
+    "chat": {"session_id": "0" * 32, "turn_id": "1" * 32, "sha256": "2" * 64},
+    "close_session": {"session_id": "0" * 32},
+    "decide_tool_call": {"approval_id": "0" * 32, "decision": "reject", "note": "é"},
     "demo": {
         "skip_seed": False,
         "seed_overrides": {"stores": 3},
@@ -207,6 +211,7 @@ CONFIGS: dict[str, Any] = {
     "planning/season_plan": PlanConfig,
     "planning/scenario": ScenarioConfig,
     "planning/approval_decision": DecisionConfig,
+    "planning/agent_session": SessionConfig,
 }
 """The config of each asset that a job tells what to do."""
 

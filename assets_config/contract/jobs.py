@@ -34,6 +34,7 @@ from assets_config.contract.notifications import (
 from assets_config.contract.plans import DecideApprovalParams, ReforecastParams, SeasonPlanParams, SeasonReviewParams
 from assets_config.contract.scenarios import DeleteScenarioParams, ScenarioParams
 from assets_config.contract.seeds import SeedAppendParams, SeedDeleteParams, SeedEnrichParams, SeedParams
+from assets_config.contract.sessions import ChatParams, CloseSessionParams, DecideToolCallParams, OpenSessionParams
 from assets_config.contract.state import AnnotateRunParams, DeleteAliasParams, SetAliasParams
 from assets_config.contract.trials import BacktestParams, BacktestResult, PredictParams, PredictResult, TrainParams, TrainResult
 from assets_config.contract.workspaces import (
@@ -202,6 +203,18 @@ JOB_TYPES: dict[str, JobType] = {
         JobType(
             "delete_scenario", DeleteScenarioParams, "operator", "Delete a saved scenario.", ("publish",),
             assets=("planning/scenario_day",), state="planning/scenario",
+        ),
+        *(
+            JobType(
+                name, params, "operator", summary, (),
+                assets=("planning/agent_turn", "planning/tool_approval"), state="planning/agent_session", amends="state",
+            )
+            for name, params, summary in (
+                ("open_session", OpenSessionParams, "Open a conversation with an agent."),
+                ("chat", ChatParams, "Write down a message to an agent and its answer."),
+                ("close_session", CloseSessionParams, "Close a conversation with an agent."),
+                ("decide_tool_call", DecideToolCallParams, "Decide what an agent waits for, and do it where it is approved."),
+            )
         ),
         *(
             JobType(name, SeasonReviewParams, "operator", summary, ("publish",), assets=assets)

@@ -54,6 +54,7 @@ from assets_config.contract.season import (
     SeasonWeek,
     VarianceWeek,
 )
+from assets_config.contract.sessions import AgentSession, AgentTurn, ToolApproval
 from assets_config.contract.sets import ForecastSet, ForecastSetLevel
 from assets_config.contract.state import ModelAlias, ModelRunNote
 from assets_config.contract.stock import DemandUnconstrained, InventoryDaily, WeeklyActual
@@ -134,6 +135,9 @@ TABLES: dict[str, type[Struct]] = {
     "price_elasticity": PriceElasticity,
     "scenario": Scenario,
     "scenario_day": ScenarioDay,
+    "agent_session": AgentSession,
+    "agent_turn": AgentTurn,
+    "tool_approval": ToolApproval,
     "workspace": Workspace,
 }
 """Every published table by name. Its asset is the one whose last key part is that name."""
@@ -156,6 +160,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "state": (
         *("model_alias", "model_run_note", "alert_rule", "notification_preference", "notification_template"),
         *("season_plan", "scenario", "scenario_day"),
+        *("agent_session", "agent_turn", "tool_approval"),
         "workspace",
     ),
     "season": (
@@ -256,6 +261,9 @@ ORDER: dict[str, tuple[str, ...]] = {
     "price_elasticity": ("level", "member"),
     "scenario": ("created_at", "scenario_id"),
     "scenario_day": ("scenario_id", "date"),
+    "agent_session": ("opened_at", "session_id"),
+    "agent_turn": ("session_id", "position"),
+    "tool_approval": ("opened_at", "approval_id"),
     "workspace": ("created_at", "workspace_id"),
 }
 """The physical order of each table, so that range filters skip what they do not need."""

@@ -6,6 +6,7 @@ from pipelines.planning.inventory import assets as inventory
 from pipelines.planning.notifications import assets as notifications
 from pipelines.planning.scenarios import assets as scenarios
 from pipelines.planning.season import assets as season
+from pipelines.planning.sessions import assets as sessions
 
 ASSETS = [
     *clusters.ASSETS,
@@ -14,5 +15,6 @@ ASSETS = [
     *scenarios.ASSETS,
     *alerts.ASSETS,
     *notifications.ASSETS,
+    *sessions.ASSETS,
 ]
 CHECKS = season.CHECKS

@@ -31,6 +31,7 @@ ABOUT = """Sales, KPIs and forecasts of one published snapshot, and jobs that ma
 - An error is a problem document: `code` is for programs, `errors` names each field at fault, `detail` says what would work.
 """
 TAGS = {
+    "agents": "Conversations in plain words, answered by rules from calls of these operations.",
     "alerts": "What is worth a look: what rules found, who sees to it, and who was told.",
     "analytics": "What was sold: KPIs of ranges, rankings, periods.",
     "assets": "The tables that the pipeline makes: freshness, columns, checks.",
@@ -256,5 +257,6 @@ def _link(name: str, operation: dict[str, Any], operations: dict[str, Any]) -> N
         operation["x-example"][each["name"]] = f"{pointer} of {source}"
         by_source.setdefault(source, {})[each["name"]] = f"$response.body#/{pointer}"
     for source, parameters in by_source.items():
-        answer = operations[source]["responses"]["200"]
+        answers = operations[source]["responses"]
+        answer = answers["200"] if "200" in answers else answers["202"]
         answer.setdefault("links", {})[name] = {"operationId": name, "parameters": parameters}

@@ -29,6 +29,7 @@ CHALLENGE = {"WWW-Authenticate": 'Bearer realm="demandgraph"'}
 REFUSED = {"WWW-Authenticate": 'Bearer realm="demandgraph", error="invalid_token"'}
 SUBPROTOCOL = "demandgraph"
 KEY_IN_SUBPROTOCOL = b"key."
+WRITE = Rule("operator", is_write=True)
 HOW = "Send it as `Authorization: Bearer <key>` or `X-API-Key: <key>`; `demandgraph keys new` makes one."
 
 
@@ -75,11 +76,11 @@ class Access:
         state: dict[str, Any] = scope.setdefault("state", {})
         state["key"], state["role"] = key.name if key else None, role
         state["still_holds"] = lambda: key is None or self._keyring.holds(key)
-        wait = 0.0 if rule.is_probe else self._take(rule, f"key {key.id}" if key else _network(peer))
-        if wait:
-            seconds = math.ceil(wait)
-            what = "writes" if rule.is_write else "reads"
-            return RateLimited(f"Too many {what}: come back in {seconds} s.", headers={"Retry-After": str(seconds)})
+        client = f"key {key.id}" if key else _network(peer)
+        state["admit_write"] = lambda: self._too_often(WRITE, client)  # of a websocket, which is read once and may then write
+        often = None if rule.is_probe else self._too_often(rule, client)
+        if often is not None:
+            return often
         if rule.needs is None:
             return None
         if wrong:
@@ -89,6 +90,13 @@ class Access:
         if key is None:
             return Unauthorized(f"This needs a key with the role {rule.needs}, and none was sent. {HOW}", headers=CHALLENGE)
         return Forbidden(_too_low(rule.needs, role, state["key"]))
+
+    def _too_often(self, rule: Rule, client: str) -> RateLimited | None:
+        wait = self._take(rule, client)
+        if not wait:
+            return None
+        seconds, what = math.ceil(wait), "writes" if rule.is_write else "reads"
+        return RateLimited(f"Too many {what}: come back in {seconds} s.", headers={"Retry-After": str(seconds)})
 
     def _take(self, rule: Rule, client: str) -> float:
         return (self._writes if rule.is_write else self._reads).take(client, time.monotonic())

@@ -46,7 +46,10 @@ JobType = Literal["job_state", "step_start", "step_complete", "asset_materialize
 AlertType = Literal["alert_opened", "alert_changed", "alert_resolved"]
 AgentType = Literal["agent_started", "agent_progress", "agent_completed"]
 PlanType = Literal["human_input_required", "decision_taken", "workflow_complete", "error"]
-EventType = JobType | PublishType | AlertType | AgentType | PlanType
+SessionType = Literal[
+    "session_opened", "text_delta", "tool_call_start", "tool_call_end", "approval_required", "complete", "session_closed"
+]
+EventType = JobType | PublishType | AlertType | AgentType | PlanType | SessionType
 STATES = {
     "RUN_ENQUEUED": "pending",
     "RUN_STARTING": "running",
@@ -64,7 +67,7 @@ class Event(Struct, frozen=True):
 
     id: Annotated[str, Meta(description="Topic and seq; unique among all events.")]
     seq: Annotated[int, Meta(description="Place in the topic, rising, with gaps; send it as `after` for what follows.")]
-    topic: Annotated[str, Meta(description="job:{job_id}, workflow:{workflow_id}, alerts, or system.")]
+    topic: Annotated[str, Meta(description="job:{job_id}, workflow:{workflow_id}, session:{session_id}, alerts, or system.")]
     type: Annotated[EventType, Meta(description="What happened; says which members `data` has.")]
     data: Annotated[
         dict[str, Any],
@@ -72,7 +75,8 @@ class Event(Struct, frozen=True):
             description="job_state: status, error_type, error_message. step_start: step. step_complete: step, status, error_type, "
             "error_message, steps_done, steps_planned, progress_pct. asset_materialized: asset, rows, metadata. asset_check: "
             "asset, check, passed, severity. snapshot_published: snapshot_id, job_id, as_of. alert_...: the alert, and job_id. "
-            "Of workflows: workflow_id, job_id, agent, and what docs/events.md lists."
+            "Of workflows: workflow_id, job_id, agent, and what docs/events.md lists. "
+            "Of sessions: session_id, job_id, and what it lists."
         ),
     ]
     ts: Annotated[datetime, Meta(description="When it happened, UTC.")]

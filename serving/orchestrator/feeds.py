@@ -16,7 +16,7 @@ from uuid import UUID
 from serving.beside import beside
 from serving.orchestrator.dagster import Dagster
 from serving.orchestrator.events import SYSTEM, Event, JobLog, PublishLog
-from serving.orchestrator.histories import ALERTS, WORKFLOW, AlertLog, WorkflowLog
+from serving.orchestrator.histories import ALERTS, SESSION, WORKFLOW, AlertLog, SessionLog, WorkflowLog
 from serving.problems import Gone, NotFound, OrchestratorUnavailable, RateLimited, invalid
 from serving.settings import Settings
 
@@ -27,7 +27,7 @@ MOST_TOPICS = 200  # that are read at once in one process
 IDLE_TOPICS = 32  # that are held while nobody reads them
 AT_ONCE = 200  # events that a reader is given at once
 JOB = "job:"
-TOPICS = "job:{job_id}, workflow:{workflow_id}, alerts and system"
+TOPICS = "job:{job_id}, workflow:{workflow_id}, session:{session_id}, alerts and system"
 
 
 class Source(Protocol):
@@ -205,6 +205,11 @@ class Feeds:
             if not re.fullmatch("[0-9a-f]{32}", plan_id):
                 raise NotFound(f"No season plan has the id '{plan_id[:100]}'; /api/v1/workflows lists them.")
             return WorkflowLog(self._dagster, plan_id)
+        if topic.startswith(SESSION):
+            session_id = topic.removeprefix(SESSION)
+            if not re.fullmatch("[0-9a-f]{32}", session_id):
+                raise NotFound(f"No session has the id '{session_id[:100]}'; POST /api/v1/agents/sessions opens one.")
+            return SessionLog(self._dagster, session_id)
         if not topic.startswith(JOB):
             raise invalid("topic", topic[:100], f"use {TOPICS}", code="unknown_topic")
         try:

@@ -1,7 +1,8 @@
-"""Topics that assets tell of themselves: what became of alerts, and of season plans, whichever run it was that did it.
+"""Topics that assets tell of themselves: what became of alerts, season plans and sessions, whichever run it was that did it.
 
-Each time that it is made, such an asset tells what is new as metadata `told`: a JSON list of {type, data}, and `workflow_id` where
-it is about a plan. Dagster numbers these times over all assets; `seq` is a thousand times that number, and the place in the list.
+Each time that it is made, such an asset tells what is new as metadata `told`: a JSON list of {type, data}, and `workflow_id` or
+`session_id` where it is about a plan or a session. Dagster numbers these times over all assets; `seq` is a thousand times that
+number, and the place in the list.
 """
 
 import base64
@@ -26,7 +27,7 @@ RUN = """query Run($id: ID!) {
   logsForRun(runId: $id, limit: 1000) { ... on EventConnection { events {
     ... on ExecutionStepFailureEvent { error { message className cause { message className } } }
     ... on RunFailureEvent { error { message className cause { message className } } } } } } }"""
-ALERTS, WORKFLOW = "alerts", "workflow:"
+ALERTS, WORKFLOW, SESSION = "alerts", "workflow:", "session:"
 AT_ONCE = 100  # times that an asset was made that are asked for at once
 PLACES = 1000  # of each time
 LAST = PLACES - 1  # the place after all that was told
@@ -170,6 +171,40 @@ class WorkflowLog(AlertLog):
 
     def _concerns(self, told: Mapping[str, Any]) -> bool:
         return told.get("workflow_id") == self._plan_id
+
+    def _is_before(self, entry: Mapping[str, Any]) -> bool:
+        return float(entry["timestamp"]) / 1000 < self._began
+
+
+class SessionLog(AlertLog):
+    """A source of events: a conversation with an agent from the job that opens it on, until it is closed."""
+
+    is_story = True
+    assets = ("planning/agent_session",)
+    pages = 20
+
+    def __init__(self, dagster: Dagster, session_id: str) -> None:
+        super().__init__(dagster, f"{SESSION}{session_id}")
+        self._session_id = session_id
+        self._began = 0.0  # when its job was made, in seconds since 1970
+        self._is_opened = False
+
+    async def read(self) -> list[Event]:
+        """What was said since the last look. Raises NotFound for an id that no session has."""
+        run: Mapping[str, Any] = {}
+        if not self._is_opened:
+            run = (await self._dagster.ask(RUN, {"id": str(UUID(self._session_id))}))["runOrError"]
+            if {"key": TYPE_TAG, "value": "open_session"} not in run.get("tags", []):
+                raise NotFound(f"No session has the id '{self._session_id}'; POST /api/v1/agents/sessions opens one.")
+            self._began = run["creationTime"]
+        events = await super().read()
+        self._is_opened = self._is_opened or bool(events)
+        failed = not self._is_opened and run.get("status") in ("FAILURE", "CANCELED")
+        self.is_over = self.is_over or failed or any(each.type == "session_closed" for each in events)
+        return events
+
+    def _concerns(self, told: Mapping[str, Any]) -> bool:
+        return told.get("session_id") == self._session_id
 
     def _is_before(self, entry: Mapping[str, Any]) -> bool:
         return float(entry["timestamp"]) / 1000 < self._began

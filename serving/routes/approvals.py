@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
+import msgspec
 from litestar import Request, Response, get, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency
@@ -11,6 +12,7 @@ from msgspec import Meta, Struct
 
 from assets_config.contract.plans import DecideApprovalParams, Decision, PlanPath, why_not_decide, wrong_value
 from assets_config.contract.season import Approval, ApprovalKind, ApprovalStatus
+from assets_config.contract.sessions import DecideToolCallParams, ToolApproval, why_not_decide_call
 from assets_config.contract.state import NOT_NUL
 from serving.formats import table
 from serving.layers.rules import OPERATOR
@@ -20,20 +22,24 @@ from serving.plans import plan_of, said
 from serving.problems import Conflict, NotFound, invalid
 from serving.reply import Metadata, metadata
 from serving.routes.jobs import IdempotencyKey, start
+from serving.sessions import tool_approvals, utc
 from serving.snapshot import Snapshot
 
 ApprovalPath = Annotated[str, PathParameter(description="approval_id of an approval; see /approvals.")]
 Note = Annotated[Annotated[str, Meta(max_length=500, pattern=NOT_NUL)] | None, Meta(description="Why.")]
 
 
+Kind = ApprovalKind | Literal["tool_call"]
+
+
 class ApprovalSaid(Struct, frozen=True):
-    """A decision that a plan waits or waited for."""
+    """A decision that a plan, or an agent's call, waits or waited for."""
 
     approval_id: Annotated[str, Meta(description="Decide it at /approvals/{approval_id}/decision.")]
-    plan_id: Annotated[str, Meta(description="The plan; read it at /workflows/{workflow_id}.")]
-    kind: Annotated[ApprovalKind, Meta(description="What is decided: units to manufacture, or a markdown.")]
+    plan_id: Annotated[str | None, Meta(description="The plan; read it at /workflows/{workflow_id}. Null for an agent's call.")]
+    kind: Annotated[Kind, Meta(description="What is decided: units to manufacture, a markdown, or a call of an agent.")]
     status: Annotated[ApprovalStatus, Meta(description="open, or what was decided.")]
-    proposed: Annotated[float, Meta(description="What is proposed: units, or a ratio of the price.")]
+    proposed: Annotated[float | None, Meta(description="What is proposed: units, or a ratio of the price; null for a call.")]
     value: Annotated[float | None, Meta(description="What holds, in the same unit; null before, and where rejected.")]
     reason: Annotated[str, Meta(description="Why that is proposed.")]
     opened_at: Annotated[datetime, Meta(description="Since when it may be decided, UTC.")]
@@ -42,9 +48,12 @@ class ApprovalSaid(Struct, frozen=True):
     decided_at: Annotated[datetime | None, Meta(description="When it was decided, UTC; null while it is open.")]
     decided_by: Annotated[str | None, Meta(description="Job that decided it, or `deadline`; null while it is open.")]
     note: Annotated[str | None, Meta(description="Why it was decided so.")]
+    session_id: Annotated[str | None, Meta(description="The session whose agent asks; null for a plan.")] = None
+    tool_name: Annotated[str | None, Meta(description="What the agent would do; null for a plan.")] = None
+    arguments: Annotated[dict[str, Any] | None, Meta(description="With what it would do it; null for a plan.")] = None
 
 
-class ApprovalAnswer(ApprovalSaid, frozen=True):
+class ApprovalAnswer(ApprovalSaid, frozen=True, kw_only=True):
     """A decision, and where it was read."""
 
     metadata: Metadata
@@ -84,21 +93,26 @@ async def list_approvals(
     which: Annotated[
         Literal["open", "decided"] | None, QueryParameter(name="state", description="Only those that wait, or only decided ones.")
     ] = None,
-    kind: Annotated[ApprovalKind | None, QueryParameter(description="Only of a buy, or only of a markdown.")] = None,
+    kind: Annotated[Kind | None, QueryParameter(description="Only of a buy, only of a markdown, or only calls of agents.")] = None,
 ) -> Listed[ApprovalSaid]:
-    """What season plans wait or waited for, newest first. Decide with POST /approvals/{approval_id}/decision."""
+    """What season plans and agents wait or waited for, newest first. Decide with POST /approvals/{approval_id}/decision."""
     rows = await lease.rows("season", "approval", "true ORDER BY opened_at DESC, approval_id")
-    found = [
-        said(ApprovalSaid, Approval(**row))
-        for row in rows
-        if (which is None or (row["status"] == "open") == (which == "open")) and (kind is None or row["kind"] == kind)
+    calls = [said_of_call(ApprovalSaid, each) for each in await tool_approvals(lease)]
+    found: list[ApprovalSaid] = [
+        each
+        for each in (*(said(ApprovalSaid, Approval(**row)) for row in rows), *calls)
+        if (which is None or (each.status == "open") == (which == "open")) and (kind is None or each.kind == kind)
     ]
+    found.sort(key=lambda each: each.opened_at, reverse=True)
     return page_of(found, page, page_size, metadata(lease, "season"))
 
 
 @get("/approvals/{approval_id:str}", operation_id="get_approval", tags=["planning"])
 async def get_approval(lease: NamedDependency[Snapshot], approval_id: ApprovalPath) -> ApprovalAnswer:
     """One decision: what is proposed and why, until when, and what was decided."""
+    for each in await tool_approvals(lease, "approval_id = ?", [approval_id]):
+        told: ApprovalAnswer = said_of_call(ApprovalAnswer, each, metadata=metadata(lease, "state"))
+        return told
     found: ApprovalAnswer = said(ApprovalAnswer, await _approval(lease, approval_id), metadata=metadata(lease, "season"))
     return found
 
@@ -112,7 +126,12 @@ async def decide_approval(
     data: JSONBody[DecisionRequest],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[Job]:
-    """Approve, reject or modify what is proposed; the plan goes on in the job that is answered. 409 where it is decided."""
+    """Approve, reject or modify what is proposed; the plan goes on in the job that is answered. 409 where it is decided.
+
+    An agent's call is approved or rejected; approved, the job carries it out.
+    """
+    for each in await tool_approvals(lease, "approval_id = ?", [approval_id]):
+        return await _decide_call(request, state, each, data, idempotency_key)
     approval = await _approval(lease, approval_id)
     params = DecideApprovalParams(approval_id=approval_id, decision=data.decision, value=data.value, note=data.note)
     return await _decide(request, state, params, approval, idempotency_key, "value")
@@ -162,6 +181,27 @@ async def _decide(
         if why is not None:
             raise Conflict(why)
     return await start(request, state, "decide_approval", params, key)
+
+
+async def _decide_call(
+    request: Request[Any, Any, Any], state: State, approval: ToolApproval, data: DecisionRequest, key: str | None
+) -> Response[Job]:
+    """Launch the job that decides, and does, what an agent waits for."""
+    if data.decision == "modify" or data.value is not None:
+        raise invalid("decision", data.decision, "an agent's call is approved or rejected as it is: use approve or reject")
+    params = DecideToolCallParams(approval_id=approval.approval_id, decision=data.decision, note=data.note)
+    if not state.jobs.is_repeated("decide_tool_call", params, key):
+        why = why_not_decide_call(approval, utc())
+        if why is not None:
+            raise Conflict(why)
+    return await start(request, state, "decide_tool_call", params, key)
+
+
+def said_of_call(shape: type[Any], approval: ToolApproval, **more: Any) -> Any:
+    """An approval of an agent's call, in the shape of all approvals."""
+    own = {"plan_id": None, "kind": "tool_call", "proposed": None, "value": None, "default_action": "reject"}
+    arguments = msgspec.json.decode(approval.arguments)
+    return said(shape, approval, **{**own, "arguments": arguments, **more})
 
 
 def _taken(approval: Approval, value: float, note: str | None) -> DecideApprovalParams:

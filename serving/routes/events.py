@@ -22,7 +22,7 @@ MEDIA_TYPE = "text/event-stream"
 MOST_TOPICS = 20
 HEADERS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
 RETRY = 2000  # milliseconds after which a client connects again
-TOPIC = "(system|alerts|(job|workflow):[0-9a-f]{32})"
+TOPIC = "(system|alerts|(job|workflow|session):[0-9a-f]{32})"
 PLACE = rf"{TOPIC}:\d{{1,15}}"
 PLACES = rf"^{PLACE}(,{PLACE}){{0,19}}$"
 Topics = Annotated[
@@ -31,8 +31,8 @@ Topics = Annotated[
         name="topic",
         min_items=1,
         max_items=MOST_TOPICS,
-        description="What to follow: job:{job_id}, all that one job does; workflow:{workflow_id}, a season plan; alerts; "
-        "or system, each snapshot that is published. Repeat it.",
+        description="What to follow: job:{job_id}, all that one job does; workflow:{workflow_id}, a season plan; "
+        "session:{session_id}, a conversation; alerts; or system, each snapshot that is published. Repeat it.",
     ),
 ]
 Places = Annotated[
@@ -40,7 +40,7 @@ Places = Annotated[
     QueryParameter(
         pattern=PLACES,
         description="Where to go on: the id of the last event that came, which names a place in each topic. "
-        "Left out: all of a job or a workflow from its beginning, and of alerts and system what is yet to come.",
+        "Left out: all of a job, a workflow or a session from its beginning, and of alerts and system what is yet to come.",
     ),
 ]
 LastEventId = Annotated[

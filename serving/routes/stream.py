@@ -27,7 +27,7 @@ MOST_TOPICS = 20
 LARGEST_FRAME = 4096  # letters
 MOST_ANSWERS = 100  # that wait for a client which asks and does not read
 NORMAL, TOO_BIG, RESTART, TRY_LATER = 1000, 1009, 1012, 1013
-SLOW = 4408
+SLOW, NO_SESSION = 4408, 4410
 CLOSING = 5.0  # seconds that the last frame may take
 WHY = {
     NORMAL: "bye",
@@ -36,6 +36,7 @@ WHY = {
     RESTART: "the server stops; come back with after",
     TRY_LATER: "too many clients follow events here; come back later",
     SLOW: "too slow; come back with after",
+    NO_SESSION: "the session has ended or never was; open another one",
 }
 
 
@@ -59,13 +60,13 @@ class Said(Struct, frozen=True):
 @websocket("/stream")
 async def stream(socket: WebSocket[Any, Any, Any], state: State) -> None:
     """Follow any topics over a websocket; `?topic=` subscribes at once, from `?after=` on."""
-    await _converse(socket, state, socket.query_params.getall("topic", []))
+    await converse(socket, state, socket.query_params.getall("topic", []))
 
 
 @websocket("/workflows/{workflow_id:str}/stream")
 async def stream_workflow(socket: WebSocket[Any, Any, Any], state: State, workflow_id: FromPath[str]) -> None:
     """Follow one season plan: as `/stream?topic=workflow:{workflow_id}`."""
-    await _converse(socket, state, [f"workflow:{workflow_id}"])
+    await converse(socket, state, [f"workflow:{workflow_id}"])
 
 
 @websocket("/demo/stream")
@@ -75,16 +76,19 @@ async def stream_demo(socket: WebSocket[Any, Any, Any], state: State) -> None:
         newest = next((each for each in await state.jobs.newest() if each.job_type in WHOLE), None)
     except OrchestratorUnavailable:  # told by frames, as for every topic
         newest = None
-    await _converse(socket, state, [f"job:{newest.job_id}"] if newest else [])
+    await converse(socket, state, [f"job:{newest.job_id}"] if newest else [])
 
 
-async def _converse(socket: WebSocket[Any, Any, Any], state: State, topics: list[str]) -> None:
+async def converse(
+    socket: WebSocket[Any, Any, Any], state: State, topics: list[str], kind: "type[Conversation] | None" = None
+) -> None:
+    """Accept a websocket and hold it to its end, with these topics subscribed."""
     feeds: Feeds = state.feeds
     asked = {"subscribe": topics, "after": socket.query_params.get("after")}
     await socket.accept(subprotocols=SUBPROTOCOL if SUBPROTOCOL in socket.scope["subprotocols"] else None)
     try:
         async with feeds.reading() as reader:
-            code = await Conversation(socket, feeds, reader, state.settings).hold(asked)
+            code = await (kind or Conversation)(socket, feeds, reader, state).hold(asked)
     except Problem:
         code = TRY_LATER
     except TimeoutError:
@@ -97,10 +101,12 @@ async def _converse(socket: WebSocket[Any, Any, Any], state: State, topics: list
 class Conversation:
     """One websocket, from its first frame to the code that it is closed with."""
 
-    def __init__(self, socket: WebSocket[Any, Any, Any], feeds: Feeds, reader: Reader, settings: Settings) -> None:
-        self._socket, self._feeds, self._reader, self._settings = socket, feeds, reader, settings
+    def __init__(self, socket: WebSocket[Any, Any, Any], feeds: Feeds, reader: Reader, state: State) -> None:
+        self._socket, self._feeds, self._reader, self._state = socket, feeds, reader, state
+        self._settings: Settings = state.settings
         self._answers: deque[Said] = deque()
         self._code: int | None = None
+        self._last: int | None = None  # the code to close with once all answers are sent
 
     async def hold(self, asked: dict[str, Any]) -> int:
         """Listen and tell until one side ends it. Raises TimeoutError where the client takes nothing for too long."""
@@ -117,6 +123,8 @@ class Conversation:
     async def _tell(self) -> int:
         still_holds = self._socket.scope["state"]["still_holds"]
         while self._code is None:
+            if self._last is not None and not self._answers:
+                return self._last
             if self._feeds.is_stopping:
                 return RESTART
             if not still_holds():
@@ -149,6 +157,11 @@ class Conversation:
 
     def _end(self, code: int) -> None:
         self._code = code
+        self._reader.woken.set()
+
+    def _end_after_all(self, code: int) -> None:
+        """End it once what was said is sent."""
+        self._last = code
         self._reader.woken.set()
 
     def _say(self, kind: str, **data: Any) -> None:

@@ -125,6 +125,9 @@ PARAMS: dict[str, dict[str, Any]] = {
     "retry_notification": {"notification_id": "a" * 32},
     "set_preference": {"user": "ann", "channels": ["log"]},
     "set_template": {"event": "opened", "subject": "s", "body": "b"},
+    "chat": {"session_id": "a" * 32, "turn_id": "b" * 32, "sha256": "c" * 64},
+    "close_session": {"session_id": "a" * 32},
+    "decide_tool_call": {"approval_id": "a" * 32, "decision": "reject"},
 }
 
 

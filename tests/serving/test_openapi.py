@@ -101,6 +101,7 @@ MAY_BE_MISSING = {
     *("get_workflow", "get_workflow_results", "get_allocation", "list_replenishment", "get_markdown", "list_variance"),
     *("get_variance", "get_approval", "decide_approval", "decide_manufacturing", "decide_markdown", "create_reforecast"),
     *("get_scenario", "delete_scenario", "compare_scenarios"),
+    *("get_agent_session", "answer_message", "delete_agent_session"),
     *("get_workspace_export", "get_workspace_archive"),
 }
 """A fresh data root has no alias, plan and export, and where all is well no alert; the example then names `production`."""
@@ -114,6 +115,8 @@ def filled(name: str, path: str, example: Example, demo: TestClient) -> tuple[st
         if word == "problem":
             return "not-found"
         source, pointer = source_of(name, word)
+        if OPERATIONS[source][1] != "get":
+            return "a" * 32
         answer = demo.get(OPERATIONS[source][0]).json()
         if answer.get("code") == "ORCHESTRATOR_UNAVAILABLE":
             return {"job_id": "a" * 32, "stage": "core"}.get(word, "sales_daily")

@@ -220,3 +220,12 @@ def test_a_demo_run_that_cannot_be_is_refused_by_field(body: dict[str, Any], fie
     answer = httpx.post(f"{api.url}/api/v1/demo/run", json=body, headers={"X-API-Key": KEY}, timeout=PATIENCE)
 
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
+
+
+def test_a_session_that_could_not_be_opened_tells_nothing_and_ends_and_others_are_none(dagster: Dagster, api: Server) -> None:
+    failed = ran(dagster, {"planning/agent_session": []}, fails=True, **{"demandgraph/job_type": "open_session"})
+    other = ran(dagster, {"planning/agent_session": []})
+
+    answers = [api.get(f"/api/v1/events?topic=session:{each}").status_code for each in (failed, other, "0" * 32, "none")]
+
+    assert answers == [204, 404, 404, 422]
