@@ -68,13 +68,14 @@ def test_a_write_without_a_key_is_refused(up: Running) -> None:
 
 
 def test_assets_tell_when_they_were_made_and_what_checks_found(up: Running) -> None:
-    listed = up.read("/assets?page_size=100&sort_by=rows&sort_order=desc")
+    pages = [up.read(f"/assets?page={n}&page_size=100&sort_by=rows&sort_order=desc")["items"] for n in (1, 2)]
+    listed = [*pages[0], *pages[1]]
     asset = up.read("/assets/forecasts/forecast")
     results = up.read("/assets/core/sales_daily/checks?check=grain_unique")["items"]
 
-    assert {each["key"] for each in listed["items"]} == set(ASSETS)
-    assert all(each["last_job_id"] and each["freshness"] != "missing" for each in listed["items"])
-    rows = [each["rows"] for each in listed["items"] if each["rows"] is not None]
+    assert {each["key"] for each in listed} == set(ASSETS)
+    assert all(each["last_job_id"] and each["freshness"] != "missing" for each in listed)
+    rows = [each["rows"] for each in listed if each["rows"] is not None]
     assert rows == sorted(rows, reverse=True)
     assert [each["name"] for each in asset["columns"]] == list(TABLES["forecast"].__struct_fields__)
     assert "models/fit" in asset["upstream"]
