@@ -128,6 +128,9 @@ PARAMS: dict[str, dict[str, Any]] = {
     "chat": {"session_id": "a" * 32, "turn_id": "b" * 32, "sha256": "c" * 64},
     "close_session": {"session_id": "a" * 32},
     "decide_tool_call": {"approval_id": "a" * 32, "decision": "reject"},
+    "update_workspace": {"workspace_id": "a" * 32, "pinned": True},
+    "delete_workspace": {"workspace_id": "a" * 32},
+    "export_workspace": {"workspace_id": "a" * 32},
 }
 
 
