@@ -1,5 +1,6 @@
 """Small data roots that are made once a run, and how many processes share the tests."""
 
+import atexit
 import fcntl
 import gc
 import os
@@ -59,6 +60,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """What is loaded by now stays: the collector need not go through it again and again."""
     gc.freeze()
+    atexit.register(gc.unfreeze)  # what is not let go of at the end, extensions complain of
     gc.set_threshold(50_000)
 
 
