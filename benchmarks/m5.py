@@ -30,7 +30,8 @@ from assets_config.declared import load_declarations
 from pipelines.backtests import intervals, losses
 from pipelines.features.levels import LEVELS, Members, read_members
 from pipelines.features.panel import Panel, read_panel
-from pipelines.features.patterns import patterns
+from pipelines.features.patterns import PATTERNS, patterns
+from pipelines.forecasts.accuracy.coverage import shares
 from pipelines.models import xgboost
 from pipelines.warehouse import Warehouse
 
@@ -93,28 +94,44 @@ def forecast(panel: Panel, params: dict[str, object]) -> tuple[np.ndarray, dict[
     return yhat, {"fit_cpu_s": round(fitted - began), "predict_cpu_s": round(time.process_time() - fitted)}
 
 
-def coverage(windows: list[tuple[Window, np.ndarray]]) -> dict[str, float | None]:
-    """The share of days within [q05, q95], quantiles from the other windows: of all series, and of those that sell over 1 a day."""
+def coverage(windows: list[tuple[Window, np.ndarray]]) -> dict[str, object]:
+    """The share of days within [q05, q95], quantiles from the other windows: [share, low, high, points], with a 95 % band.
+
+    By days ahead, and by demand: series that sell over 1 a day and up to that, and of each pattern among those over 1.
+    """
     if len(windows) < 2:
         return {}
     points = [_flat(yhat, window.y) for window, yhat in windows]
     fold = np.repeat(np.arange(len(points)), [len(point[0]) for point in points])
     yhat, step, y = (np.concatenate(each) for each in zip(*points, strict=True))
-    found = intervals.honest_quantiles(yhat, step, y, fold)
+    known = [patterns(window.seen) for window, _ in windows]
+    found = intervals.honest_quantiles(yhat, step, y, fold, np.concatenate([np.repeat(each.kind, HORIZON) for each in known]))
     if found is None:
         return {}
-    fast = np.concatenate([np.repeat(patterns(window.seen).mean > 1, HORIZON) for window, _ in windows])
-    return {
-        "coverage_90": _rounded(losses.coverage(y, found[:, 0], found[:, -1])),
-        "coverage_90_over_1_a_day": _rounded(losses.coverage(y[fast], found[fast, 0], found[fast, -1])),
-    }
+    rows = pl.DataFrame(
+        {
+            "level": pl.repeat("series", len(y), eager=True),
+            "step": step,
+            "segment": np.array(PATTERNS)[np.concatenate([np.repeat(each.code, HORIZON) for each in known])],
+            "demand": np.where(np.concatenate([np.repeat(each.mean > 1, HORIZON) for each in known]), "over_1", "up_to_1"),
+            "covered": (y >= found[:, 0]) & (y <= found[:, -1]),
+        }
+    )
+    table = shares(rows.filter(pl.Series(~np.isnan(y)))).filter((pl.col("segment") == "all") | (pl.col("demand") == "over_1"))
+    said: dict[str, dict[str, list[float]]] = {}
+    for row in table.iter_rows(named=True):
+        kind = " ".join(each for each in (row["demand"], row["segment"]) if each != "all") or "all"
+        cell = [*(round(row[name], 4) for name in ("coverage", "low", "high")), row["n"]]
+        said.setdefault(row["bucket"], {})[kind] = cell
+    return {"coverage_90": said}
 
 
 def write(path: Path, panel: Panel, members: Members, yhat: np.ndarray, windows: list[tuple[Window, np.ndarray]]) -> None:
     """The forecast of the days after the end: store_code, sku, date, mean, q05 to q95."""
     flat, step, _ = _flat(yhat, yhat)
     past = [np.concatenate(each) for each in zip(*(_flat(own, window.y) for window, own in windows), strict=True)]
-    levels = intervals.quantiles(flat, step, past[0], past[1], past[2])
+    kinds = [np.repeat(patterns(each).kind, HORIZON) for each in (panel, *(window.seen for window, _ in windows))]
+    levels = intervals.quantiles(flat, step, *past, kind=kinds[0], past_kind=np.concatenate(kinds[1:]))
     names = members.frame.select(pl.col("store").alias("store_code"), pl.col("product").alias("sku"))
     made = names[np.repeat(np.arange(panel.series), HORIZON)].with_columns(
         pl.Series("date", [panel.day(panel.days + n) for n in range(HORIZON)] * panel.series),

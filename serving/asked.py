@@ -1,6 +1,6 @@
 """What a job is asked for: its parameters, typed and held against what is published. Refused before there is a job."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -11,6 +11,7 @@ from assets_config.contract.jobs import JOB_TYPES
 from assets_config.contract.launch import UnknownAssets, selection
 from assets_config.contract.seeds import PRESETS, Seed, SeedParams
 from assets_config.contract.trials import BacktestParams, OfSeries, PredictParams
+from assets_config.contract.workspaces import DemoParams, seed_of, wrong_of
 from serving.filters import product_of, store_of
 from serving.library import Library, kept
 from serving.problems import Conflict, FieldError, NotFound, Validation, invalid, said_of
@@ -20,7 +21,7 @@ T = TypeVar("T", bound=Struct)
 NAMED = {"season_length": "seasonal_naive", "window_size": "moving_average"}
 ENSEMBLE = "ensemble"
 HELD = (PredictParams, OfSeries, RollbackParams, ExportParams)
-"""Parameters that name what is published."""
+"""Parameters that name what is published; those of a demo run may."""
 
 
 async def checked_params(library: Library, job_type: str, given: Mapping[str, Any]) -> Struct:
@@ -28,8 +29,13 @@ async def checked_params(library: Library, job_type: str, given: Mapping[str, An
 
     Raises Validation, NotFound or Conflict before any job exists; NoSnapshot where nothing is published to hold them against.
     """
-    params = read_params(job_type, given)
-    if not isinstance(params, HELD):
+    return await held(library, read_params(job_type, given))
+
+
+async def held(library: Library, params: Struct) -> Struct:
+    """Parameters held against what is published, where they name some of that. Raises as `checked`, and NoSnapshot."""
+    names_types = isinstance(params, DemoParams) and params.train_model_types is not None
+    if not isinstance(params, HELD) and not names_types:
         return params
     lease = await library.lease()
     try:
@@ -61,7 +67,17 @@ def typed(shape: type[T], given: Mapping[str, Any], prefix: str = "") -> T:
         raise invalid((prefix + field).rstrip("."), value, text, code=code) from error
     if isinstance(params, SeedParams):
         check_seed(params, prefix)
+    if isinstance(params, DemoParams):
+        check_demo(params, prefix)
     return params
+
+
+def check_demo(params: DemoParams, prefix: str = "") -> None:
+    """Raises Validation for members that contradict each other, and for data that cannot be generated so."""
+    wrong = wrong_of(params)
+    if wrong is not None:
+        raise invalid(prefix + wrong[0], None, wrong[1])
+    check_seed(seed_of(params), prefix)
 
 
 def check_seed(params: SeedParams, prefix: str = "") -> Seed:
@@ -87,6 +103,9 @@ async def checked(lease: Snapshot, params: Struct) -> Struct:
         return params
     if isinstance(params, ExportParams):
         _check_tables(lease, params)
+        return params
+    if isinstance(params, DemoParams):
+        await _check_compared(lease, params.train_model_types or [])
         return params
     if not isinstance(params, OfSeries):
         return params
@@ -124,6 +143,17 @@ async def _run(lease: Snapshot, name: str) -> str:
                 raise Conflict(f"Run {name} is {run['status']}: only runs with status success can forecast.")
             return name
     raise NotFound(f"No model run has the id or the alias '{name}'; /api/v1/registry/runs and /registry/aliases list them.")
+
+
+async def _check_compared(lease: Snapshot, types: Sequence[str]) -> None:
+    """Raises Validation for a model type that no run of the graph trains and compares."""
+    scored = {row["model_type"] for row in await lease.rows("registry", "backtest_metric")}
+    known = scored | {row["model_type"] for row in await lease.rows("registry", "model_type", "enabled")}
+    for n, name in enumerate(types if known else ()):
+        if name not in known:
+            raise invalid(
+                f"train_model_types[{n}]", name, f"use some of {', '.join(sorted(known))}; others are first enabled in models.yaml"
+            )
 
 
 async def _check_model(lease: Snapshot, params: OfSeries) -> None:

@@ -134,6 +134,6 @@ def shares(parts: Sequence[int]) -> list[float]:
     scaled = np.array(parts, dtype=np.int64 if fits else object) * scale
     floors = scaled // whole
     rests = floors * whole - scaled  # the largest remainder is the smallest here, so that of equal ones the first comes first
-    floors[np.argsort(rests, kind="stable")[: 10_000 - floors.sum()]] += 1
+    floors[rests.argsort(kind="stable")[: 10_000 - floors.sum()]] += 1
     found: list[float] = (floors / 100).tolist()
     return found

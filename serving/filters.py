@@ -52,7 +52,7 @@ class FiltersSaid(Struct, frozen=True):
 
         They stand in each route: what a dependency gives is no parameter that layers/direct.py could read without routing.
         """
-        return cls(*(each or [] for each in given))
+        return cls(*[each or [] for each in given]) if any(given) else cls()
 
 
 def store_of(snapshot: Snapshot, text: str) -> int:
@@ -75,9 +75,10 @@ def resolve(snapshot: Snapshot, asked: FiltersSaid) -> Filters:
         store = _side(snapshot, "store", asked.store_id, {"region": asked.region, "cluster": asked.cluster})
     if asked.product_id or asked.category or asked.department:
         product = _side(snapshot, "product", asked.product_id, {"category": asked.category, "department": asked.department})
-    if asked.segment:
-        _known(asked.segment, PATTERNS, "segment")
-    return Filters(store, product, list(dict.fromkeys(asked.segment)) or None)
+    if not asked.segment:
+        return Filters(store, product)
+    _known(asked.segment, PATTERNS, "segment")
+    return Filters(store, product, list(dict.fromkeys(asked.segment)))
 
 
 def _side(snapshot: Snapshot, noun: str, texts: Sequence[str], groups: dict[str, list[str]]) -> Side:

@@ -115,7 +115,7 @@ def _kpi_type(kpi: Kpi) -> str:
 
 def media_type_of(scope: Scope) -> str:
     """The media type to answer in. Raises NotAcceptable."""
-    said = ",".join(value.decode("latin-1") for name, value in scope["headers"] if name == b"accept")
+    said = ",".join([value.decode("latin-1") for name, value in scope["headers"] if name == b"accept"])
     found = _negotiated(said) if said else JSON
     if found is None:
         raise NotAcceptable(f"Nothing of '{said[:200]}' is offered here: accept {', '.join(OFFERED)}.")

@@ -4,7 +4,6 @@ The one that is pointed to is open, and a few that were pinned. Every request le
 """
 
 import asyncio
-import os
 import re
 import time
 from collections import OrderedDict
@@ -23,6 +22,7 @@ from assets_config.contract.manifest import Manifest, Pointer
 from assets_config.contract.tables import SCHEMA_VERSION
 from serving.problems import Gone, NoSnapshot, NotFound
 from serving.snapshot import Snapshot
+from serving.watch import Watch
 
 SNAPSHOT_ID = re.compile(r"^\d{8}T\d{6}Z-[0-9a-f]{8}$")
 RETRY_AFTER = 5.0  # seconds until a damaged snapshot is looked at again
@@ -39,12 +39,11 @@ class Library:
         self, published: Published, *, memory: str = "1GB", cubes_memory: int = 1 << 30, pinned: int = 3, threads: int = 4
     ) -> None:
         self.published = published
-        self._pointer = str(published.pointer)
+        self._watch = Watch(published)
         self.failure: str | None = None  # why the snapshot that is pointed to is not the one that is served
         self._memory, self._cubes_memory = memory, cubes_memory
         self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="duckdb")
         self._current: Snapshot | None = None
-        self._seen: tuple[int, ...] | None = None
         self._retry_at = 0.0
         self._retry: asyncio.Task[None] | None = None
         self._most_pinned = pinned
@@ -63,7 +62,7 @@ class Library:
 
         Raises NoSnapshot where none can be served; NotFound or Gone for a pin that is unknown or kept no more.
         """
-        if self.stat() != self._seen or (self._current is None and self._is_retry_due()):
+        if self._watch.has_moved() or (self._current is None and self._is_retry_due()):
             await self._refresh_once()
         self._retry_if_due()
         snapshot = self._current if pin is None or (self._current and self._current.id == pin) else await self._pin(pin)
@@ -78,7 +77,7 @@ class Library:
 
     def peek(self, pin: str | None = None) -> Snapshot | None:
         """The snapshot that `lease` would give at once, without a lease; None where one must be opened first, or there is none."""
-        if self.stat() != self._seen or self._current is None:
+        if self._watch.has_moved() or self._current is None:
             return None
         self._retry_if_due()
         if pin is None or pin == self._current.id:
@@ -90,6 +89,7 @@ class Library:
         for snapshot in [self._current, *self._pinned.values()]:
             if snapshot is not None:
                 snapshot.retire()
+        self._watch.close()
         self._threads.shutdown(wait=False)
 
     def _is_retry_due(self) -> bool:
@@ -102,23 +102,15 @@ class Library:
 
     async def _refresh_once(self) -> None:
         async with self._lock:
-            if self.stat() != self._seen or self._is_retry_due():
+            if self._watch.has_moved() or self._is_retry_due():
                 await self._refresh()
-
-    def stat(self) -> tuple[int, ...]:
-        """What the pointer looks like now: it differs after every publish. 3 us."""
-        try:
-            found = os.stat(self._pointer)
-        except OSError:
-            return ()
-        return (found.st_ino, found.st_mtime_ns, found.st_size)
 
     async def _refresh(self) -> None:
         """Open what is pointed to; where that cannot be, keep what is open, else the newest other one that is whole.
 
         Opening, which hashes files, happens in a thread; the swap happens here on the loop, where leases are counted.
         """
-        seen = self.stat()
+        seen = self._watch.look()
         opened, failure = await asyncio.to_thread(self._open_pointed)
         if opened is None and failure and self._current is None:
             opened = await asyncio.to_thread(self._open_another)
@@ -130,7 +122,8 @@ class Library:
         self.failure = failure
         if self._current is not None:
             self._current.stale = failure is not None
-        self._seen, self._retry_at = seen, time.monotonic() + RETRY_AFTER
+        self._watch.keep(seen)
+        self._retry_at = time.monotonic() + RETRY_AFTER
 
     def _open_pointed(self) -> tuple[Snapshot | None, str | None]:
         """The snapshot that is pointed to, None where it is open already; and what is wrong with it."""

@@ -78,7 +78,10 @@ def make_demo(root: Path, config: Path) -> None:
         patch.setenv("DEMANDGRAPH_CONFIG", str(config))
         result = defs.resolve_implicit_global_asset_job_def().execute_in_process(
             run_config={
-                "ops": {"sources__batches": {"config": {"name": "small"}}},
+                "ops": {
+                    "sources__batches": {"config": {"name": "small"}},
+                    "publish__workspace": {"config": {"demo": '{"preservation": "keep", "workspace_name": "first"}'}},
+                },
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
             },
             instance=instance,

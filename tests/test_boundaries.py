@@ -37,6 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 ROOMS: dict[str, tuple[str, ...]] = {
     "forecasts": ("champions", "explanations", "registry", "accuracy"),
     "planning": ("clusters", "inventory", "season", "scenarios", "alerts", "notifications"),
+    "publish": ("workspaces",),
 }
 """The folders of a stage that have assets of their own, in the order in which data flows."""
 

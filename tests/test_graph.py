@@ -24,6 +24,7 @@ from pipelines.planning.season.assets import DecisionConfig, PlanConfig
 from pipelines.publish.assets import BackupConfig, ExportConfig, PointerConfig
 from pipelines.publish.frames import fields
 from pipelines.publish.parts import TABLE_KEYS
+from pipelines.publish.workspaces.assets import WorkspaceConfig
 from pipelines.report import GRAPH_POOL, descriptions
 from pipelines.sources.assets import SourceConfig
 from pipelines.trials.assets import BacktestConfig, PredictConfig, TrainConfig
@@ -136,6 +137,15 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "scenario": {"name": "Cheaper", "product_id": "SKU-0001", "assumptions": {"price": {"change": -0.1}}},
     "delete_scenario": {"scenario_id": "0" * 32},
     "decide_approval": {"approval_id": "0" * 32, "decision": "modify", "value": 9600},
+    "demo": {
+        "skip_seed": False,
+        "seed_overrides": {"stores": 3},
+        "preservation": "keep",
+        "user_scope": {"store_id": "S001", "product_id": 1},
+    },
+    "update_workspace": {"workspace_id": "0" * 32, "notes": None, "tags": ["a"], "pinned": True},
+    "delete_workspace": {"workspace_id": "0" * 32},
+    "export_workspace": {"workspace_id": "0" * 32},
 }
 """Parameters of the job types that need some."""
 
@@ -173,6 +183,7 @@ def test_the_config_of_a_job_is_one_that_its_run_takes(name: str) -> None:
         "seed_append": ["append"],
         "seed_enrich": ["enrich"],
         "seed_delete": ["delete"],
+        "demo": ["seed"],
     }.get(name, [])
 
 
@@ -182,6 +193,7 @@ CONFIGS: dict[str, Any] = {
     "trials/trial_run": TrainConfig,
     "trials/trial_backtest": BacktestConfig,
     "trials/trial_forecast": PredictConfig,
+    "publish/workspace": WorkspaceConfig,
     "publish/pointer": PointerConfig,
     "publish/export": ExportConfig,
     "publish/backup": BackupConfig,

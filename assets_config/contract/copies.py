@@ -7,7 +7,9 @@ from msgspec import Meta, Struct
 
 EXPORTS, BACKUPS = "exports", "backups"
 """Folders of the data root: one folder a job in each."""
-MANIFEST, CHECKSUMS = "manifest.json", "checksums.sha256"
+WORKSPACES = "workspaces"
+"""The folder of exports that holds bundles of workspaces."""
+MANIFEST, CHECKSUMS, ARCHIVE = "manifest.json", "checksums.sha256", "bundle.zip"
 FORMAT_VERSION = "1"
 
 

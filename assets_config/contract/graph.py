@@ -93,6 +93,7 @@ ASSETS = (
     "knowledge/query_table",
     "knowledge/evaluation",
     "knowledge/index",
+    "publish/workspace",
     "publish/snapshot",
     "publish/amendment",
     "publish/pointer",
@@ -107,7 +108,7 @@ DATA_STAGES = ("sources", "core", "kpis", "publish")
 AMENDMENT = "publish/amendment"
 """The asset that publishes one part alone: the others stay as they are served, whatever the warehouse holds meanwhile."""
 
-ON_REQUEST = (AMENDMENT, "publish/pointer", "publish/export", "publish/backup")
+ON_REQUEST = ("publish/workspace", AMENDMENT, "publish/pointer", "publish/export", "publish/backup")
 """Assets that do nothing unless they are told to: no job that makes their stage takes them along."""
 
 CLUSTERS = ("planning/store_feature", "planning/store_cluster", "planning/store_cluster_member", "planning/cluster_diagnostic")

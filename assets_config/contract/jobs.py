@@ -24,7 +24,7 @@ from assets_config.contract.materialize import (
     RefreshParams,
     VerifyParams,
 )
-from assets_config.contract.names import Role
+from assets_config.contract.names import STAGES, Role
 from assets_config.contract.notifications import (
     DeliverParams,
     RetryNotificationParams,
@@ -36,6 +36,15 @@ from assets_config.contract.scenarios import DeleteScenarioParams, ScenarioParam
 from assets_config.contract.seeds import SeedAppendParams, SeedDeleteParams, SeedEnrichParams, SeedParams
 from assets_config.contract.state import AnnotateRunParams, DeleteAliasParams, SetAliasParams
 from assets_config.contract.trials import BacktestParams, BacktestResult, PredictParams, PredictResult, TrainParams, TrainResult
+from assets_config.contract.workspaces import (
+    BundleResult,
+    DeleteWorkspaceParams,
+    DemoParams,
+    DemoResult,
+    ExportWorkspaceParams,
+    UpdateWorkspaceParams,
+    seed_of,
+)
 
 
 class JobType(Struct, frozen=True):
@@ -59,6 +68,10 @@ def _seed(params: SeedParams) -> dict[str, Any]:
 
 def _append(params: SeedAppendParams) -> dict[str, Any]:
     return {"append": msgspec.json.encode(params).decode()}
+
+
+def _demo(params: DemoParams) -> dict[str, Any]:
+    return {} if params.skip_seed else _seed(seed_of(params))
 
 
 JOB_TYPES: dict[str, JobType] = {
@@ -197,6 +210,22 @@ JOB_TYPES: dict[str, JobType] = {
                 ("markdown", "Estimate elasticities, and what to cut at the checkpoint of every plan, again.", SEASON),
                 ("variance_check", "Hold the sales that were reported against every plan.", KNOWN_PRICES),
             )
+        ),
+        JobType(
+            "demo", DemoParams, "operator", "Make all of the graph, publish it, and keep what came of it as a workspace.", STAGES,
+            source=_demo, state="publish/workspace", result=DemoResult,
+        ),
+        JobType(
+            "update_workspace", UpdateWorkspaceParams, "operator", "Change name, tags, notes or place of a workspace.", (),
+            state="publish/workspace", amends="state",
+        ),
+        JobType(
+            "delete_workspace", DeleteWorkspaceParams, "operator", "Forget a workspace; what its run made stays.", (),
+            state="publish/workspace", amends="state",
+        ),
+        JobType(
+            "export_workspace", ExportWorkspaceParams, "operator", "Write a workspace and its scenarios as a bundle of files.", (),
+            state="publish/workspace", amends="state", result=BundleResult,
         ),
     )
 }  # fmt: skip

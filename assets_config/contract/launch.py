@@ -40,11 +40,12 @@ def selection(job_type: str, params: Struct) -> list[str]:
 
 
 def run_config(job_type: str, params: Struct) -> dict[str, Any]:
-    """The Dagster run config of a job: what the asset sources/batches is told, or the asset whose state it changes."""
-    job = JOB_TYPES[job_type]
+    """The Dagster run config of a job: what the assets are told that load data and keep state."""
+    job, ops = JOB_TYPES[job_type], {}
+    if told := job.source(params) if job.source else {}:
+        ops["sources__batches"] = {"config": told}
     if job.state:
-        ops = {job.state.replace("/", "__"): {"config": {job_type: msgspec.json.encode(params).decode()}}}
+        ops[job.state.replace("/", "__")] = {"config": {job_type: msgspec.json.encode(params).decode()}}
         if job.amends:
             ops[AMENDMENT.replace("/", "__")] = {"config": {"part": job.amends}}
-        return {"ops": ops}
-    return {"ops": {"sources__batches": {"config": job.source(params)}}} if job.source else {}
+    return {"ops": ops} if ops else {}

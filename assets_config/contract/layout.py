@@ -12,6 +12,7 @@ class Published:
         self.snapshots = self.root / "snapshots"
         self.expired = self.snapshots / "expired"  # manifests of collected snapshots: a pin of one answers 410
         self.pointer = self.root / "current.json"
+        self.turn = self.root / "turn"
         self.lock = self.root / "publish.lock"
 
     def manifest(self, snapshot_id: str) -> Path:

@@ -1,6 +1,7 @@
 """What a snapshot says of itself.
 
 published/current.json            Pointer: which snapshot is served
+published/turn                    changes whenever the pointer is moved
 published/snapshots/<id>.json     Manifest: written once
 published/parts/<key>/            the files of a part: tables.duckdb; for `facts_<year>` cubes.json with cube_<grain>.npy too,
                                   for `kpis` cubes.json alone, for `registry` artifacts/<run_id>.<suffix>

@@ -58,6 +58,7 @@ from assets_config.contract.sets import ForecastSet, ForecastSetLevel
 from assets_config.contract.state import ModelAlias, ModelRunNote
 from assets_config.contract.stock import DemandUnconstrained, InventoryDaily, WeeklyActual
 from assets_config.contract.trials import TrialBacktest, TrialFold, TrialForecast, TrialMetric, TrialRun
+from assets_config.contract.workspaces import Workspace
 
 SCHEMA_VERSION = "4"
 """Rises with every change of a published Struct that an older reader could not read."""
@@ -133,6 +134,7 @@ TABLES: dict[str, type[Struct]] = {
     "price_elasticity": PriceElasticity,
     "scenario": Scenario,
     "scenario_day": ScenarioDay,
+    "workspace": Workspace,
 }
 """Every published table by name. Its asset is the one whose last key part is that name."""
 
@@ -154,6 +156,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "state": (
         *("model_alias", "model_run_note", "alert_rule", "notification_preference", "notification_template"),
         *("season_plan", "scenario", "scenario_day"),
+        "workspace",
     ),
     "season": (
         *("season_forecast", "season_week", "season_store", "season_buy", "allocation", "replenishment"),
@@ -253,5 +256,6 @@ ORDER: dict[str, tuple[str, ...]] = {
     "price_elasticity": ("level", "member"),
     "scenario": ("created_at", "scenario_id"),
     "scenario_day": ("scenario_id", "date"),
+    "workspace": ("created_at", "workspace_id"),
 }
 """The physical order of each table, so that range filters skip what they do not need."""

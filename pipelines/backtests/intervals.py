@@ -1,8 +1,9 @@
-"""Quantiles from backtest residuals of the very models that are served: split conformal, by horizon and size of forecast.
+"""Quantiles from backtest residuals of the very models that are served: split conformal, by horizon, size and kind of demand.
 
-Residuals y - yhat of the champions are pooled in cells of horizon bucket x tenth of forecast size. The quantile at level q is
-the ceil((n + 1) q)-th smallest residual of the cell, added to the forecast and cut at zero. A cell with fewer than
-`FEWEST` residuals takes those of its whole size tenth, then of all.
+Residuals y - yhat of the champions are pooled in cells of tenth of forecast size x kind of demand (its pattern, and whether more
+than one unit is sold a day) x horizon bucket. The quantile at level q is the ceil((n + 1) q)-th smallest residual of the cell,
+added to the forecast and cut at zero. A cell with fewer than `FEWEST` residuals takes those of its size and kind, then of its
+size, then of all.
 """
 
 import numpy as np
@@ -13,29 +14,51 @@ SIZES = 10
 BUCKET_STARTS = (1, 8, 15, 29)
 
 
-def quantiles(yhat: np.ndarray, step: np.ndarray, past_yhat: np.ndarray, past_step: np.ndarray, past_y: np.ndarray) -> np.ndarray:
+def quantiles(
+    yhat: np.ndarray,
+    step: np.ndarray,
+    past_yhat: np.ndarray,
+    past_step: np.ndarray,
+    past_y: np.ndarray,
+    *,
+    kind: np.ndarray | None = None,
+    past_kind: np.ndarray | None = None,
+) -> np.ndarray:
     """The quantiles LEVELS of each forecast, float64 [n, 7], rising and never negative.
 
-    `past_*` are champions' backtest points with known y. Without any, all quantiles are the forecast itself.
+    `past_*` are champions' backtest points with known y. Without any, all quantiles are the forecast itself. `kind` is that of
+    each point's series (`Patterns.kind`) when it was forecast; without it all are of one kind.
     """
     if not len(past_y):
         return np.repeat(yhat[:, None].astype(np.float64), len(LEVELS), axis=1)
     residual = past_y.astype(np.float64) - past_yhat
     edges = np.unique(np.quantile(past_yhat, np.arange(1, SIZES) / SIZES))
-    past_size, past_bucket = np.digitize(past_yhat, edges), np.digitize(past_step, BUCKET_STARTS)
-    size, bucket = np.digitize(yhat, edges), np.digitize(step, BUCKET_STARTS)
-    overall = _levels(residual)
-    result = np.repeat(overall[None, :], len(yhat), axis=0)
-    for s in np.unique(size):
-        of_size = residual[past_size == s]
-        fallback = _levels(of_size) if len(of_size) >= FEWEST else overall
-        for b in np.unique(bucket):
-            cell = residual[(past_size == s) & (past_bucket == b)]
-            result[(size == s) & (bucket == b)] = _levels(cell) if len(cell) >= FEWEST else fallback
+    own, past = _cells(yhat, step, kind, edges), _cells(past_yhat, past_step, past_kind, edges)
+    result = np.repeat(_levels(residual)[None, :], len(yhat), axis=0)
+    for cell, past_cell in zip(own, past, strict=True):  # each finer than the one before, where it has enough
+        _replace(result, cell, past_cell, residual)
     return np.maximum(yhat[:, None] + result, 0)
 
 
-def honest_quantiles(yhat: np.ndarray, step: np.ndarray, y: np.ndarray, fold: np.ndarray) -> np.ndarray | None:
+def _cells(yhat: np.ndarray, step: np.ndarray, kind: np.ndarray | None, edges: np.ndarray) -> list[np.ndarray]:
+    """The cell of each point: by size, by size and kind, by size, kind and horizon bucket."""
+    size = np.digitize(yhat, edges)
+    of_kind = size * 256 + (0 if kind is None else kind)
+    return [size, of_kind, of_kind * 16 + np.digitize(step, BUCKET_STARTS)]
+
+
+def _replace(result: np.ndarray, cell: np.ndarray, past_cell: np.ndarray, residual: np.ndarray) -> None:
+    """Give the points of each cell the levels of its residuals, where it has FEWEST."""
+    cells, place = np.unique(cell, return_inverse=True)
+    order = np.argsort(past_cell, kind="stable")
+    starts, ends = (np.searchsorted(past_cell[order], cells, side=side) for side in ("left", "right"))
+    for n in np.flatnonzero(ends - starts >= FEWEST):
+        result[place == n] = _levels(residual[order[starts[n] : ends[n]]])
+
+
+def honest_quantiles(
+    yhat: np.ndarray, step: np.ndarray, y: np.ndarray, fold: np.ndarray, kind: np.ndarray | None = None
+) -> np.ndarray | None:
     """The quantiles of every backtest point from the residuals of the other folds only, float64 [n, 7].
 
     So their coverage is that of quantiles which never saw what they are held against. Points whose y is NaN give no
@@ -47,7 +70,8 @@ def honest_quantiles(yhat: np.ndarray, step: np.ndarray, y: np.ndarray, fold: np
     found = np.empty((len(yhat), len(LEVELS)))
     for number in numbers:
         own, others = fold == number, (fold != number) & ~np.isnan(y)
-        found[own] = quantiles(yhat[own], step[own], yhat[others], step[others], y[others])
+        kinds = {} if kind is None else {"kind": kind[own], "past_kind": kind[others]}
+        found[own] = quantiles(yhat[own], step[own], yhat[others], step[others], y[others], **kinds)
     return found
 
 

@@ -15,7 +15,7 @@ from pipelines.backtests.intervals import LEVELS as QUANTILES
 from pipelines.backtests.intervals import honest_quantiles
 from pipelines.features import levels
 from pipelines.features.panel import Panel
-from pipelines.features.patterns import PATTERNS, patterns
+from pipelines.features.patterns import PATTERNS, Patterns, patterns
 
 BUCKET_ENDS = {"h_1_7": (1, 7), "h_8_14": (8, 14), "h_15_28": (15, 28), "h_29_plus": (29, 10**6)}
 POOLED = -1
@@ -58,7 +58,7 @@ class Truth(msgspec.Struct, frozen=True):
     y: np.ndarray  # [N, H] float64, NaN where it is not known
     absolute: np.ndarray  # [N]
     squared: np.ndarray  # [N]
-    pattern: np.ndarray | None  # [N] codes of PATTERNS as of the cutoff; of series only
+    patterns: Patterns | None  # of the N as of the cutoff; of series only
     scales: list[losses.LevelScale]  # what wrmsse needs; of series only
 
 
@@ -95,6 +95,7 @@ def truths(panel: Panel, members: levels.Members, windows: Sequence[Fold]) -> di
         train = panel.y[:, fold.train_start : fold.train_end]
         y = panel.y[:, fold.test_start : fold.test_end].astype(np.float64)
         last = slice(max(fold.train_start, fold.train_end - WEIGHED_DAYS), fold.train_end)
+        known = patterns(panel.until(fold.train_end))
         revenue = np.nansum(panel.y[:, last].astype(np.float64) * panel.price[:, last], axis=1)
         for level in levels.PUBLISHED:
             codes, of_series = groupings[level], level == "series"
@@ -107,7 +108,7 @@ def truths(panel: Panel, members: levels.Members, windows: Sequence[Fold]) -> di
                     y if of_series else losses.group_sums(np.nan_to_num(y), codes),
                     losses.absolute_scale(sums),
                     losses.squared_scale(sums),
-                    patterns(panel.until(fold.train_end)).code if of_series else None,
+                    known if of_series else None,
                     losses.level_scales(train, revenue, groupings.values()) if of_series else [],
                 )
             )
@@ -129,7 +130,7 @@ def scored(truth: Sequence[Truth], predictions: pl.DataFrame, series_y: Sequence
             yhat = losses.group_sums(np.where(np.isnan(known), 0, yhat), each.codes)
         found.append(Scored(each.fold.number, each, steps, each.y, yhat, None, each.absolute, each.squared))
     shapes = [each.yhat.shape for each in found]
-    flat = [
+    yhat, step, y, fold = (
         np.concatenate([values.ravel() for values in arrays])
         for arrays in (
             [each.yhat for each in found],
@@ -137,8 +138,9 @@ def scored(truth: Sequence[Truth], predictions: pl.DataFrame, series_y: Sequence
             [each.y for each in found],
             [np.full(shape, each.fold) for each, shape in zip(found, shapes, strict=True)],
         )
-    ]
-    quantiles = honest_quantiles(*flat)
+    )
+    kinds = [np.repeat(of.patterns.kind, len(each.steps)) for of, each in zip(truth, found, strict=True) if of.patterns is not None]
+    quantiles = honest_quantiles(yhat, step, y, fold, np.concatenate(kinds) if kinds else None)
     if quantiles is None:
         return found
     pieces = np.split(quantiles, np.cumsum([rows * days for rows, days in shapes])[:-1])
@@ -195,8 +197,8 @@ def buckets(steps: np.ndarray) -> np.ndarray:
 
 def _cut(piece: Scored, segment: str, bucket: str) -> Scored:
     first, last = BUCKET_ENDS.get(bucket, (1, 10**6))
-    pattern = piece.truth.pattern
-    rows = np.ones(len(piece.y), dtype=bool) if segment == "all" or pattern is None else pattern == PATTERNS.index(segment)
+    known = piece.truth.patterns
+    rows = np.ones(len(piece.y), dtype=bool) if segment == "all" or known is None else known.code == PATTERNS.index(segment)
     return piece.cut(rows, (piece.steps >= first) & (piece.steps <= last))
 
 

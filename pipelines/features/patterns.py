@@ -31,6 +31,11 @@ class Patterns(msgspec.Struct, frozen=True):
     mean: np.ndarray  # [S] units/day
     days: np.ndarray  # [S] days that count
 
+    @property
+    def kind(self) -> np.ndarray:
+        """What errors are pooled by: the pattern, and whether more than one unit is sold a day. [S] int8"""
+        return self.code * np.int8(2) + (self.mean > 1)
+
 
 def patterns(panel: Panel) -> Patterns:
     """The pattern of every series from all days of the panel: `panel.until(n)` gives those of a cutoff."""

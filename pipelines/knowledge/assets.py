@@ -61,7 +61,9 @@ def document(context: AssetExecutionContext, config: KnowledgeConfig, storage: S
             after = kept.without(after, msgspec.json.decode(config.rag_delete, type=RagDeleteParams))
         kept.keep(warehouse, kept.DOCUMENTS, after, kept.SCHEMA)
         summary = kept.summary(before, after)
-    return table_made(warehouse, kept.DOCUMENTS, **answer(summary))
+    is_told = index is not None or config.rag_delete is not None  # else the run was asked for something else, and answers that
+    said = answer(summary) if is_told else {"documents": MetadataValue.json(msgspec.to_builtins(summary))}
+    return table_made(warehouse, kept.DOCUMENTS, **said)
 
 
 def _described(context: AssetExecutionContext) -> dict[str, str]:

@@ -16,6 +16,7 @@ from pipelines.publish.backups import backup as write_backup
 from pipelines.publish.exports import export as write_export
 from pipelines.publish.parts import TABLE_KEYS
 from pipelines.publish.snapshot import amend, current, manifests, publish, rollback
+from pipelines.publish.workspaces import assets as workspaces
 from pipelines.report import GRAPH_POOL, answer, job_of, upstream
 from pipelines.resources import Storage
 
@@ -150,5 +151,5 @@ def backup(context: AssetExecutionContext, config: BackupConfig, storage: Storag
     return MaterializeResult(metadata=answer(write_backup(storage.warehouse(), asked, by=job_of(context))))
 
 
-ASSETS = [snapshot, amendment, pointer, export, backup]
+ASSETS = [*workspaces.ASSETS, snapshot, amendment, pointer, export, backup]
 CHECKS = [published_files_are_whole]

@@ -17,7 +17,7 @@ from pipelines.publish.snapshot import served
 from pipelines.trials.tables import adding
 from pipelines.warehouse import Warehouse
 
-DECIDED = ("forecasts/model_alias", "forecasts/model_run_note", "forecasts/frozen", "trials")
+DECIDED = ("forecasts/model_alias", "forecasts/model_run_note", "forecasts/frozen", "trials", "publish/workspace")
 """Folders of the warehouse that no run of the graph makes again."""
 
 

@@ -7,7 +7,16 @@ from pathlib import Path
 import duckdb
 import msgspec
 
-from assets_config.contract.copies import CHECKSUMS, EXPORTS, FORMAT_VERSION, MANIFEST, CopiedFile, Export, ExportParams
+from assets_config.contract.copies import (
+    CHECKSUMS,
+    EXPORTS,
+    FORMAT_VERSION,
+    MANIFEST,
+    WORKSPACES,
+    CopiedFile,
+    Export,
+    ExportParams,
+)
 from assets_config.contract.durable import making_folder, remove_leftovers
 from assets_config.contract.integrity import sha256
 from assets_config.contract.layout import Published
@@ -42,7 +51,8 @@ def export(warehouse: Warehouse, asked: ExportParams, *, by: str) -> Export:
 def keep_newest(folder: Path, most: int) -> None:
     """Remove the oldest folders in a folder, and what a process that died left there."""
     remove_leftovers(folder, of_the_dead=True)
-    by_age = sorted((each for each in folder.iterdir() if not each.name.startswith(".")), key=lambda each: each.stat().st_mtime)
+    there = (each for each in folder.iterdir() if not each.name.startswith(".") and each.name != WORKSPACES)
+    by_age = sorted(there, key=lambda each: each.stat().st_mtime)
     for each in by_age[:-most]:
         shutil.rmtree(each, ignore_errors=True)
 

@@ -95,6 +95,7 @@ TABLE_KEYS = {
     "price_elasticity": "planning/price_elasticity",
     "scenario": "planning/scenario",
     "scenario_day": "planning/scenario_day",
+    "workspace": "publish/workspace",
 }
 """The asset that makes each published table: its last key part is the table's name (a test holds it to the graph)."""
 

@@ -14,6 +14,7 @@ from assets_config.contract.integrity import damage
 from assets_config.contract.knowledge import KNOWLEDGE
 from assets_config.contract.layout import Published
 from assets_config.contract.manifest import Check, Kpi, Manifest, Measure, Part, Pointer
+from assets_config.contract.pointer import point
 from assets_config.contract.tables import PARTS, SCHEMA_VERSION, STATE, TRIALS
 from pipelines.errors import ContractError, PipelineError, PublishError
 from pipelines.forecasts.registry.state import changing
@@ -68,7 +69,7 @@ def publish(
             checks=list(checks),
         )
         write_bytes(published.manifest(manifest.id), msgspec.json.format(msgspec.json.encode(manifest)))
-        _point(published, manifest)
+        point(published, manifest)
         collect(published, now=now)
     return manifest
 
@@ -100,7 +101,7 @@ def amend(warehouse: Warehouse, name: str, *, dagster_run_id: str | None = None)
             omitted={other: why for other, why in base.omitted.items() if other != name},
         )
         write_bytes(published.manifest(manifest.id), msgspec.json.format(msgspec.json.encode(manifest)))
-        _point(published, manifest)
+        point(published, manifest)
         collect(published, now=now)
     return manifest
 
@@ -126,7 +127,7 @@ def rollback(published: Published, snapshot_id: str) -> Manifest:
         faults = damage(published, found[snapshot_id])
         if faults:
             raise PublishError(f"snapshot {snapshot_id} is damaged: {'; '.join(faults)}")
-        _point(published, found[snapshot_id])
+        point(published, found[snapshot_id])
     return found[snapshot_id]
 
 
@@ -231,8 +232,3 @@ def _next_id(kept: Sequence[Manifest], now: datetime) -> str:
         newest = datetime.strptime(kept[0].id[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         stamp = (newest + timedelta(seconds=1)).strftime("%Y%m%dT%H%M%SZ")
     return f"{stamp}-{secrets.token_hex(4)}"
-
-
-def _point(published: Published, manifest: Manifest) -> None:
-    pointer = Pointer(manifest.id, manifest.published_at)
-    write_bytes(published.pointer, msgspec.json.encode(pointer))

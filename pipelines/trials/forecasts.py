@@ -17,6 +17,7 @@ from pipelines.backtests.intervals import LEVELS, quantiles
 from pipelines.backtests.runs import predict_fold
 from pipelines.errors import PipelineError
 from pipelines.features.panel import Panel
+from pipelines.features.patterns import patterns
 from pipelines.models.fits import read_artifact
 from pipelines.models.types import module_of
 from pipelines.trials.tables import FORECAST, RUN, SCHEMAS, add, adding, rows
@@ -109,12 +110,15 @@ def past_quantiles(panel: Panel, model: Model, yhat: np.ndarray, declarations: D
     known, steps = ~np.isnan(y), np.arange(1, horizon + 1)
     if not known.any():
         return None
+    kinds = np.stack([patterns(panel.until(fold.train_end)).kind for fold in windows])
     found = quantiles(
         yhat.ravel(),
         np.broadcast_to(steps, yhat.shape).ravel(),
         past[known],
         np.broadcast_to(steps, past.shape)[known],
         y[known],
+        kind=np.repeat(patterns(panel).kind, horizon),
+        past_kind=np.broadcast_to(kinds[:, :, None], past.shape)[known],
     )
     return found.reshape(*yhat.shape, len(LEVELS))
 

@@ -53,11 +53,17 @@ COMES_FROM: dict[str, tuple[str, str]] = {
     "week": ("list_workflows", "items/0/weeks_sold"),
     "workflow_id": ("list_workflows", "items/0/workflow_id"),
     "store": ("list_stores", "items/0/code"),
+    "workspace_id": ("list_workspaces", "items/0/workspace_id"),
+    "number": ("list_workspaces", "items/0/exports"),
 }
 """Which operation gives a value of a path parameter, and where in its answer that stands. Most have one place for all routes."""
 
 EXAMPLES: dict[str, Example] = {
-    "create_demo_run": Example(body={"skip_seed": True}),
+    "create_demo_run": Example(body={"skip_seed": True, "preservation": "keep", "workspace_name": "first-look"}),
+    "list_workspaces": Example("q=fi&include_archived=true&sort_by=name"),
+    "compare_workspaces": Example("a={workspace_id}&b={workspace_id}"),
+    "update_workspace": Example(body={"tags": ["shown"], "notes": "as shown in June", "pinned": True}),
+    "replay_workspace": Example("dry_run=true", body={"workspace_name": "second-look"}),
     "update_config": Example(body={"max_days": 730}),
     "append_seed": Example(body={"start_date": "2025-01-01", "end_date": "2025-01-31"}),
     "annotate_model_run": Example(body={"tags": ["checked"], "notes": "as good as the last one"}),

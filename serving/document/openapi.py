@@ -47,6 +47,7 @@ TAGS = {
     "planning": "Season plans: what to make, where it goes, what it costs, and the decisions.",
     "registry": "Model runs: compare, verify, name, annotate.",
     "system": "The server, its snapshots and what it leans on.",
+    "workspaces": "Demo runs that were kept: what came of them, compare two, repeat one, take it away.",
 }
 OPERATIONAL = ("/livez", "/readyz", "/health", "/metrics", "/errors/{problem}")
 EVERYWHERE = ("validation", "forbidden", "unknown")

@@ -56,7 +56,7 @@ class Answer(Struct, gc=False):
 
     def __post_init__(self) -> None:
         said = b"%b\n%b\n%d\n%b\n" % (_version, self.asked, self.stale, self.depends.digest.encode())
-        self.tag = hashlib.sha256(said if self.is_silent else said + self.snapshot_id.encode()).hexdigest()[:32]
+        self.tag = hashlib.blake2b(said if self.is_silent else said + self.snapshot_id.encode(), digest_size=16).hexdigest()
         self.plain = (*self.headers, (b"content-length", b"%d" % len(self.body)), (b"etag", self.etag(packed=False)))
         self.packed, self.gzipped, self.is_pressed = (), None, False
 

@@ -12,6 +12,9 @@ METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE"
 SENT = b"Authorization, X-API-Key, Content-Type, Idempotency-Key, If-None-Match, X-Request-ID, Last-Event-ID"
 READ = b"ETag, Location, Retry-After, X-Request-ID, WWW-Authenticate"
 KEPT = b"600"  # seconds that a browser remembers the answer to a preflight
+VARY = b"Accept, Accept-Encoding, Authorization, X-API-Key"  # no cache on the way hands an answer to another key
+DATA = "/api/"  # below it nothing is a page: a browser that shows it follows no link of it
+NO_REFERRER = (b"referrer-policy", b"no-referrer")
 NO_PAGE = b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 ALLOWED: Headers = [
     (b"access-control-allow-methods", METHODS),
@@ -27,16 +30,15 @@ class Browsers:
         """`origins` may call from a browser, `*` is any; `pages` are policies of paths that answer a page."""
         self._is_any = "*" in origins
         self._origins = {origin.encode() for origin in origins}
-        vary = b"Authorization, X-API-Key"  # no cache on the way hands an answer to another key
-        if self._origins and not self._is_any:
-            vary += b", Origin"
-        common = [(b"vary", vary), (b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
-        self._usual = [*common, (b"content-security-policy", NO_PAGE)]
-        self._pages = {path: [*common, (b"content-security-policy", policy)] for path, policy in (pages or {}).items()}
+        vary = VARY + b", Origin" if self._origins and not self._is_any else VARY
+        common = [(b"vary", vary), (b"x-content-type-options", b"nosniff")]
+        self._data = [*common, (b"content-security-policy", NO_PAGE)]
+        self._usual = [*self._data, NO_REFERRER]
+        self._pages = {path: [*common, NO_REFERRER, (b"content-security-policy", policy)] for path, policy in (pages or {}).items()}
 
     def headers(self, path: str, origin: bytes | None) -> Headers:
         """What every answer of a path says, to a page of this origin where one asks."""
-        said = self._pages.get(path, self._usual)
+        said = self._data if path.startswith(DATA) else self._pages.get(path, self._usual)
         if origin and self._is_allowed(origin):
             return [
                 *said,

@@ -30,7 +30,6 @@ from serving.snapshot import Snapshot
 PREFIX = "/api/v1/"
 LARGEST_SHARE = 8  # an answer takes at most one in so many bytes of the cache
 KNOWN_VARY = {b"accept", b"accept-encoding", b"authorization", b"x-api-key", b"origin"}
-VARY = (b"vary", b"Accept, Accept-Encoding")
 CONTROL = (b"cache-control", b"max-age=60")
 encode = msgspec.json.Encoder().encode
 BODILESS = {b"content-length", b"content-type", b"content-encoding"}  # headers that a 304 does not have
@@ -267,7 +266,7 @@ def _kept_headers(*said: tuple[bytes, bytes]) -> Headers | None:
     named = {each.strip().lower() for each in vary.split(b",") if each.strip()}
     if not named <= KNOWN_VARY:
         return None
-    return (*((name, value) for name, value in said if name.lower() not in REPLACED), CONTROL, VARY)
+    return (*((name, value) for name, value in said if name.lower() not in REPLACED), CONTROL)
 
 
 def _knows(if_none_match: bytes, tag: bytes) -> bool:

@@ -60,6 +60,8 @@ READS: dict[str, tuple[str, ...]] = {
     "list_variance": ("season", "state"),
     "list_workflows": ("season", "state"),
     "preview_feature_set": ("features",),
+    "list_workspaces": ("state",),
+    "compare_workspaces": ("state",),
 }
 """The parts that a route reads beside catalogue and sums, by operation id."""
 

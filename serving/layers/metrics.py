@@ -61,8 +61,9 @@ def count(route: str, method: str, status: int, took: float, cache: str | None) 
 
 def add_up() -> None:
     """Have all processes see what was counted."""
+    of_route: dict[str, Histogram] = {}
     for route, _, _, took, _ in _ended:
-        seconds.labels(route).observe(took)
+        (of_route.get(route) or of_route.setdefault(route, seconds.labels(route))).observe(took)
     for (route, method, status), many in Counter_(each[:3] for each in _ended).items():
         requests.labels(route, method, str(status)).inc(many)
     for result, many in Counter_(each[4] for each in _ended if each[4] is not None).items():

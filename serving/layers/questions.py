@@ -34,7 +34,7 @@ def key_of(scope: HTTPScope) -> Key | None:
     Of a header that is sent twice every value counts: who reads another one of them must not get this one's answer.
     """
     query = scope["query_string"]
-    accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
+    accept = b",".join([value for name, value in scope["headers"] if name == b"accept"])
     if len(query) > LONGEST_QUERY or len(accept) > LONGEST_ACCEPT:
         return None
     parameters = _canonical(query)

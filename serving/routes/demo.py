@@ -7,30 +7,20 @@ from litestar.datastructures import State
 from litestar.params import JSONBody
 from msgspec import Meta, Struct
 
-from assets_config.contract.materialize import MaterializeParams
-from assets_config.contract.seeds import Overrides, SeedParams
-from serving.asked import check_seed
+from assets_config.contract.workspaces import MOST, DemoParams
+from serving.asked import check_demo, held
 from serving.layers.rules import OPERATOR
 from serving.orchestrator.job import FINAL, Job
 from serving.orchestrator.jobs import Jobs
 from serving.orchestrator.steps import StepSaid, steps_of
 from serving.parameters import JobPath
-from serving.problems import Conflict, Gone, NoSnapshot, NotFound, invalid
+from serving.problems import Conflict, Gone, NoSnapshot, NotFound
 from serving.routes.backtests import OF_SEGMENT
 from serving.routes.jobs import IdempotencyKey, start
 from serving.snapshot import Snapshot
 
-WHOLE = ("seed", "materialize")
+WHOLE = ("demo", "seed", "materialize")
 PhaseStatus = Literal["waiting", "running", "completed", "failed", "skipped"]
-
-
-class DemoRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """What to show. Left empty: the graph is made again over the data that are loaded."""
-
-    skip_seed: Annotated[bool, Meta(description="False: generate the scenario first, in place of what is loaded.")] = True
-    scenario: Annotated[str, Meta(description="One of /seeder/scenarios; counts where data are generated.")] = "demo_minimal"
-    seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="Other seeds give other random numbers.")] = 42
-    seed_overrides: Annotated[Overrides | None, Meta(description="Knobs that are applied last; with skip_seed=false only.")] = None
 
 
 class Phase(Struct, frozen=True):
@@ -54,47 +44,64 @@ class DemoRun(Struct, frozen=True):
     winner_model_type: Annotated[str | None, Meta(description="Model type of the lowest WAPE in that snapshot; null before it.")]
     winner_wape: Annotated[float | None, Meta(description="Its WAPE over all folds and series. [ratio]")]
     winning_run_id: Annotated[str | None, Meta(description="Its newest model run; read it at /registry/runs/{run_id}.")]
+    workspace_id: Annotated[str | None, Meta(description="Workspace that it left; null unless the run was kept.")] = None
 
 
 @post("/demo/run", operation_id="create_demo_run", tags=["jobs"], status_code=202, opt=OPERATOR)
 async def create_demo_run(
-    request: Request[Any, Any, Any], state: State, data: JSONBody[DemoRequest], idempotency_key: IdempotencyKey = None
+    request: Request[Any, Any, Any], state: State, data: JSONBody[DemoParams], idempotency_key: IdempotencyKey = None
 ) -> Response[Job]:
     """Make all of the graph, with skip_seed=false from data that are generated first, and publish. Follow it at /demo/run/{job_id}.
 
-    409 while another job makes the whole graph.
+    With preservation=keep a workspace is left, see /demo/workspaces. 409 while another job makes the whole graph.
     """
-    if data.skip_seed and data.seed_overrides not in (None, Overrides()):
-        raise invalid("seed_overrides", None, "counts only where data are generated: send skip_seed=false")
-    params = SeedParams(scenario=data.scenario, seed=data.seed, overrides=data.seed_overrides or Overrides())
-    check_seed(params)
-    job_type, asked = ("materialize", MaterializeParams()) if data.skip_seed else ("seed", params)
-    jobs: Jobs = state.jobs
-    if not jobs.is_repeated(job_type, asked, idempotency_key):
-        going_on = [job for job in await jobs.newest() if job.job_type in WHOLE and job.status not in FINAL]
-        for job in [await jobs.get(each.job_id) for each in going_on]:  # the list may be a moment behind
-            if job.status not in FINAL:
-                raise Conflict(
-                    f"Job {job.job_id} ({job.job_type}) is {job.status}: wait for it, or DELETE /api/v1/jobs/{job.job_id}."
-                )
-    return await start(request, state, job_type, asked, idempotency_key)
+    check_demo(data)
+    await held(state.library, data)
+    if not state.jobs.is_repeated("demo", data, idempotency_key):
+        await refuse_one_too_many(state, data)
+        await refuse_a_second(state.jobs)
+    return await start(request, state, "demo", data, idempotency_key)
 
 
 @get("/demo/run/{job_id:str}", operation_id="get_demo_run", tags=["jobs"])
 async def get_demo_run(state: State, job_id: JobPath) -> DemoRun:
-    """How far a job is, stage by stage, and which model type was best in the snapshot that it published."""
+    """How far a job is, stage by stage, which model type was best in the snapshot that it published, and the workspace it left."""
     jobs: Jobs = state.jobs
     job = await jobs.get(job_id)
     phases = _phases(await steps_of(jobs.dagster, job.dagster_run_id))
-    published = (job.result or {}).get("snapshot_id")
+    result = job.result or {}
+    published, workspace = result.get("snapshot_id"), result.get("workspace_id")
     if not isinstance(published, str):
-        return DemoRun(job, phases, None, None, None, None)
+        return DemoRun(job, phases, None, None, None, None, workspace)
     try:
         lease = await state.library.lease(published)
     except (Gone, NotFound, NoSnapshot):  # collected since
-        return DemoRun(job, phases, published, None, None, None)
+        return DemoRun(job, phases, published, None, None, None, workspace)
     try:
-        return DemoRun(job, phases, published, *await _winner(lease))
+        return DemoRun(job, phases, published, *await _winner(lease, job.params.get("train_model_types")), workspace)
+    finally:
+        lease.release()
+
+
+async def refuse_a_second(jobs: Jobs) -> None:
+    """Raises Conflict while a job makes the whole graph, or all data anew."""
+    going_on = [job for job in await jobs.newest() if job.job_type in WHOLE and job.status not in FINAL]
+    for job in [await jobs.get(each.job_id) for each in going_on]:  # the list may be a moment behind
+        if job.status not in FINAL:
+            raise Conflict(f"Job {job.job_id} ({job.job_type}) is {job.status}: wait for it, or DELETE /api/v1/jobs/{job.job_id}.")
+
+
+async def refuse_one_too_many(state: State, asked: DemoParams) -> None:
+    """Raises Conflict for a run that is to be kept, where no more may be."""
+    if asked.preservation != "keep":
+        return
+    try:
+        lease = await state.library.lease()
+    except NoSnapshot:  # none is kept yet
+        return
+    try:
+        if len(await lease.rows("state", "workspace")) >= MOST:
+            raise Conflict(f"{MOST} workspaces are kept: DELETE /api/v1/demo/workspaces/{{workspace_id}} of one first.")
     finally:
         lease.release()
 
@@ -127,10 +134,13 @@ def _status(of_steps: set[str]) -> PhaseStatus:
     return "completed" if "completed" in of_steps else "skipped"
 
 
-async def _winner(lease: Snapshot) -> tuple[str | None, float | None, str | None]:
-    """The model type of the lowest WAPE, that WAPE, and its newest run that succeeded."""
-    order = "wape IS NOT NULL ORDER BY wape, model_type LIMIT 1"
-    for row in await lease.rows("registry", "backtest_metric", f"{OF_SEGMENT} AND {order}", ["all"]):
+async def _winner(lease: Snapshot, among: list[str] | None) -> tuple[str | None, float | None, str | None]:
+    """The model type of the lowest WAPE, of those that were asked for, that WAPE, and its newest run that succeeded."""
+    for row in await lease.rows(
+        "registry", "backtest_metric", f"{OF_SEGMENT} AND wape IS NOT NULL ORDER BY wape, model_type", ["all"]
+    ):
+        if among is not None and row["model_type"] not in among:
+            continue
         newest = "model_type = ? AND status = 'success' ORDER BY completed_at DESC LIMIT 1"
         runs = await lease.rows("registry", "model_run", newest, [row["model_type"]])
         return row["model_type"], round(row["wape"], 6), runs[0]["run_id"] if runs else None

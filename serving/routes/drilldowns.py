@@ -85,11 +85,12 @@ def _ranked(
     columns = values.T.tolist()
     ranked_by: Sequence[Any] = figures.kpis[order_by](columns)
     said = [names[each] for each in members] if names else [str(each) for each in members]
-    sold: list[int] = np.flatnonzero(values.any(axis=1)).tolist()
+    sold: list[int] = np.nonzero(values.any(axis=1))[0].tolist()
     order = sorted(sold, key=said.__getitem__)
-    known = [n for n in order if ranked_by[n] is not None]
+    nulls = [n for n in order if ranked_by[n] is None] if None in ranked_by else []
+    known = [n for n in order if ranked_by[n] is not None] if nulls else order
     known.sort(key=ranked_by.__getitem__, reverse=is_descending)  # equal ones stay in the order of their names
-    order = known + [n for n in order if ranked_by[n] is None]
+    order = known + nulls
     percent = shares([0 if figures.revenue is None else columns[figures.revenue][n] for n in order])
     first = order[:most]
     metrics = figures.table([[column[n] for n in first] for column in columns])

@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 from litestar.testing import TestClient
 
+from assets_config.contract.layout import Published
 from assets_config.contract.manifest import Manifest
 from assets_config.contract.seeds import Seed
 from assets_config.declared import load_declarations
@@ -111,3 +112,10 @@ def sales(published_once: Path) -> pl.DataFrame:
     stores, products = warehouse.read("core/dim_store"), warehouse.read("core/dim_product")
     facts = warehouse.read("kpis/kpi_daily").join(stores, on="store_id").join(products, on="product_id", suffix="_product")
     return facts.with_columns(pl.col("region").fill_null("(unknown)"))
+
+
+def tear(root: Path) -> None:
+    """Damage the pointer, and have servers look at it: of themselves they do once a second."""
+    published = Published(root)
+    published.pointer.write_bytes(b"{")
+    published.turn.write_bytes(b"torn")

@@ -13,7 +13,8 @@ from msgspec import Struct
 
 from assets_config.contract.durable import write_bytes
 from assets_config.contract.layout import Published
-from assets_config.contract.manifest import Cubes, File, Manifest, Part, Pointer
+from assets_config.contract.manifest import Cubes, File, Manifest, Part
+from assets_config.contract.pointer import point
 from assets_config.contract.tables import FACTS_PREFIX, PARTS, SCHEMA_VERSION, TABLES
 from pipelines.publish.frames import fields
 
@@ -42,7 +43,7 @@ def write_snapshot(root: Path, rows: Mapping[str, Sequence[Struct]], *, leave_ou
         omitted={},
     )
     write_bytes(published.manifest(manifest.id), msgspec.json.encode(manifest))
-    write_bytes(published.pointer, msgspec.json.encode(Pointer(manifest.id, AT)))
+    point(published, manifest)
     return manifest
 
 

@@ -32,7 +32,7 @@ NO_SNAPSHOT = (
     OF_DAGSTER
     | {"list_job_types", "list_ingest_kinds", "list_seed_scenarios", "check_providers", "list_provider_models", "get_config"}
     | {
-        *("list_exports", "get_export", "get_export_file"),
+        *("list_exports", "get_export", "get_export_file", "get_workspace_export", "get_workspace_archive"),
     }
 )
 """Reads that say nothing of the snapshot: they are asked of Dagster, or are the same whatever is published."""

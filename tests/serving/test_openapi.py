@@ -101,6 +101,7 @@ MAY_BE_MISSING = {
     *("get_workflow", "get_workflow_results", "get_allocation", "list_replenishment", "get_markdown", "list_variance"),
     *("get_variance", "get_approval", "decide_approval", "decide_manufacturing", "decide_markdown", "create_reforecast"),
     *("get_scenario", "delete_scenario", "compare_scenarios"),
+    *("get_workspace_export", "get_workspace_archive"),
 }
 """A fresh data root has no alias, plan and export, and where all is well no alert; the example then names `production`."""
 

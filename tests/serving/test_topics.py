@@ -213,7 +213,7 @@ def test_a_demo_run_is_told_by_phases_and_no_second_one_is_started(dagster: Dags
         ({"skip_seed": False, "seed_overrides": {"shops": 3}}, "seed_overrides.shops"),
         ({"skip_seed": False, "scenario": "none"}, "scenario"),
         ({"seed": -1}, "seed"),
-        ({"preservation": "keep"}, "preservation"),
+        ({"workspace_name": "june"}, "workspace_name"),
     ],
 )
 def test_a_demo_run_that_cannot_be_is_refused_by_field(body: dict[str, Any], field: str, api: Server) -> None:

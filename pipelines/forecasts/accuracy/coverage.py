@@ -52,11 +52,11 @@ def coverage_frame(panel: Panel, forecast: pl.DataFrame, levels: pl.DataFrame, w
         return pl.DataFrame(schema=SCHEMA)
     past = forecast.filter(source="backtest").with_columns((pl.col("cutoff").rank("dense") - 1).alias("fold"))
     yhat, step, y, fold = (past[name].to_numpy() for name in ("yhat", "step", "y", "fold"))
-    found = honest_quantiles(yhat, step, y, fold)
-    assert found is not None, "two folds"
     known = [patterns(panel.until(each.train_end)) for each in windows]
-    segment, over_1 = np.stack([each.code for each in known]), np.stack([each.mean > 1 for each in known])
+    segment, over_1, kind = (np.stack(each) for each in zip(*((of.code, of.mean > 1, of.kind) for of in known), strict=True))
     s = np.repeat(np.arange(panel.series), past.height // panel.series)
+    found = honest_quantiles(yhat, step, y, fold, kind[fold, s])
+    assert found is not None, "two folds"
     points = pl.DataFrame(
         {
             "level": pl.repeat("series", past.height, eager=True),
@@ -73,7 +73,16 @@ def coverage_frame(panel: Panel, forecast: pl.DataFrame, levels: pl.DataFrame, w
         pl.lit("all").alias("demand"),
         pl.col("y").is_between("q05", "q95").alias("covered"),
     )
-    return pl.DataFrame(list(_rows(pl.concat([points, above]))), schema=SCHEMA).sort(CELL)
+    return shares(pl.concat([points, above]))
+
+
+def shares(points: pl.DataFrame) -> pl.DataFrame:
+    """How many of the points are covered, with its band: of each cell, and of `all` in place of each of its names.
+
+    Takes    level, step, segment, demand, covered (boolean), a row a point
+    Gives    SCHEMA
+    """
+    return pl.DataFrame(list(_rows(points)), schema=SCHEMA).sort(CELL)
 
 
 def _rows(points: pl.DataFrame) -> Iterator[dict[str, object]]:

@@ -8,6 +8,7 @@ import polars as pl
 from pipelines.backtests.folds import Fold
 from pipelines.backtests.intervals import LEVELS, quantiles
 from pipelines.features.panel import Panel
+from pipelines.features.patterns import patterns
 
 
 def forecast_frame(
@@ -38,9 +39,13 @@ def forecast_frame(
     future = _future(panel, own, ahead)
     columns = ["s", "model_type", "source", "known", "step", "yhat", "y"]
     both = pl.concat([past.select(columns), future.select(columns)])
-    scored = past.drop_nulls("y")
+    kind = _kinds(panel, both)
+    scored = past.with_columns(pl.Series("kind", kind[: past.height])).drop_nulls("y")
     levels = quantiles(
-        *(both[name].to_numpy() for name in ("yhat", "step")), *(scored[n].to_numpy() for n in ("yhat", "step", "y"))
+        *(both[name].to_numpy() for name in ("yhat", "step")),
+        *(scored[name].to_numpy() for name in ("yhat", "step", "y")),
+        kind=kind,
+        past_kind=scored["kind"].to_numpy(),
     )
     named = {f"q{round(level * 100):02}": pl.Series(f"q{round(level * 100):02}", levels[:, n]) for n, level in enumerate(LEVELS)}
     first = pl.lit(panel.first_day)
@@ -58,6 +63,16 @@ def forecast_frame(
         pl.col("model_type").replace_strict(dict(versions), return_dtype=pl.String).alias("model_version"),
         *(named[name] for name in ("q05", "q25", "q75", "q95")),
     ).sort("store_id", "product_id", "date")
+
+
+def _kinds(panel: Panel, points: pl.DataFrame) -> np.ndarray:
+    """The kind of demand of each point's series, as of the day up to which it was `known`."""
+    s, known = points["s"].to_numpy(), points["known"].to_numpy()
+    found = np.zeros(len(s), dtype=np.int8)
+    for day in np.unique(known):
+        of_day = known == day
+        found[of_day] = patterns(panel.until(int(day))).kind[s[of_day]]
+    return found
 
 
 def _future(panel: Panel, own: pl.DataFrame, ahead: Mapping[str, np.ndarray]) -> pl.DataFrame:

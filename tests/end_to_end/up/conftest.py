@@ -9,8 +9,8 @@ import pytest
 
 from tests.end_to_end.running import PATIENCE, Running, running
 
-FILES = ("first_look", "jobs_end", "jobs_are_told", "jobs_beside", "data_arrives", "job_types", "kills")
-"""In this order: what is read first is as it was made, data are taken out late, and processes killed last."""
+FILES = ("first_look", "jobs_end", "jobs_are_told", "jobs_beside", "data_arrives", "demo", "job_types", "kills")
+"""In this order: what is read first is as it was made, data are taken out and replaced late, and processes killed last."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -81,7 +81,7 @@ def test_a_second_run_changes_nothing_and_shares_the_part(root: Path) -> None:
     said = run(root, ["knowledge", "publish"])
 
     assert part(root) == before
-    assert counts(said["knowledge/document"]["result"]) == (0, 0, len(rows(root, "FROM rag_source")), 0)
+    assert counts(said["knowledge/document"]["documents"]) == (0, 0, len(rows(root, "FROM rag_source")), 0)
     assert said["knowledge/index"]["mode"] == "keyword"
     assert said["checks"] == {"hybrid_is_as_good": True, "published_files_are_whole": True}
     kinds = {kind for (kind,) in rows(root, "SELECT DISTINCT kind FROM rag_source")}

@@ -85,7 +85,8 @@ def test_a_backup_is_a_data_root_that_answers_alike(warehouse: Warehouse, small_
     with client_of(warehouse.root) as served, client_of(root) as kept:
         for url in (KPIS, "/api/v1/registry/aliases/kept", "/api/v1/forecasts/levels?level=total"):
             assert kept.get(url).json() == served.get(url).json()
-    assert (root / "warehouse/forecasts/model_alias/data.parquet").exists()
+    for key in ("forecasts/model_alias", "publish/workspace"):
+        assert (root / "warehouse" / key / "data.parquet").exists()
 
 
 def test_a_backup_that_the_disk_has_no_room_for_is_not_begun(

@@ -19,7 +19,8 @@ from litestar.testing import TestClient
 from assets_config.contract.durable import write_bytes
 from assets_config.contract.integrity import sha256
 from assets_config.contract.layout import Published
-from assets_config.contract.manifest import File, Manifest, Pointer
+from assets_config.contract.manifest import File, Manifest
+from assets_config.contract.pointer import point
 from assets_config.contract.tables import FACTS_PREFIX
 from pipelines.publish.snapshot import manifests, rollback
 from serving.app import HANDLERS, create_asgi
@@ -27,7 +28,7 @@ from serving.layers.answers import keep
 from serving.layers.browsers import Browsers
 from serving.layers.cache import Cache
 from serving.layers.depends import READS, dependence
-from tests.serving.conftest import KEYED, client_of, publish_sold, settings_of
+from tests.serving.conftest import KEYED, client_of, publish_sold, settings_of, tear
 from tests.serving.test_snapshot import DOUBLED, KPIS
 
 STORES = "/api/v1/dimensions/stores"
@@ -63,7 +64,7 @@ def publish_changed(root: Path, *, change: Callable[[Manifest], dict[str, Any]])
     said = {"id": f"{at:%Y%m%dT%H%M%SZ}-0000abcd", "published_at": at, "dagster_run_id": f"run-{at:%H%M%S}", **change(newest)}
     manifest = msgspec.structs.replace(newest, **said)
     write_bytes(published.manifest(manifest.id), msgspec.json.encode(manifest))
-    write_bytes(published.pointer, msgspec.json.encode(Pointer(manifest.id, at)))
+    point(published, manifest)
     return manifest
 
 
@@ -491,7 +492,7 @@ def test_a_streamed_answer_goes_through_as_it_comes(warm: TestClient, cache: Cac
 
 def test_a_stale_answer_is_not_mistaken_for_a_good_one(warm: TestClient, root: Path) -> None:
     good = warm.get(KPIS)
-    Published(root).pointer.write_bytes(b"{")
+    tear(root)
 
     stale = warm.get(KPIS, headers={"If-None-Match": good.headers["etag"]})
 

@@ -13,7 +13,7 @@ from litestar.testing import TestClient
 
 from assets_config.contract.layout import Published
 from pipelines.publish.snapshot import manifests
-from tests.serving.conftest import client_of, publish_sold
+from tests.serving.conftest import client_of, publish_sold, tear
 from tests.serving.served import PATIENCE, Server, server
 from tests.serving.test_snapshot import DOUBLED, KPIS
 
@@ -70,7 +70,7 @@ def test_the_state_of_what_is_served_is_told(root: Path) -> None:
         client.get(KPIS)
         samples = read(client.get("/metrics").text)
 
-        Published(root).pointer.write_bytes(b"{")
+        tear(root)
         client.get(KPIS)
         stale = read(client.get("/metrics").text)
 

@@ -14,8 +14,6 @@ from serving.settings import Settings
 
 NOT_YET_BUILT = {
     *("/agents/sessions", "/agents/sessions/{}", "/agents/sessions/{}/chat"),
-    *("/demo/workspaces", "/demo/workspaces/compare", "/demo/workspaces/{}"),
-    *("/demo/workspaces/{}/exports", "/demo/workspaces/{}/health", "/demo/workspaces/{}/replay"),
 }
 """Paths of the API that have no route yet; a line goes when its route comes."""
 

@@ -60,12 +60,16 @@ def test_coverage_equals_a_loop_over_the_champions(demo_root: Path) -> None:
     champion = dict(warehouse.read("forecasts/champion").select("s", "model_type").iter_rows())
     points = [p for p in warehouse.read("backtests/prediction").iter_rows(named=True) if p["model_type"] == champion[p["s"]]]
     cells: dict[tuple[str, str, str, str], list[bool]] = defaultdict(list)
-    for fold in folds(panel.days, Evaluation(horizon=14)):
+    windows = folds(panel.days, Evaluation(horizon=14))
+    kinds = {fold.number: patterns(panel.until(fold.train_end)).kind for fold in windows}
+    for fold in windows:
         known = patterns(panel.until(fold.train_end))
         own, others = ([p for p in points if (p["fold"] == fold.number) == mine and p["y"] is not None] for mine in (True, False))
         found = quantiles(
             *(np.array([p[name] for p in own]) for name in ("yhat", "step")),
             *(np.array([p[name] for p in others]) for name in ("yhat", "step", "y")),
+            kind=np.array([kinds[p["fold"]][p["s"]] for p in own]),
+            past_kind=np.array([kinds[p["fold"]][p["s"]] for p in others]),
         )
         for p, q in zip(own, found, strict=True):
             demand = "over_1" if known.mean[p["s"]] > 1 else "up_to_1"
