@@ -16,4 +16,4 @@ import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 """Threads of xgboost that wait for each other sleep. By default they spin, also where other processes want the core: with two
-threads on two busy cores training took three times the CPU. It is read when xgboost is loaded, so that it is said here, before."""
+threads on two busy cores training took four times the CPU. It is read when xgboost is loaded, so that it is said here, before."""
