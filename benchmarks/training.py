@@ -7,7 +7,8 @@
 The panel without its last 28 days is learned from, the 28 days are forecast and scored: lags, means and deviations of up to 56
 days, all 28 days back, calendar and price; the same booster parameters, every day of the history a row. The peer leaves out rows
 in which a feature is missing, as is usual, ours does not; with `--gaps` neither does. Each side runs in a fresh process and reads
-the same panel; `cpu_s` and `mb` are those of the whole process, reading included.
+the same panel; `cpu_s` and `mb` are those of the whole process, reading included. Threads of both sides wait alike: asleep, unless
+OMP_WAIT_POLICY says otherwise.
 """
 
 import argparse

@@ -41,7 +41,12 @@ ROOMS: dict[str, tuple[str, ...]] = {
 }
 """The folders of a stage that have assets of their own, in the order in which data flows."""
 
-MAY_READ_ENVIRONMENT = ("pipelines/resources.py", "serving/settings.py", "demandgraph/")
+MAY_READ_ENVIRONMENT = (
+    "pipelines/resources.py",
+    "serving/settings.py",
+    "demandgraph/",
+    "pipelines/models/__init__.py",  # says to OpenMP how to wait, by the only way that there is
+)
 UNSAFE_MODULES = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
 UNSAFE_CALLS = {"eval", "exec"}
 

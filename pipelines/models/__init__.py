@@ -11,3 +11,9 @@ A type that learns from features may also tell, for explanations and model cards
     contributions(artifact, panel, series, *, horizon) -> {group of features: [series, horizon]}   what adds up to predict
     gains(artifact) -> {feature: share}                         what splits on each took off the loss
 """
+
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+"""Threads of xgboost that wait for each other sleep. By default they spin, also where other processes want the core: with two
+threads on two busy cores training took four times the CPU. It is read when xgboost is loaded, so that it is said here, before."""

@@ -1,5 +1,8 @@
 """Laws of the model types: simple truths are forecast exactly, and what should not matter does not."""
 
+import os
+import subprocess
+import sys
 from datetime import date, timedelta
 from types import ModuleType
 from typing import Any
@@ -171,6 +174,15 @@ def test_the_same_rows_give_the_same_bytes_on_one_and_on_two_threads() -> None:
     artifacts = {xgboost.fit(panel, horizon=HORIZON, **{**QUICK, "nthread": threads}) for threads in (1, 2, 2)}
 
     assert len(artifacts) == 1
+
+
+def test_threads_of_xgboost_sleep_while_they_wait() -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    load = [sys.executable, "-c", "import pipelines.models.xgboost, xgboost"]
+
+    told = subprocess.run(load, env={**environment, "OMP_DISPLAY_ENV": "verbose"}, check=True, capture_output=True, text=True)
+
+    assert "GOMP_SPINCOUNT = '0'" in told.stderr
 
 
 def test_random_origins_use_the_newest_days_and_horizon_origins_do_not() -> None:
