@@ -7,8 +7,8 @@
 The panel without its last 28 days is learned from, the 28 days are forecast and scored: lags, means and deviations of up to 56
 days, all 28 days back, calendar and price; the same booster parameters, every day of the history a row. The peer leaves out rows
 in which a feature is missing, as is usual, ours does not; with `--gaps` neither does. Each side runs in a fresh process and reads
-the same panel; `cpu_s` and `mb` are those of the whole process, reading included. Threads of both sides wait alike: asleep, unless
-OMP_WAIT_POLICY says otherwise.
+the same panel; `cpu_s` and `mb` are those of the whole process, reading included. Threads of the peer wait as they do by
+themselves, spinning; with OMP_WAIT_POLICY=passive they sleep, as ours do (docs/adr/0024).
 """
 
 import argparse
@@ -27,7 +27,6 @@ import msgspec
 import numpy as np
 
 from pipelines.features.panel import Panel, read_panel
-from pipelines.models.xgboost import FEWEST_DAYS
 from pipelines.warehouse import Warehouse
 
 HORIZON, WINDOWS = 28, (7, 28, 56)
@@ -89,6 +88,8 @@ def mlforecast(panel: Panel, history: int, *, gaps: bool) -> np.ndarray:
         num_threads=2,
     )
     if gaps:
+        from pipelines.models.xgboost import FEWEST_DAYS  # not before the peer's xgboost: it has threads wait otherwise
+
         first_learned = panel.first_day + timedelta(days=max(panel.days - history, HORIZON + FEWEST_DAYS))
         rows = forecaster.preprocess(known, static_features=[], dropna=False).filter(pl.col("ds") >= first_learned)
         forecaster.fit_models(rows.drop("unique_id", "ds", "y").to_numpy(), rows["y"].to_numpy())
