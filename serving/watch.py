@@ -37,7 +37,7 @@ class Watch:
     def has_moved(self) -> bool:
         """Whether the pointer is another than the one that was `keep`t last."""
         now = time.monotonic()
-        if now < self._holds_until and self._seen and os.pread(self._file, TURN_BYTES, 0) == self._seen.turn:
+        if now < self._holds_until and self._file >= 0 and self._seen and os.pread(self._file, TURN_BYTES, 0) == self._seen.turn:
             return False
         found = self.look()
         if self._seen is None or found.pointer != self._seen.pointer:

@@ -26,6 +26,8 @@ DECIDED = (
     "trials",
 )
 """Folders of the warehouse that no run of the graph makes again."""
+INNER = ("registry.lock",)
+"""Locks that are taken while another is held, so that they come last here too: else both would wait for each other."""
 OMITTED = shutil.ignore_patterns(".*", "*.lock")
 
 
@@ -51,8 +53,8 @@ def backup(warehouse: Warehouse, asked: BackupParams, *, by: str) -> BackupResul
         copied.manifest(manifest.id).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
         copied.pointer.write_bytes(msgspec.json.encode(Pointer(manifest.id, manifest.published_at)))
         with ExitStack() as locks:
-            for lock in sorted(warehouse.folder.glob("*/*.lock")):  # whoever changes what was decided holds one of them
-                locks.enter_context(locked(lock))
+            for lock in sorted(warehouse.folder.glob("*/*.lock"), key=lambda each: (each.name in INNER, each)):
+                locks.enter_context(locked(lock))  # whoever changes what was decided holds one of them
             for key in DECIDED:
                 if (warehouse.folder / key).exists():
                     shutil.copytree(warehouse.folder / key, folder / "warehouse" / key, ignore=OMITTED)

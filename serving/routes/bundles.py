@@ -1,5 +1,6 @@
 """Workspaces as files: have one written, and take it away."""
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -50,7 +51,11 @@ async def create_workspace_export(
 @get("/demo/workspaces/{workspace_id:str}/exports/{number:str}", operation_id="get_workspace_export", tags=["workspaces"])
 async def get_workspace_export(state: State, workspace_id: WorkspacePath, number: NumberPath) -> Bundle:
     """The manifest of a bundle: the workspace as it was, its scenarios' files, and what it names and was gone. /archive has all."""
-    return msgspec.json.decode((_folder(state, workspace_id, number) / MANIFEST).read_bytes(), type=Bundle)
+    folder = _folder(state, workspace_id, number)
+    try:
+        return msgspec.json.decode(await asyncio.to_thread((folder / MANIFEST).read_bytes), type=Bundle)
+    except FileNotFoundError:  # it made room for a newer one just now
+        raise _unknown(workspace_id, number) from None
 
 
 @get(
@@ -70,8 +75,12 @@ def _folder(state: State, workspace_id: str, number: str) -> Path:
     outside()
     within: Path = state.settings.data.absolute() / EXPORTS / WORKSPACES
     if not IN_FOLDER.fullmatch(f"{workspace_id}/{number}") or not (within / workspace_id / number / MANIFEST).exists():
-        raise NotFound(
-            f"There is no bundle '{number[:20]}' of workspace '{workspace_id[:60]}': "
-            "POST /api/v1/demo/workspaces/{workspace_id}/exports makes one, and the newest 20 are kept."
-        )
+        raise _unknown(workspace_id, number)
     return within / workspace_id / number
+
+
+def _unknown(workspace_id: str, number: str) -> NotFound:
+    return NotFound(
+        f"There is no bundle '{number[:20]}' of workspace '{workspace_id[:60]}': "
+        "POST /api/v1/demo/workspaces/{workspace_id}/exports makes one, and the newest 20 are kept."
+    )

@@ -2,19 +2,23 @@
 
 import hashlib
 import shutil
+import time
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import polars as pl
 import pytest
 from dagster import ExecuteInProcessResult
 
-from assets_config.contract.copies import CHECKSUMS
+from assets_config.contract.copies import CHECKSUMS, BackupParams
+from assets_config.contract.durable import locked
 from assets_config.contract.graph import ASSETS, BY_MONTH
 from assets_config.contract.state import SetAliasParams
 from assets_config.contract.tables import PARTS, STATE
 from pipelines.forecasts.registry.state import change_aliases
 from pipelines.publish import backups
+from pipelines.publish.backups import backup
 from pipelines.publish.parts import TABLE_KEYS
 from pipelines.publish.snapshot import amend, current, manifests
 from pipelines.warehouse import Warehouse
@@ -91,6 +95,22 @@ def test_a_backup_is_a_data_root_that_answers_alike(warehouse: Warehouse, small_
     assert {"forecasts/model_alias", "planning/scenario", "publish/workspace"} <= set(decided)
     for key in (*decided, "forecasts/frozen", "knowledge/document"):
         assert (root / "warehouse" / key / "data.parquet").read_bytes() == warehouse.path(key).read_bytes()
+
+
+def test_a_backup_that_waits_holds_nothing_that_others_take_within_their_own_lock(warehouse: Warehouse) -> None:
+    """A decision of a conversation holds its own lock and takes the registry's: both would wait for each other."""
+    sessions, registry = warehouse.folder / "planning/sessions.lock", warehouse.folder / "forecasts/registry.lock"
+    with locked(sessions):
+        waiting = Thread(target=backup, args=(warehouse, BackupParams()), kwargs={"by": "d" * 32})
+        waiting.start()
+        time.sleep(1)
+        taken = Thread(target=lambda: locked(registry).__enter__(), daemon=True)
+        taken.start()
+        taken.join(10)
+        assert waiting.is_alive()
+        assert not taken.is_alive()
+    waiting.join(60)
+    assert not waiting.is_alive()
 
 
 def test_a_backup_that_the_disk_has_no_room_for_is_not_begun(
