@@ -11,6 +11,7 @@ from litestar import Litestar, MediaType, Request, get
 from serving.document.openapi import described
 from serving.document.schemes import with_security
 from serving.layers.rules import OPEN, rule
+from serving.problems import NotFound
 
 ASSETS = str(swagger_ui_bundle.swagger_ui_path)
 PAGE = """<!DOCTYPE html>
@@ -54,6 +55,11 @@ async def get_openapi(request: Request[Any, Any, Any]) -> dict[str, Any]:
         request.app.state.openapi = with_rules(request.app)
     document: dict[str, Any] = request.app.state.openapi
     return document
+
+
+def is_elsewhere(*_: Any) -> None:
+    """The guard of Litestar's own pages of the description, which cannot be left out: theirs lacks what `described` adds."""
+    raise NotFound("There is no such page; the description is at /openapi.json, and /docs shows it.")
 
 
 def with_rules(app: Litestar) -> dict[str, Any]:

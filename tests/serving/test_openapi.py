@@ -247,3 +247,11 @@ def test_what_only_adds_breaks_nobody(change: Callable[[dict[str, Any]], None]) 
 
     assert other != DOCUMENT
     assert breaking(DOCUMENT, other) == []
+
+
+@pytest.mark.parametrize("path", ["", "/", "/openapi.json", "/openapi.yaml", "/openapi.yml", "/nothing"])
+def test_there_is_one_description_and_no_other(path: str, client: TestClient) -> None:
+    answer = client.get(f"/docs/schema{path}")
+
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+    assert "/openapi.json" in answer.json()["detail"]
