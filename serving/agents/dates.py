@@ -62,7 +62,7 @@ def _joined(text: str, mentions: list[tuple[date, date, int, int]], first: date,
     if OPEN.search(before):
         return Days(start, max(last, start), text[at:after])
     if CLOSED.search(before):
-        end = start - DAY if CLOSED.search(before).group(1).lower() == "before" else end  # type: ignore[union-attr]
+        end = max(start, date.min + DAY) - DAY if CLOSED.search(before).group(1).lower() == "before" else end  # type: ignore[union-attr]
         return Days(min(first, end), end, text[at:after])
     return Days(start, end, text[at:after])
 

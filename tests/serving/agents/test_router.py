@@ -81,6 +81,7 @@ QUESTIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("evaluate xgboost with 4 folds and horizon 21", "backtest", {"model_type": "xgboost", "n_splits": 4, "test_size": 21}),
     ("backtest seasonal naive for SKU-0001 in S001", "backtest", {"model_type": "seasonal_naive", "product_id": "SKU-0001"}),
     ("show backtests of ets", "list_backtests", {"model_type": "ets"}),
+    ("Please run a backtest of ets", "backtest", {"model_type": "ets"}),
     ("retrain moving-average for SKU-0001", "train", {"model_type": "moving_average", "product_id": "SKU-0001"}),
     ("forecast 7 days with production", "predict", {"run_id": "production", "horizon": 7}),
     (f"promote run {RUN} to production", "create_alias", {"name": "production", "run_id": RUN}),
@@ -148,6 +149,9 @@ HARMLESS = [
     "2024-01-01 " * 9_000,
     "{{7*7}} ${7*7} <script>alert(1)</script>",
     "\ud800\udfff",
+    *("Do not train ets", "Should we train ets?", "Never backtest ets again", "Which ets runs did we train last week?"),
+    *(f"Do not archive run {RUN}", f"please don't promote run {RUN} to production", f"Was it us who archive run {RUN}?"),
+    *(f"We could forecast with {RUN}", f"Name of run {RUN} as alias?", "I once saw you train ets"),
 ]
 
 
@@ -160,6 +164,26 @@ def test_what_is_hostile_changes_and_starts_nothing(world: World, text: str) -> 
         assert not {each.tool for each in called} & {*GUARDED, *JOBS}
         for each in called:
             assert each.tool in TOOLS
+
+
+@pytest.mark.parametrize(
+    ("text", "tool"), [("archive run", "archive_run"), ("promote run", "create_alias"), ("train ets", "train")]
+)
+def test_what_changes_or_starts_something_is_not_done_again_by_a_few_words(world: World, text: str, tool: str) -> None:
+    before = Before(tool, {"run_id": RUN, "name": "production"} if tool in GUARDED else {"model_type": "ets"}, JOB)
+
+    for words in ("and S002?", "also for SKU-0001", "and in March?"):
+        found = routed(world, words, before)
+
+        assert isinstance(found, Tell) or not {each.tool for each in found} & {*GUARDED, *JOBS}, text
+
+
+@pytest.mark.parametrize("text", ["Do not train ets", "Should we train ets?", f"Do not archive run {RUN}"])
+def test_what_is_not_told_to_be_done_is_not_and_that_is_said(world: World, text: str) -> None:
+    found = routed(world, text)
+
+    assert isinstance(found, Tell)
+    assert "Nothing was started or changed" in found.text
 
 
 @given(text=st.text(max_size=200))
