@@ -120,10 +120,10 @@ class Answering:
         return [*said(wanted.tool, wanted.arguments, body), source]
 
     async def _given(self, wanted: Call, asked: Any, name: str) -> Given:
-        is_job = wanted.tool in JOBS or wanted.tool in GUARDED
+        is_job, left = wanted.tool in JOBS or wanted.tool in GUARDED, max(self._ends - time.monotonic(), 0)
         key = f"{self._turn_id}-{name}" if is_job else None
         try:
-            async with asyncio.timeout(max(self._ends - time.monotonic(), 0)):
+            async with asyncio.timeout(None if is_job and left else left):  # what launches is not given up midway
                 return await call(self._app, asked, self._who, key=key, tries=self._settings.agent_tries)
         except TimeoutError:
             return _problem(TimedOut(f"{wanted.tool} took longer than a message may (DEMANDGRAPH_AGENT_SECONDS)."))

@@ -81,7 +81,7 @@ QUESTIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("evaluate xgboost with 4 folds and horizon 21", "backtest", {"model_type": "xgboost", "n_splits": 4, "test_size": 21}),
     ("backtest seasonal naive for SKU-0001 in S001", "backtest", {"model_type": "seasonal_naive", "product_id": "SKU-0001"}),
     ("show backtests of ets", "list_backtests", {"model_type": "ets"}),
-    ("Please run a backtest of ets", "backtest", {"model_type": "ets"}),
+    ("Please run a backtest with ets", "backtest", {"model_type": "ets"}),
     ("retrain moving-average for SKU-0001", "train", {"model_type": "moving_average", "product_id": "SKU-0001"}),
     ("forecast 7 days with production", "predict", {"run_id": "production", "horizon": 7}),
     (f"promote run {RUN} to production", "create_alias", {"name": "production", "run_id": RUN}),

@@ -11,7 +11,7 @@ import pytest
 from litestar import Litestar
 
 from assets_config.contract.sessions import AgentType, Turn
-from serving.agents.ask import Before, parts_of
+from serving.agents.ask import Before, Call, parts_of
 from serving.agents.calls import call
 from serving.agents.says import MOST_DAYS, SAYS
 from serving.agents.tools import GUARDED, JOBS, TOOLS, Asked
@@ -168,6 +168,26 @@ def test_a_call_that_takes_longer_than_a_message_may_is_given_up(app: Litestar) 
 
     [made] = turn.calls
     assert (made.status, made.result["code"]) == ("failed", "TIMED_OUT")
+
+
+def test_a_job_that_is_being_started_is_waited_for(app: Litestar) -> None:
+    async def slow(_: Any, __: Any, send: Any) -> None:
+        await asyncio.sleep(0.05)
+        await send({"type": "http.response.start", "status": 202, "headers": []})
+        await send({"type": "http.response.body", "body": json.dumps({"job_id": "c" * 32, "status": "queued"}).encode()})
+
+    async def given() -> Any:
+        lease = await app.state.library.lease()
+        try:
+            answering = Answering(slow, lease, settings_of(app.state.settings.data, agent_seconds=0.02), WHO, "a" * 32)
+            return [await answering._given(Call(tool, {}), Asked("POST", "/"), "x") for tool in ("train", "get_stock", "train")]
+        finally:
+            lease.release()
+
+    started, read, late = asyncio.run(given())
+
+    assert (started.status, started.body["job_id"]) == (202, "c" * 32)
+    assert [each.body["code"] for each in (read, late)] == ["TIMED_OUT"] * 2
 
 
 def test_a_change_that_needs_no_approval_is_asked_for_at_once(app: Litestar) -> None:
