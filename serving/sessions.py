@@ -98,7 +98,8 @@ async def reply(asker: Asker, state: State, lease: Snapshot, session_id: str, me
     """Answer a message, and have a job write down what was said.
 
     Raises   NotFound, Conflict and Gone for a session in which nothing can be said; OrchestratorUnavailable, before any tool was
-             called, where no job would write it down.
+             called, where no job would write it down; that or RateLimited after it, where Dagster takes no more jobs meanwhile:
+             what was answered is kept, and the same key has it written down.
     """
     outside()
     text, turns = cleaned(message), Turns(state.settings.data)

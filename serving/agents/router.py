@@ -80,6 +80,8 @@ def _left_out(ask: Ask, calls: list[Call]) -> Iterator[str]:
     days = ask.days()
     if days is not None and not names & {"start", "start_date"}:
         yield f"{tool} cannot be asked for '{days.text}', which is left out."
+    for text, is_there in ask.days_left_out():
+        yield f"'{text}' is left out: {'one question is of one range of days' if is_there else 'there is no such day'}."
     if ask.compare and "compare" not in names:
         yield f"{tool} compares with no other days."
     if tool in OF_THE_SHOP and not ask.things and ask.object is not None:

@@ -180,6 +180,14 @@ def test_a_key_has_so_many_sessions_open_and_no_more(tmp_path: Path) -> None:
     assert wrong.status_code == 422
 
 
+def test_whose_a_session_is_and_how_long_it_lasts_is_not_for_who_asks_to_say(client: TestClient) -> None:
+    given = {"agent_type": "rag_assistant", "user": "alice", "minutes": 9000, "most": 1000}
+
+    told = client.post("/api/v1/jobs", json={"job_type": "open_session", "params": given, "dry_run": True}).json()
+
+    assert told["params"] == {"agent_type": "rag_assistant", "user": "tests", "minutes": 120, "most": 5}
+
+
 def test_a_closed_session_is_not_closed_again(client: TestClient) -> None:
     answers = {each: client.delete(f"{SESSIONS}/{each}").status_code for each in (CLOSED, "9" * 32, SILENT, ACTIVE)}
 

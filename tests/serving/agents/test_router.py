@@ -221,6 +221,10 @@ def test_what_says_little_is_understood_by_what_was_asked_before(
         ("sales of toys last week", "'toys' is no name"),
         ("revenue of S001", "No days were named: the last 28 of sales."),
         ("Which products did not sell last week?", "What sold nothing is in no ranking"),
+        ("Revenue in March vs April", "'April' is left out: one question is of one range of days."),
+        ("Sales of S001 on 30 February", "'30 February' is left out: there is no such day."),
+        ("Units from 1 October to 3 October and on 2024-11-31", "'2024-11-31' is left out: there is no such day."),
+        ("Revenue in March and last week", "'last week' is left out"),
         ("revenue in 2024", "Sales are known from 2024-09-03 on."),
     ],
 )
@@ -235,6 +239,7 @@ def test_what_is_left_out_or_taken_for_granted_is_told(world: World, text: str, 
     ("text", "said"),
     [
         ("backtest", "Which model type am I to backtest? There are naive, seasonal_naive"),
+        ("train ets from 31 June", "'31 June' is left out: there is no such day."),
         ("backtest naive on Dairy", "A backtest takes one store, one product, both or everything"),
         ("promote the best run", "Which run?"),
         (f"promote run {RUN}", "Which name is run"),

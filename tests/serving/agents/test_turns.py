@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from litestar import Litestar
 
@@ -15,7 +16,7 @@ from serving.agents.ask import Before, Call, parts_of
 from serving.agents.calls import call
 from serving.agents.says import MOST_DAYS, SAYS
 from serving.agents.tools import GUARDED, JOBS, TOOLS, Asked
-from serving.agents.turns import LONGEST_RESULT, Answering
+from serving.agents.turns import CUTS, LONGEST_RESULT, Answering, cut
 from serving.app import create_app
 from tests.serving.conftest import settings_of
 
@@ -152,6 +153,7 @@ def test_one_message_makes_no_more_calls_than_the_settings_allow_and_says_so(app
     assert len(turn.calls) == 2
     assert "One message makes 2 calls at most" in turn.reply
     assert len(answered(app, "x y z?\n" * 280).reply) < 10_000
+    assert "calls at most" not in answered(app, "revenue of S001\nstock of SKU-0001", agent_tool_calls=2).reply
 
 
 def test_long_results_are_cut_and_say_so(app: Litestar) -> None:
@@ -161,6 +163,24 @@ def test_long_results_are_cut_and_say_so(app: Litestar) -> None:
     assert len(json.dumps(made.result)) <= LONGEST_RESULT * 1.2
     assert made.result["cut_to"] < 90
     assert len(made.result["points"]) == made.result["cut_to"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {f"k{n}": "x" * 250 for n in range(60)},
+        {"a": [{"b": "x" * 900}] * 90},
+        ["x" * 90] * 900,
+        "x" * 9000,
+        {"x" * 5000: 1},
+        [{f"k{n}": n * 1.5 for n in range(900)}],
+    ],
+)
+def test_what_is_kept_of_a_result_is_never_longer_than_it_may_be(body: Any) -> None:
+    kept = cut(body)
+
+    assert len(msgspec.json.encode(kept)) <= LONGEST_RESULT
+    assert kept["cut_to"] in CUTS
 
 
 def test_a_call_that_takes_longer_than_a_message_may_is_given_up(app: Litestar) -> None:
