@@ -214,7 +214,7 @@ def _drop_oldest(book: Book) -> list[str]:
     """Forget the sessions that were silent for longest where there are too many, or too much was said in all; gives their ids."""
     last = {each.session_id: each.opened_at for each in book.sessions.values()}
     for turn in book.turns:
-        last[turn.session_id] = max(turn.at, last[turn.session_id])
+        last[turn.session_id] = max(turn.at, last.get(turn.session_id, turn.at))
     order = sorted(book.sessions.values(), key=lambda each: (last[each.session_id], each.session_id), reverse=True)
     said = Counter(each.session_id for each in book.turns)
     total, kept = 0, set[str]()
