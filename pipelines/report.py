@@ -70,6 +70,12 @@ def job_of(context: AssetExecutionContext) -> str:
     return context.run.run_id.replace("-", "")
 
 
+def retried(context: AssetExecutionContext) -> str | None:
+    """The id of the job that this one runs again, of several the first; None where it runs none again."""
+    root = context.run.root_run_id
+    return root.replace("-", "") if root else None
+
+
 def drawn(svg: str, about: str) -> MarkdownMetadataValue:
     """A chart, as an entry of metadata that the UI shows."""
     return MetadataValue.md(f"![{about}](data:image/svg+xml;base64,{b64encode(svg.encode()).decode()})")

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +14,7 @@ from litestar.datastructures import State
 from msgspec import Struct
 
 from assets_config.contract.sessions import (
+    HEX,
     AgentSession,
     AgentTurn,
     ChatParams,
@@ -96,21 +98,22 @@ async def reply(asker: Asker, state: State, lease: Snapshot, session_id: str, me
     """Answer a message, and have a job write down what was said.
 
     Raises   NotFound, Conflict and Gone for a session in which nothing can be said; OrchestratorUnavailable, before any tool was
-             called, where no job would write it down.
+             called, where no job would write it down; that or RateLimited after it, where Dagster takes no more jobs meanwhile:
+             what was answered is kept, and the same key has it written down.
     """
     outside()
-    session = await _open_session(state, lease, session_id)
-    text = cleaned(message)
-    if not text:
-        raise invalid("message", None, "has no letter to read")
-    turns = Turns(state.settings.data)
+    text, turns = cleaned(message), Turns(state.settings.data)
     turn_id = uuid4().hex if key is None else hashlib.sha256(f"{session_id}\n{key}".encode()).hexdigest()[:32]
-    content = await asyncio.to_thread(turns.read, session_id, turn_id)
+    content = None
+    if key is not None and re.match(HEX, session_id):
+        content = await asyncio.to_thread(turns.read, session_id, turn_id)  # what was answered stays so, though the session ends
     if content is None:
+        session = await _open_session(state, lease, session_id)
+        if not text:
+            raise invalid("message", None, "has no letter to read")
         await state.jobs.check()
         turn = await _answer(asker, state, lease, session, text, turn_id, turns)
-        content = msgspec.json.encode(turn)
-        await asyncio.to_thread(turns.keep, session_id, turn_id, content)
+        content = await asyncio.to_thread(turns.keep, session_id, turn_id, msgspec.json.encode(turn))
     turn = msgspec.json.decode(content, type=Turn)
     if turn.message != text:
         raise Conflict(f"The Idempotency-Key '{key}' was used for another message in this session.")
@@ -121,15 +124,25 @@ async def reply(asker: Asker, state: State, lease: Snapshot, session_id: str, me
 
 async def _answer(asker: Asker, state: State, lease: Snapshot, session: Session, text: str, turn_id: str, turns: Turns) -> Turn:
     newest = await asyncio.to_thread(turns.newest, session.row.session_id)
-    calls = [call for each in session.turns for call in msgspec.json.decode(each.tool_calls, type=list[ToolCall])]
-    if newest is not None:  # which may not be written down yet
-        calls += msgspec.json.decode(newest, type=Turn).calls
-    jobs = [each.job_id for each in calls if each.job_id is not None]
-    last = calls[-1] if calls else None
-    before = Before(last.tool_name if last else "", last.arguments if last else {}, jobs[-1] if jobs else None)
+    before = _before(session, None if newest is None else msgspec.json.decode(newest, type=Turn))
     who: Mapping[str, Any] = asker.scope["state"]
     answering = Answering(asker.app, lease, state.settings, who, turn_id)
     return await answering.answer(session.row.session_id, session.row.agent_type, text, before)
+
+
+def _before(session: Session, newest: Turn | None) -> Before:
+    """What was called last, and the job that was started last; the newest turn may not be written down yet."""
+    last, job_id = (newest.calls[-1] if newest and newest.calls else None), _job_of(newest.calls if newest else [])
+    for each in reversed(session.turns):
+        if last is not None and (job_id or '"job_id":"' not in each.tool_calls):
+            continue  # what need not be read is not decoded: results are long
+        calls = msgspec.json.decode(each.tool_calls, type=list[ToolCall])
+        last, job_id = last or (calls[-1] if calls else None), job_id or _job_of(calls)
+    return Before(last.tool_name, last.arguments, job_id) if last else Before()
+
+
+def _job_of(calls: Sequence[ToolCall]) -> str | None:
+    return next((each.job_id for each in reversed(calls) if each.job_id is not None), None)
 
 
 async def _open_session(state: State, lease: Snapshot, session_id: str) -> Session:

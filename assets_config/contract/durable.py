@@ -5,7 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import get_ident
 
@@ -46,6 +46,21 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Replace the content of a file in one step."""
     with replacing(path) as beside:
         beside.write_bytes(content)
+
+
+def write_once(path: Path, content: bytes) -> bytes:
+    """Write a file unless there is one; gives what is in it then, of several who write at once that of the first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{get_ident()}.tmp")
+    try:
+        beside.write_bytes(content)
+        sync(beside)
+        with suppress(FileExistsError):
+            os.link(beside, path)
+        sync(path.parent)
+    finally:
+        beside.unlink(missing_ok=True)
+    return path.read_bytes()
 
 
 def sync(path: Path) -> None:

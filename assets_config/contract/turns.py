@@ -1,10 +1,9 @@
 """Messages and their answers that were given and wait to be written down: `landing/turns/<session_id>/<turn_id>.json`."""
 
-import hashlib
 import shutil
 from pathlib import Path
 
-from assets_config.contract.durable import write_bytes
+from assets_config.contract.durable import write_once
 
 
 class Turns:
@@ -13,10 +12,9 @@ class Turns:
     def __init__(self, root: Path) -> None:
         self._folder = root / "landing" / "turns"
 
-    def keep(self, session_id: str, turn_id: str, content: bytes) -> str:
-        """Keep the bytes of a turn, whole or not at all; gives their SHA-256."""
-        write_bytes(self._path(session_id, turn_id), content)
-        return hashlib.sha256(content).hexdigest()
+    def keep(self, session_id: str, turn_id: str, content: bytes) -> bytes:
+        """Keep the bytes of a turn, whole or not at all; gives those that are kept: the first ones, where it was answered twice."""
+        return write_once(self._path(session_id, turn_id), content)
 
     def read(self, session_id: str, turn_id: str) -> bytes | None:
         """The bytes of a turn; None where there are none."""

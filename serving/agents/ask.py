@@ -4,11 +4,12 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import date
+from itertools import islice
 from typing import Any
 
 from msgspec import Struct
 
-from serving.agents.dates import Days, days_of
+from serving.agents.dates import Days, days_of, left_out
 from serving.agents.names import PARAMETERS, WORDS, Names, Thing, Unknown
 from serving.agents.vocabulary import COMMON, TIMES
 
@@ -81,6 +82,10 @@ class Ask:
     def days(self, *, ahead: bool = False) -> Days | None:
         """The days that it speaks of."""
         return days_of(self._rest, first=self.world.first, last=self.world.last, ahead=ahead)
+
+    def days_left_out(self) -> list[tuple[str, bool]]:
+        """Other days that it speaks of, the first few, and whether there are such days."""
+        return [*islice(left_out(self._rest, self.world.last), 5)]
 
     def of(self, axis: str) -> list[str]:
         """What it names of an axis."""

@@ -34,6 +34,7 @@ class Days(Struct, frozen=True):
     start: date
     end: date
     text: str
+    at: int = 0  # where that stands
 
 
 def days_of(text: str, *, first: date, last: date, ahead: bool = False) -> Days | None:
@@ -48,44 +49,59 @@ def days_of(text: str, *, first: date, last: date, ahead: bool = False) -> Days 
     for pattern, read in RELATIVE:
         match = pattern.search(text)
         if match:
-            start, end = read(match, last)
-            return Days(start, end, match.group())
+            return Days(*read(match, last), match.group(), match.start())
     return None
+
+
+def left_out(text: str, last: date) -> Iterator[tuple[str, bool]]:
+    """What a text tells as days beside those that are read, and whether there are such days: 30 February is none."""
+    used = days_of(text, first=last, last=last)
+    told = [(used.at, used.at + len(used.text))] if used else []
+    found = [(match, _read(match, last, ahead=False) is not None) for match in _matches(text)]
+    found += [(match, True) for pattern, _ in RELATIVE for match in pattern.finditer(text)]
+    for match, is_there in found:
+        if all(match.end() <= start or end <= match.start() for start, end in told):
+            told.append(match.span())
+            yield match.group(), is_there
 
 
 def _joined(text: str, mentions: list[tuple[date, date, int, int]], first: date, last: date) -> Days:
     start, end, at, after = mentions[0]
     if len(mentions) > 1 and TO.search(text[after : mentions[1][2]]):
         other = mentions[1]
-        return Days(min(start, other[0]), max(end, other[1]), text[at : other[3]])
+        return Days(min(start, other[0]), max(end, other[1]), text[at : other[3]], at)
     before = text[:at]
     if OPEN.search(before):
-        return Days(start, max(last, start), text[at:after])
+        return Days(start, max(last, start), text[at:after], at)
     if CLOSED.search(before):
-        end = start - DAY if CLOSED.search(before).group(1).lower() == "before" else end  # type: ignore[union-attr]
-        return Days(min(first, end), end, text[at:after])
-    return Days(start, end, text[at:after])
+        end = max(start, date.min + DAY) - DAY if CLOSED.search(before).group(1).lower() == "before" else end  # type: ignore[union-attr]
+        return Days(min(first, end), end, text[at:after], at)
+    return Days(start, end, text[at:after], at)
 
 
 def _mentions(text: str, last: date, *, ahead: bool) -> Iterator[tuple[date, date, int, int]]:
+    for match in _matches(text):
+        found = _read(match, last, ahead=ahead)
+        if found is not None:
+            yield *found, match.start(), match.end()
+
+
+def _matches(text: str) -> Iterator[re.Match[str]]:
     for match in MENTION.finditer(text):
-        told = match.groupdict()
-        word = told["month"] or told["month2"] or told["month3"]
-        if (
-            told["month3"]
-            and not told["year3"]
-            and word.lower() in ("may", "mar", "march")
-            and not MODAL.search(text[: match.start()])
-        ):
-            continue
-        try:
-            found = _range(told, word, last, ahead=ahead)
-        except ValueError:  # 30 February
-            continue
-        yield *found, match.start(), match.end()
+        word = match["month3"] or ""
+        if match["year3"] or word.lower() not in ("may", "mar", "march") or MODAL.search(text[: match.start()]):
+            yield match
 
 
-def _range(told: dict[str, str | None], word: str | None, last: date, *, ahead: bool) -> tuple[date, date]:
+def _read(match: re.Match[str], last: date, *, ahead: bool) -> tuple[date, date] | None:
+    """The days of a mention; None for 30 February."""
+    try:
+        return _range(match.groupdict(), last, ahead=ahead)
+    except ValueError:
+        return None
+
+
+def _range(told: dict[str, str | None], last: date, *, ahead: bool) -> tuple[date, date]:
     if told["iso"]:
         day = date.fromisoformat(told["iso"])
         return day, day
@@ -97,7 +113,7 @@ def _range(told: dict[str, str | None], word: str | None, last: date, *, ahead: 
         month = int(told["quarter"]) * 3 - 2
         year = int(told["year4"]) if told["year4"] else _year(lambda year: date(year, month, 1), last, ahead=ahead)
         return date(year, month, 1), month_of(date(year, month + 2, 1))[1]
-    assert word
+    word = told["month"] or told["month2"] or told["month3"] or ""
     month = next(n for n, name in enumerate(MONTHS, 1) if name.startswith(word.lower()[:3]))
     said = told["day"] or told["day2"]
     on = int(said) if said else 1

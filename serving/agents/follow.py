@@ -5,6 +5,7 @@ from typing import Any
 from serving.agents.ask import Ask, Call
 from serving.agents.names import PARAMETERS, SIDE, WORDS
 from serving.agents.sales import FEW, kpis, span
+from serving.agents.tools import GUARDED, JOBS
 
 OF_SALES = ("get_kpis", "get_kpi_timeseries", "get_drilldown")
 OF_DAYS_AHEAD = ("get_item_timeseries", "list_forecast_levels")
@@ -12,9 +13,9 @@ LOST = {"store": "list_stores", "region": "list_stores", "cluster": "list_store_
 
 
 def again(ask: Ask) -> Call | None:
-    """The question before with other names or days: and of S002? and in March?"""
+    """The question before with other names or days: and of S002? and in March? What starts or changes something is told whole."""
     before = ask.before
-    if not before.tool or not (ask.things or ask.days() or ask.compare):
+    if not before.tool or before.tool in (*JOBS, *GUARDED) or not (ask.things or ask.days() or ask.compare):
         return None
     if not ask.says(r"^\W*(?:and|or|what about|how about|same|now|then|but|also|only|for|in|of|versus|vs|compared)\b"):
         return None

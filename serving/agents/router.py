@@ -16,13 +16,20 @@ from serving.agents.models import approvals, by_id, jobs, plans, runs, standings
 from serving.agents.names import WORDS
 from serving.agents.sales import COMPARES, FEW, GRANULARITY, RANKED, SALES, kpis, ranking, series
 from serving.agents.shelves import STATES, alerts, dated, listed, orders, risks, segments, stock
-from serving.agents.tools import JOBS
+from serving.agents.tools import GUARDED, JOBS, TOOLS
 from serving.agents.trials import backtest, predict, train
 from serving.agents.writes import archive, call_off, name_run, what_if
 
 Found = Call | Tell | list[Call] | None
 Route = Callable[[Ask], Found]
 PLEASE = r"^\W*(?:please |let'?s |can you |could you )?"
+ORDER = (
+    PLEASE + r"(?:back-?test|evaluate|(?:re)?train|fit|predict|(?:run|start) an? back-?test|promote|archive|"
+    r"call|give|set|move|point|make|create|add|(?:forecast|alias|name)(?! of\b))\b"
+)
+"""How a sentence begins that has a job started, or a change asked for."""
+NEGATED = r"\b(?:not|never|cannot|dont)\b|n['\u2019]t\b"
+ASKS = r"^\W*(?:which|what|when|where|who|why|how|show|list)\b"
 KNOW_NO_NAMES = ("answer_question", "list_agent_tools", "extract_parameters", "list_jobs", "get_job", "list_aliases")
 """Tools that are asked for no store, product or day, so that naming some does not matter."""
 
@@ -46,6 +53,10 @@ def route(ask: Ask, *, only_documents: bool = False) -> list[Call] | Tell:
             return found
         if found is not None:
             calls = found if isinstance(found, list) else [found]
+            if calls[0].tool in (*JOBS, *GUARDED) and (ask.says(NEGATED) or not ask.says(ORDER)):
+                if ask.says(ASKS) and not ask.says(NEGATED):
+                    continue  # which runs did we train? That is read
+                return Tell(f"Nothing was started or changed. Begin with what is to be done: {TOOLS[calls[0].tool].says}.")
             if calls[0].tool in KNOW_NO_NAMES:
                 return calls
             return lost(ask) or _checked(ask, calls)
@@ -69,6 +80,8 @@ def _left_out(ask: Ask, calls: list[Call]) -> Iterator[str]:
     days = ask.days()
     if days is not None and not names & {"start", "start_date"}:
         yield f"{tool} cannot be asked for '{days.text}', which is left out."
+    for text, is_there in ask.days_left_out():
+        yield f"'{text}' is left out: {'one question is of one range of days' if is_there else 'there is no such day'}."
     if ask.compare and "compare" not in names:
         yield f"{tool} compares with no other days."
     if tool in OF_THE_SHOP and not ask.things and ask.object is not None:

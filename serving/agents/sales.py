@@ -43,11 +43,12 @@ def span(ask: Ask, *, ahead: bool = False, days: int = DEFAULT_DAYS) -> tuple[di
         if not ahead and found.start < first:
             notes.append(f"Sales are known from {first} on.")
         return {"start_date": str(found.start), "end_date": str(found.end)}, tuple(notes)
+    said = "read" if ask.days_left_out() else "named"
     if ahead:
         named = {"start_date": str(last + timedelta(1)), "end_date": str(last + timedelta(days))}
-        return named, (f"No days were named: the {days} after the last of sales.",)
+        return named, (f"No days were {said}: the {days} after the last of sales.",)
     named = {"start_date": str(last - timedelta(days - 1)), "end_date": str(last)}
-    return named, (f"No days were named: the last {days} of sales.",)
+    return named, (f"No days were {said}: the last {days} of sales.",)
 
 
 def kpis(ask: Ask) -> Call:

@@ -51,21 +51,25 @@ class Answering:
 
     async def answer(self, session_id: str, agent_type: AgentType, message: str, before: Before) -> Turn:
         """The whole turn."""
-        world, lines, lists_tools = await world_of(self._lease), list[str](), False
+        world, lines, lists_tools, is_short = await world_of(self._lease), list[str](), False, False
         most = self._settings.agent_tool_calls
         parts = parts_of(message) or [message]
-        for part in parts[:most]:
+        for n, part in enumerate(parts):
+            if n >= most or len(self.calls) >= most:
+                is_short = True
+                break
             found = route(Ask(part, world, before), only_documents=agent_type == "rag_assistant")
             if isinstance(found, Tell):
                 lines.append(found.text)
                 lists_tools = lists_tools or found.lists_tools
                 continue
+            is_short = len(found) > most - len(self.calls)
             for each in found[: most - len(self.calls)]:
                 made = await self._make(each)
                 lines += [*each.notes, *made]
                 last = self.calls[-1]
                 before = Before(each.tool, each.arguments, last.job_id or before.job_id)
-        if len(parts) > most or len(self.calls) >= most:
+        if is_short:
             lines.append(f"One message makes {most} calls at most (DEMANDGRAPH_AGENT_TOOL_CALLS): ask again what is not answered.")
         if lists_tools:
             lines += _tools(agent_type)
@@ -120,24 +124,28 @@ class Answering:
         return [*said(wanted.tool, wanted.arguments, body), source]
 
     async def _given(self, wanted: Call, asked: Any, name: str) -> Given:
-        is_job = wanted.tool in JOBS or wanted.tool in GUARDED
+        is_job, left = wanted.tool in JOBS or wanted.tool in GUARDED, max(self._ends - time.monotonic(), 0)
         key = f"{self._turn_id}-{name}" if is_job else None
         try:
-            async with asyncio.timeout(max(self._ends - time.monotonic(), 0)):
+            async with asyncio.timeout(None if is_job and left else left):  # what launches is not given up midway
                 return await call(self._app, asked, self._who, key=key, tries=self._settings.agent_tries)
         except TimeoutError:
             return _problem(TimedOut(f"{wanted.tool} took longer than a message may (DEMANDGRAPH_AGENT_SECONDS)."))
 
 
 def cut(body: Any) -> Any:
-    """What a call gave, short enough to keep: of long lists the first entries, and `cut_to` says how many."""
+    """What a call gave, short enough to keep: of long lists the first entries, and `cut_to` says how many.
+
+    What is too long without any has `cut_to` 0 alone. A list comes as `items`.
+    """
     if len(msgspec.json.encode(body)) <= LONGEST_RESULT:
         return body
     for most in CUTS:
-        shorter = {"cut_to": most, **_shorter(body, most)}
+        kept = _shorter(body, most)
+        shorter = {"cut_to": most, **(kept if isinstance(kept, dict) else {"items": kept})}
         if len(msgspec.json.encode(shorter)) <= LONGEST_RESULT:
-            break
-    return shorter
+            return shorter
+    return {"cut_to": 0}
 
 
 def _shorter(value: Any, most: int) -> Any:

@@ -11,11 +11,13 @@ from litestar.datastructures import State
 from msgspec import Struct
 
 from assets_config.contract.sessions import LONGEST_MESSAGE
+from serving.beside import to_its_end
+from serving.layers.edge import POLICY_VIOLATION
 from serving.layers.rules import RANK
 from serving.orchestrator.histories import SESSION
 from serving.problems import Forbidden, Gone, NotFound, Problem, invalid
 from serving.routes.stream import MOST_TOPICS, NO_SESSION, Conversation, converse
-from serving.sessions import reply
+from serving.sessions import Replied, reply
 
 ENDS = {NotFound: "session_not_found", Gone: "session_expired"}
 """Problems after which nothing more can be said, and what they are called in frames."""
@@ -55,21 +57,20 @@ class AgentConversation(Conversation):
             await self._fail(problem)
 
     async def _say_to(self, frame: Message) -> None:
+        asker = self._socket.scope["state"]
+        if not asker["still_holds"]():
+            self._end(POLICY_VIOLATION)
+            return
         if not frame.session_id or not frame.message:
             raise invalid("frame", None, 'send {"session_id": "...", "message": "..."}: both are needed')
         if len(frame.message) > LONGEST_MESSAGE:
             raise invalid("message", None, f"may have {LONGEST_MESSAGE} letters")
-        asker = self._socket.scope["state"]
         if RANK[asker.get("role")] < RANK["operator"]:
             raise Forbidden("To talk to an agent needs a key with the role operator; without one, events can be followed.")
         often = asker["admit_write"]()
         if often is not None:
             raise often
-        lease = await self._state.library.lease()
-        try:
-            made = await reply(self._socket, self._state, lease, frame.session_id, frame.message, key=None)
-        finally:
-            lease.release()
+        made = await to_its_end(self._replied(frame.session_id, frame.message))
         turn = made.turn
         said = {"session_id": turn.session_id, "turn_id": turn.turn_id, "message": turn.reply, "job_id": made.job.job_id}
         self._say("reply", **said, tokens_used=0)
@@ -78,6 +79,13 @@ class AgentConversation(Conversation):
             feed = await self._feeds.get(topic)
             earlier = [each.seq for each in feed.events if each.ts < turn.at]
             self._reader.join(feed, earlier[-1] if earlier else 0)
+
+    async def _replied(self, session_id: str, message: str) -> Replied:
+        lease = await self._state.library.lease()
+        try:
+            return await reply(self._socket, self._state, lease, session_id, message, key=None)
+        finally:
+            lease.release()
 
     async def _fail(self, problem: Problem) -> None:
         """Tell what was wrong; where there is no such session any more, that is the end."""

@@ -14,6 +14,7 @@ from assets_config.contract.graph import BY_MONTH
 from assets_config.contract.jobs import JOB_TYPES
 from assets_config.contract.launch import role_of, selection
 from assets_config.contract.names import JobOrigin, JobStatus, Role, Span
+from assets_config.contract.sessions import AgentType, OpenSessionParams
 from serving.asked import checked_params
 from serving.layers.access import require
 from serving.layers.rules import OPERATOR
@@ -111,6 +112,8 @@ async def create_job(
     With dry_run it is only checked, and answered with what it would make.
     """
     params = await checked_params(state.library, data.job_type, data.params)
+    if isinstance(params, OpenSessionParams):
+        params = opened_by(request, state, params.agent_type)
     if data.dry_run:
         require(request, role_of(data.job_type, params), f"Job {data.job_type}")
         return Response(await plan_of(state, data.job_type, params), status_code=200)
@@ -221,6 +224,12 @@ async def _published_by(state: State, job: Job) -> str:
     if job.dagster_run_id in expired_runs(published):
         raise Gone(f"The snapshot of job {job.job_id} is kept no more; /api/v1/system/snapshots lists those that are.")
     raise Conflict(f"Job {job.job_id} published no snapshot: its status is {job.status}. Take a completed one that publishes.")
+
+
+def opened_by(request: Request[Any, Any, Any], state: State, agent_type: AgentType) -> OpenSessionParams:
+    """The parameters of a session that is opened now: whose it is follows from the key, how long it lasts from the settings."""
+    settings, user = state.settings, request.scope["state"].get("key")
+    return OpenSessionParams(agent_type=agent_type, user=user, minutes=settings.agent_session_minutes, most=settings.agent_sessions)
 
 
 async def start(request: Request[Any, Any, Any], state: State, job_type: str, params: Struct, key: str | None) -> Response[Job]:

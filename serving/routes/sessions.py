@@ -14,7 +14,6 @@ from assets_config.contract.sessions import (
     LONGEST_MESSAGE,
     AgentType,
     CloseSessionParams,
-    OpenSessionParams,
     SessionStatus,
     ToolCall,
     expires_at,
@@ -28,7 +27,7 @@ from serving.orchestrator.job import Job
 from serving.problems import Conflict
 from serving.reply import Metadata, metadata
 from serving.routes.approvals import ApprovalSaid, said_of_call
-from serving.routes.jobs import IdempotencyKey, start
+from serving.routes.jobs import IdempotencyKey, opened_by, start
 from serving.sessions import active_sessions, reply, session_of, told_by_clock, utc
 from serving.snapshot import Snapshot
 
@@ -110,12 +109,9 @@ async def open_session(
 
     It ends some time after the last message, or by DELETE. 409 where a key has too many open (GET /config has the limits).
     """
-    settings, user = state.settings, request.scope["state"].get("key")
-    params = OpenSessionParams(
-        agent_type=data.agent_type, user=user, minutes=settings.agent_session_minutes, most=settings.agent_sessions
-    )
+    params = opened_by(request, state, data.agent_type)
     if not state.jobs.is_repeated("open_session", params, idempotency_key):
-        why = why_not_open(user, await active_sessions(lease), params.most)
+        why = why_not_open(params.user, await active_sessions(lease), params.most)
         if why is not None:
             raise Conflict(why)
     launched = await start(request, state, "open_session", params, idempotency_key)

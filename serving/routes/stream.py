@@ -5,6 +5,7 @@ not known are left alone. Frames out are events, and between them {type, data, t
 """
 
 import asyncio
+import logging
 from collections import deque
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -22,6 +23,8 @@ from serving.orchestrator.feeds import Feeds, Reader
 from serving.problems import Gone, OrchestratorUnavailable, Problem, Validation, invalid
 from serving.routes.demo import WHOLE
 from serving.settings import Settings
+
+log = logging.getLogger("serving.stream")
 
 MOST_TOPICS = 20
 LARGEST_FRAME = 4096  # letters
@@ -118,7 +121,9 @@ class Conversation:
             return await self._tell()
         finally:
             listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
+            [ended] = await asyncio.gather(listening, return_exceptions=True)
+            if isinstance(ended, Exception):
+                log.error("a websocket stopped listening: %s", self._socket.url.path, exc_info=ended)
 
     async def _tell(self) -> int:
         still_holds = self._socket.scope["state"]["still_holds"]

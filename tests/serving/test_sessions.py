@@ -1,16 +1,27 @@
 """Conversations over HTTP: how they stand, what is refused in them, and the calls that wait beside season plans."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from litestar.exceptions import WebSocketDisconnect
 from litestar.testing import TestClient
+from msgspec import structs
 
-from assets_config.contract.sessions import AgentSession, AgentTurn, ToolApproval
+from assets_config.contract.keys import KeyFile
+from assets_config.contract.sessions import AgentSession, AgentTurn, ToolApproval, ToolCall, Turn
+from assets_config.contract.turns import Turns
+from serving.agents.ask import Before
+from serving.beside import GOING_ON, to_its_end
+from serving.problems import Conflict
+from serving.routes import agentstream
+from serving.sessions import Session, _before
 from serving.settings import read_settings
 from tests.serving.conftest import client_of
 from tests.serving.parts import write_snapshot
@@ -169,6 +180,14 @@ def test_a_key_has_so_many_sessions_open_and_no_more(tmp_path: Path) -> None:
     assert wrong.status_code == 422
 
 
+def test_whose_a_session_is_and_how_long_it_lasts_is_not_for_who_asks_to_say(client: TestClient) -> None:
+    given = {"agent_type": "rag_assistant", "user": "alice", "minutes": 9000, "most": 1000}
+
+    told = client.post("/api/v1/jobs", json={"job_type": "open_session", "params": given, "dry_run": True}).json()
+
+    assert told["params"] == {"agent_type": "rag_assistant", "user": "tests", "minutes": 120, "most": 5}
+
+
 def test_a_closed_session_is_not_closed_again(client: TestClient) -> None:
     answers = {each: client.delete(f"{SESSIONS}/{each}").status_code for each in (CLOSED, "9" * 32, SILENT, ACTIVE)}
 
@@ -243,6 +262,97 @@ def test_a_websocket_ends_with_a_session_that_has_ended_or_never_was(client: Tes
 
     assert (told["type"], told["data"]["error_type"], told["data"]["recoverable"]) == ("error", kind, False)
     assert closed.value.code == 4410
+
+
+def test_what_was_answered_is_the_same_turn_when_it_is_sent_again_though_the_session_has_ended(tmp_path: Path) -> None:
+    write_snapshot(tmp_path, ROWS)
+    turn_id = sha256(f"{SILENT}\nk".encode()).hexdigest()[:32]
+    kept = Turn(session_id=SILENT, turn_id=turn_id, at=NOW, message="revenue", reply="3")
+    Turns(tmp_path).keep(SILENT, turn_id, msgspec.json.encode(kept))
+    with client_of(tmp_path) as own:
+        path, again = f"{SESSIONS}/{SILENT}/chat", {"Idempotency-Key": "k"}
+        same = own.post(path, json={"message": "revenue"}, headers=again)
+        other = own.post(path, json={"message": "units"}, headers=again)
+        another = own.post(path, json={"message": "revenue"}, headers={"Idempotency-Key": "x"})
+        escape = own.post(f"{SESSIONS}/..%2F{SILENT}%00/chat", json={"message": "revenue"}, headers=again)
+
+    assert (same.status_code, same.json()["code"]) == (503, "ORCHESTRATOR_UNAVAILABLE"), "its job alone is missing"
+    assert (other.status_code, another.status_code, escape.status_code) == (409, 410, 404)
+
+
+def test_what_was_called_last_is_found_from_the_end() -> None:
+    read, ran = [{**json.loads(turn(ACTIVE, 1, 1).tool_calls)[0], **more} for more in ({}, {"tool_name": "train", "job_id": JOB})]
+    told = [[read], [ran, read], [read], [{**read, "tool_name": "get_stock"}], []]
+    rows = [structs.replace(turn(ACTIVE, n, 9 - n), tool_calls=compact(calls)) for n, calls in enumerate(told, 1)]
+    newest = Turn(session_id=ACTIVE, turn_id="1" * 32, at=NOW, message="m", reply="r", calls=msgspec.convert([ran], list[ToolCall]))
+
+    assert _before(Session(session(ACTIVE, 9), rows, []), None) == Before("get_stock", {"store_id": ["S001"]}, JOB)
+    assert _before(Session(session(ACTIVE, 9), rows, []), newest) == Before("train", {"store_id": ["S001"]}, JOB)
+    assert _before(Session(session(ACTIVE, 9), [], []), None) == Before()
+
+
+def compact(calls: Any) -> str:
+    return msgspec.json.encode(calls).decode()
+
+
+def test_who_lost_the_key_says_nothing_more_over_an_open_websocket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_snapshot(tmp_path, ROWS)
+    secret, key = KeyFile(tmp_path).add(role="operator", now=datetime.now(UTC))
+    said: list[str] = []
+
+    async def heard(*given: Any, **_: Any) -> None:
+        said.append(given[-1])
+        raise Conflict("heard")
+
+    monkeypatch.setattr(agentstream, "reply", heard)
+    with (
+        client_of(tmp_path, headers={"X-API-Key": secret}) as client,
+        client.websocket_connect("/api/v1/agents/stream") as socket,
+    ):
+        socket.send_json({"session_id": ACTIVE, "message": "before"})
+        socket.receive_json()
+        KeyFile(tmp_path).revoke(key.id, now=datetime.now(UTC))
+        socket.send_json({"session_id": ACTIVE, "message": "after"})
+        with pytest.raises(WebSocketDisconnect) as closed:
+            socket.receive_json()
+
+    assert (said, closed.value.code) == (["before"], 1008)
+
+
+def test_a_fault_in_an_answer_over_a_websocket_is_logged(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(*_: Any, **__: Any) -> None:
+        raise OverflowError("no such day")
+
+    monkeypatch.setattr(agentstream, "reply", fail)
+    with client.websocket_connect("/api/v1/agents/stream") as socket:
+        socket.send_json({"session_id": ACTIVE, "message": "x"})
+        with pytest.raises(WebSocketDisconnect):
+            socket.receive_json()
+
+    assert "OverflowError: no such day" in caplog.text
+    assert "/api/v1/agents/stream" in caplog.text
+
+
+def test_an_answer_that_was_begun_is_ended_though_nobody_waits_for_it() -> None:
+    ended: list[str] = []
+
+    async def work() -> None:
+        await asyncio.sleep(0.01)
+        ended.append("all")
+
+    async def leave() -> None:
+        waiting = asyncio.create_task(to_its_end(work()))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        assert not ended
+        await asyncio.gather(*GOING_ON)
+
+    asyncio.run(leave())
+
+    assert ended == ["all"]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from assets_config.contract.sessions import ChatParams, CloseSessionParams, DecideToolCallParams, OpenSessionParams
 from pipelines.commands import commands
-from pipelines.report import job_of, now, table_made, upstream
+from pipelines.report import job_of, now, retried, table_made, upstream
 from pipelines.resources import Storage
 
 STATE: dict[str, Any] = {"key_prefix": "planning", "group_name": "planning", "owners": ["team:planning"]}
@@ -36,7 +36,7 @@ def agent_session(context: AssetExecutionContext, config: SessionConfig, storage
         close_session=CloseSessionParams,
         decide_tool_call=DecideToolCallParams,
     )
-    told = change_sessions(warehouse, said, at=now(), by=job_of(context))
+    told = change_sessions(warehouse, said, at=now(), by=job_of(context), again=retried(context))
     return table_made(warehouse, SESSIONS, told=told)
 
 

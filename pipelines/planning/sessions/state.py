@@ -78,26 +78,30 @@ class Book(Struct):
         return status_of(session, self.last(session.session_id), now)
 
 
-def change_sessions(warehouse: Warehouse, commands: Sequence[Command], *, at: datetime, by: str) -> list[dict[str, Any]]:
+def change_sessions(
+    warehouse: Warehouse, commands: Sequence[Command], *, at: datetime, by: str, again: str | None = None
+) -> list[dict[str, Any]]:
     """Carry out commands; without any the tables stay as they are, to the byte. Gives what is told of it.
 
-    A command that was carried out already, by a run that was killed after it, is carried out once.
+    A command that was carried out already, by a run that was killed after it and is retried, is carried out once. One that was
+    killed before it had written down an approved call carries that out again, which sets the same.
 
-    Takes    at: now, in UTC without a zone, as tables have it; by: the job.
+    Takes    at: now, in UTC without a zone, as tables have it; by: the job; again: the job that it is a retry of, the first one.
     Raises   PipelineError, naming session, turn or approval.
     """
     events: list[dict[str, Any]] = []
+    own = {by, again or by}
     with locked(warehouse.folder / "planning" / "sessions.lock"):
         book = read_book(warehouse)
         for command in commands:
             if isinstance(command, OpenSessionParams):
-                events += _open(book, command, at=at, by=by)
+                events += [] if own & book.sessions.keys() else _open(book, command, at=at, by=by)
             elif isinstance(command, ChatParams):
                 events += _write_down(book, _landed(warehouse, command), by=by)
             elif isinstance(command, CloseSessionParams):
                 events += _close(book, _session(book, command.session_id), at=at, by=by)
             else:
-                events += _decide(warehouse, book, command, at=at, by=by)
+                events += _decide(warehouse, book, command, at=at, by=by, own=own)
         gone = _drop_oldest(book)
         _keep(warehouse, book)
         for session_id in gone:
@@ -115,8 +119,6 @@ def read_book(warehouse: Warehouse) -> Book:
 
 
 def _open(book: Book, command: OpenSessionParams, *, at: datetime, by: str) -> list[dict[str, Any]]:
-    if by in book.sessions:
-        return []
     active = [each for each in book.sessions.values() if book.status(each, at) == "active"]
     _refuse(why_not_open(command.user, active, command.most))
     book.sessions[by] = AgentSession(by, command.agent_type, command.user, at, command.minutes, None)
@@ -148,17 +150,19 @@ def _close(book: Book, session: AgentSession, *, at: datetime, by: str) -> list[
         return []
     events = []
     for each in list(book.approvals.values()):
-        if each.session_id == session.session_id and each.status == "open":
+        if each.session_id == session.session_id and each.status == "open" and at < each.deadline:
             events.append(_settle(book, each, "rejected", "its session was closed", at=at, by=by))
     book.sessions[session.session_id] = structs.replace(session, closed_at=at)
     return [*events, told.event(session.session_id, "session_closed")]
 
 
-def _decide(warehouse: Warehouse, book: Book, command: DecideToolCallParams, *, at: datetime, by: str) -> list[dict[str, Any]]:
+def _decide(
+    warehouse: Warehouse, book: Book, command: DecideToolCallParams, *, at: datetime, by: str, own: set[str]
+) -> list[dict[str, Any]]:
     approval = book.approvals.get(command.approval_id)
     if approval is None:
         raise PipelineError(f"no call waits for the approval {command.approval_id}: it is kept no more, or never was")
-    if approval.decided_by == by:
+    if approval.decided_by in own:
         return []
     _refuse(why_not_decide_call(approval, at))
     if command.decision == "approve":
@@ -207,8 +211,11 @@ def _rows(warehouse: Warehouse, key: str) -> list[dict[str, Any]]:
 
 
 def _drop_oldest(book: Book) -> list[str]:
-    """Forget the oldest sessions where there are too many, or too much was said in all; gives their ids."""
-    order = sorted(book.sessions.values(), key=lambda each: (each.opened_at, each.session_id), reverse=True)
+    """Forget the sessions that were silent for longest where there are too many, or too much was said in all; gives their ids."""
+    last = {each.session_id: each.opened_at for each in book.sessions.values()}
+    for turn in book.turns:
+        last[turn.session_id] = max(turn.at, last.get(turn.session_id, turn.at))
+    order = sorted(book.sessions.values(), key=lambda each: (last[each.session_id], each.session_id), reverse=True)
     said = Counter(each.session_id for each in book.turns)
     total, kept = 0, set[str]()
     for session in order[:MOST_SESSIONS]:
@@ -225,7 +232,7 @@ def _drop_oldest(book: Book) -> list[str]:
 def _keep(warehouse: Warehouse, book: Book) -> None:
     """Write the tables that changed, those of kept sessions; no publish comes between them, since it holds this lock too.
 
-    What says that a command was carried out comes last: a run that is killed between two of them is run again.
+    What says that a session was opened comes last, so that a run that is killed between two of them can be retried.
     """
     rows: dict[str, list[Any]] = {
         APPROVALS: [each for each in book.approvals.values() if each.session_id in book.sessions],

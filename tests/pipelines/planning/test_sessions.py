@@ -1,6 +1,7 @@
 """Conversations as jobs write them down: what is opened, said, decided and closed, and what is refused."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -48,8 +49,10 @@ def bare(root: Path) -> Warehouse:
     return found
 
 
-def change(warehouse: Warehouse, *commands: Any, minutes: float = 0, by: str = SESSION) -> list[dict[str, Any]]:
-    return change_sessions(warehouse, commands, at=AT + timedelta(minutes=minutes), by=by)
+def change(
+    warehouse: Warehouse, *commands: Any, minutes: float = 0, by: str = SESSION, again: str | None = None
+) -> list[dict[str, Any]]:
+    return change_sessions(warehouse, commands, at=AT + timedelta(minutes=minutes), by=by, again=again)
 
 
 def opened(warehouse: Warehouse, **params: Any) -> None:
@@ -119,6 +122,8 @@ def test_a_command_that_was_carried_out_is_carried_out_once(warehouse: Warehouse
     before = {key: warehouse.path(key).read_bytes() for key in (SESSIONS, TURNS, APPROVALS, ALIASES)}
 
     told = change(warehouse, OpenSessionParams(), turn, minutes=3) + change(warehouse, decision, minutes=3, by="j2")
+    told += change(warehouse, OpenSessionParams(), turn, minutes=3, by="j4", again=SESSION)
+    told += change(warehouse, decision, minutes=3, by="j3", again="j2")
 
     assert told == []
     assert {key: warehouse.path(key).read_bytes() for key in before} == before
@@ -146,11 +151,11 @@ def test_a_job_that_is_killed_between_two_tables_is_run_again_as_if_nothing_had_
         with monkeypatch.context() as patched, suppress(KeyboardInterrupt):
             patched.setattr(Warehouse, "write", die)
             change(warehouse, command, minutes=2, by=by)
-        change(warehouse, command, minutes=3, by=by)
+        change(warehouse, command, minutes=3, by=f"{by}-again", again=by)
 
     book = read_book(warehouse)
     assert [each.turn_id for each in book.turns] == ["1" * 32]
-    assert (book.approvals[CALL].status, book.approvals[CALL].decided_by) == ("approved", "j2")
+    assert (book.approvals[CALL].status, book.approvals[CALL].decided_by) in (("approved", "j2"), ("approved", "j2-again"))
     assert warehouse.read(ALIASES)["run_id"].to_list() == [RUN]
     assert book.sessions[SESSION].closed_at is not None
 
@@ -240,12 +245,21 @@ def test_bytes_that_are_not_those_that_were_answered_are_not_written_down(wareho
     opened(warehouse)
     turn = said(warehouse, "1" * 32)
 
-    Turns(warehouse.root).keep(SESSION, "1" * 32, b"{}")
+    (warehouse.root / "landing/turns" / SESSION / f"{'1' * 32}.json").write_bytes(b"{}")
 
     with pytest.raises(PipelineError, match="say it again"):
         change(warehouse, turn)
     with pytest.raises(PipelineError, match="say it again"):
         change(warehouse, msgspec.structs.replace(turn, turn_id="2" * 32))
+
+
+def test_of_answers_to_one_message_the_first_is_kept_and_given_to_all(tmp_path: Path) -> None:
+    turns = Turns(tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        given = set(pool.map(lambda n: turns.keep(SESSION, "1" * 32, str(n).encode()), range(32)))
+
+    assert given == {turns.read(SESSION, "1" * 32)}
+    assert [path.name for path in (tmp_path / "landing/turns" / SESSION).iterdir()] == [f"{'1' * 32}.json"]
 
 
 def test_a_user_has_so_many_sessions_at_once_and_others_are_not_counted(warehouse: Warehouse) -> None:
@@ -273,6 +287,27 @@ def test_the_oldest_sessions_go_with_what_was_said_in_them(warehouse: Warehouse,
     assert [each.opened_by for each in sorted(book.sessions.values(), key=lambda each: each.opened_at)] == ["3", "4"]
     assert {each.session_id for each in book.turns} == set(book.sessions)
     assert {path.name for path in (warehouse.root / "landing/turns").iterdir()} == set(book.sessions)
+
+
+def test_who_talks_in_the_oldest_session_keeps_it(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "MOST_KEPT", 3)
+    for n in range(2):
+        change(warehouse, OpenSessionParams(user=str(n)), minutes=n, by=f"{n:032x}")
+    for n in range(4):
+        change(warehouse, said(warehouse, f"{n:032x}", minutes=n + 2, session=f"{n < 2:032x}"))
+
+    assert [*read_book(warehouse).sessions] == [f"{0:032x}"]
+    assert [each.turn_id for each in read_book(warehouse).turns] == [f"{n:032x}" for n in (2, 3)]
+
+
+def test_closing_leaves_what_the_deadline_has_decided(warehouse: Warehouse) -> None:
+    opened(warehouse, minutes=300)
+    change(warehouse, said(warehouse, "1" * 32, [asks()]))
+
+    [told] = change(warehouse, CloseSessionParams(session_id=SESSION), minutes=90, by="j2")
+
+    assert told["type"] == "session_closed"
+    assert (read_book(warehouse).approvals[CALL].status, read_book(warehouse).approvals[CALL].decided_by) == ("open", None)
 
 
 @given(orders=st.permutations([0, 1, 2, 3]))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.agents.dates import days_of
+from serving.agents.dates import days_of, left_out
 
 FIRST, LAST = date(2023, 9, 3), date(2024, 12, 31)
 
@@ -30,6 +30,7 @@ FIRST, LAST = date(2023, 9, 3), date(2024, 12, 31)
         ("since 1 November", "2024-11-01", "2024-12-31"),
         ("until 2023-10-01", "2023-09-03", "2023-10-01"),
         ("before 2023-10-01", "2023-09-03", "2023-09-30"),
+        ("before 0001-01-01", "0001-01-01", "0001-01-01"),
         ("today", "2024-12-31", "2024-12-31"),
         ("yesterday", "2024-12-30", "2024-12-30"),
         ("the day before yesterday", "2024-12-29", "2024-12-29"),
@@ -73,6 +74,23 @@ def test_a_month_of_a_forecast_is_the_next_that_is_not_over(text: str, start: st
 
     assert found is not None
     assert str(found.start) == start
+
+
+@pytest.mark.parametrize(
+    ("text", "others"),
+    [
+        ("in March vs April, and in May", [("April", True), ("May", True)]),
+        ("from 3 March to 5 April", []),
+        ("on 30 February and 3 March", [("30 February", False)]),
+        ("the day before yesterday", []),
+        ("today and the last 3 weeks", [("today", True)]),
+        ("this year to date", []),
+        ("2024-13-45", [("2024-13-45", False)]),
+        ("may I see sales since 1 November?", []),
+    ],
+)
+def test_other_days_that_are_told_are_left_out_by_name(text: str, others: list[tuple[str, bool]]) -> None:
+    assert [*left_out(text, LAST)] == others
 
 
 @pytest.mark.parametrize("text", ["", "may I see sales?", "march on", "30 February 2024", "2024-13-45", "42", "the first", "12:30"])

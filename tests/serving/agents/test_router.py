@@ -81,6 +81,7 @@ QUESTIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("evaluate xgboost with 4 folds and horizon 21", "backtest", {"model_type": "xgboost", "n_splits": 4, "test_size": 21}),
     ("backtest seasonal naive for SKU-0001 in S001", "backtest", {"model_type": "seasonal_naive", "product_id": "SKU-0001"}),
     ("show backtests of ets", "list_backtests", {"model_type": "ets"}),
+    ("Please run a backtest with ets", "backtest", {"model_type": "ets"}),
     ("retrain moving-average for SKU-0001", "train", {"model_type": "moving_average", "product_id": "SKU-0001"}),
     ("forecast 7 days with production", "predict", {"run_id": "production", "horizon": 7}),
     (f"promote run {RUN} to production", "create_alias", {"name": "production", "run_id": RUN}),
@@ -148,6 +149,9 @@ HARMLESS = [
     "2024-01-01 " * 9_000,
     "{{7*7}} ${7*7} <script>alert(1)</script>",
     "\ud800\udfff",
+    *("Do not train ets", "Should we train ets?", "Never backtest ets again", "Which ets runs did we train last week?"),
+    *(f"Do not archive run {RUN}", f"please don't promote run {RUN} to production", f"Was it us who archive run {RUN}?"),
+    *(f"We could forecast with {RUN}", f"Name of run {RUN} as alias?", "I once saw you train ets"),
 ]
 
 
@@ -160,6 +164,26 @@ def test_what_is_hostile_changes_and_starts_nothing(world: World, text: str) -> 
         assert not {each.tool for each in called} & {*GUARDED, *JOBS}
         for each in called:
             assert each.tool in TOOLS
+
+
+@pytest.mark.parametrize(
+    ("text", "tool"), [("archive run", "archive_run"), ("promote run", "create_alias"), ("train ets", "train")]
+)
+def test_what_changes_or_starts_something_is_not_done_again_by_a_few_words(world: World, text: str, tool: str) -> None:
+    before = Before(tool, {"run_id": RUN, "name": "production"} if tool in GUARDED else {"model_type": "ets"}, JOB)
+
+    for words in ("and S002?", "also for SKU-0001", "and in March?"):
+        found = routed(world, words, before)
+
+        assert isinstance(found, Tell) or not {each.tool for each in found} & {*GUARDED, *JOBS}, text
+
+
+@pytest.mark.parametrize("text", ["Do not train ets", "Should we train ets?", f"Do not archive run {RUN}"])
+def test_what_is_not_told_to_be_done_is_not_and_that_is_said(world: World, text: str) -> None:
+    found = routed(world, text)
+
+    assert isinstance(found, Tell)
+    assert "Nothing was started or changed" in found.text
 
 
 @given(text=st.text(max_size=200))
@@ -197,6 +221,10 @@ def test_what_says_little_is_understood_by_what_was_asked_before(
         ("sales of toys last week", "'toys' is no name"),
         ("revenue of S001", "No days were named: the last 28 of sales."),
         ("Which products did not sell last week?", "What sold nothing is in no ranking"),
+        ("Revenue in March vs April", "'April' is left out: one question is of one range of days."),
+        ("Sales of S001 on 30 February", "'30 February' is left out: there is no such day."),
+        ("Units from 1 October to 3 October and on 2024-11-31", "'2024-11-31' is left out: there is no such day."),
+        ("Revenue in March and last week", "'last week' is left out"),
         ("revenue in 2024", "Sales are known from 2024-09-03 on."),
     ],
 )
@@ -211,6 +239,7 @@ def test_what_is_left_out_or_taken_for_granted_is_told(world: World, text: str, 
     ("text", "said"),
     [
         ("backtest", "Which model type am I to backtest? There are naive, seasonal_naive"),
+        ("train ets from 31 June", "'31 June' is left out: there is no such day."),
         ("backtest naive on Dairy", "A backtest takes one store, one product, both or everything"),
         ("promote the best run", "Which run?"),
         (f"promote run {RUN}", "Which name is run"),

@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from litestar import Litestar
 
 from assets_config.contract.sessions import AgentType, Turn
-from serving.agents.ask import Before, parts_of
+from serving.agents.ask import Before, Call, parts_of
 from serving.agents.calls import call
 from serving.agents.says import MOST_DAYS, SAYS
 from serving.agents.tools import GUARDED, JOBS, TOOLS, Asked
-from serving.agents.turns import LONGEST_RESULT, Answering
+from serving.agents.turns import CUTS, LONGEST_RESULT, Answering, cut
 from serving.app import create_app
 from tests.serving.conftest import settings_of
 
@@ -152,6 +153,7 @@ def test_one_message_makes_no_more_calls_than_the_settings_allow_and_says_so(app
     assert len(turn.calls) == 2
     assert "One message makes 2 calls at most" in turn.reply
     assert len(answered(app, "x y z?\n" * 280).reply) < 10_000
+    assert "calls at most" not in answered(app, "revenue of S001\nstock of SKU-0001", agent_tool_calls=2).reply
 
 
 def test_long_results_are_cut_and_say_so(app: Litestar) -> None:
@@ -163,11 +165,49 @@ def test_long_results_are_cut_and_say_so(app: Litestar) -> None:
     assert len(made.result["points"]) == made.result["cut_to"]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {f"k{n}": "x" * 250 for n in range(60)},
+        {"a": [{"b": "x" * 900}] * 90},
+        ["x" * 90] * 900,
+        "x" * 9000,
+        {"x" * 5000: 1},
+        [{f"k{n}": n * 1.5 for n in range(900)}],
+    ],
+)
+def test_what_is_kept_of_a_result_is_never_longer_than_it_may_be(body: Any) -> None:
+    kept = cut(body)
+
+    assert len(msgspec.json.encode(kept)) <= LONGEST_RESULT
+    assert kept["cut_to"] in CUTS
+
+
 def test_a_call_that_takes_longer_than_a_message_may_is_given_up(app: Litestar) -> None:
     turn = answered(app, "stock of SKU-0001", agent_seconds=1e-9)
 
     [made] = turn.calls
     assert (made.status, made.result["code"]) == ("failed", "TIMED_OUT")
+
+
+def test_a_job_that_is_being_started_is_waited_for(app: Litestar) -> None:
+    async def slow(_: Any, __: Any, send: Any) -> None:
+        await asyncio.sleep(0.05)
+        await send({"type": "http.response.start", "status": 202, "headers": []})
+        await send({"type": "http.response.body", "body": json.dumps({"job_id": "c" * 32, "status": "queued"}).encode()})
+
+    async def given() -> Any:
+        lease = await app.state.library.lease()
+        try:
+            answering = Answering(slow, lease, settings_of(app.state.settings.data, agent_seconds=0.02), WHO, "a" * 32)
+            return [await answering._given(Call(tool, {}), Asked("POST", "/"), "x") for tool in ("train", "get_stock", "train")]
+        finally:
+            lease.release()
+
+    started, read, late = asyncio.run(given())
+
+    assert (started.status, started.body["job_id"]) == (202, "c" * 32)
+    assert [each.body["code"] for each in (read, late)] == ["TIMED_OUT"] * 2
 
 
 def test_a_change_that_needs_no_approval_is_asked_for_at_once(app: Litestar) -> None:
