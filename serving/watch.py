@@ -1,9 +1,9 @@
 """Whether the pointer was moved, asked on every request.
 
-A publish replaces the pointer and then writes `published/turn` anew (assets_config/contract/pointer.py). Reading those eight
-bytes from a file that is open takes less than half the time that a look at the pointer takes, which was a fifth of a kept answer's
-(benchmarks/pointer.py). The pointer itself is looked at once a second all the same, for who moved it by hand or was killed
-between the two steps; and every time, where there is no such file.
+A publish makes `published/turn` odd, replaces the pointer and makes the turn even again (assets_config/contract/pointer.py).
+Reading those eight bytes from a file that is open takes less than half the time of a look at the pointer, which was a fifth of a
+kept answer's (benchmarks/pointer.py). The pointer itself is looked at once a second all the same, for who moved it by hand; and
+every time while the turn is odd, or where there is none.
 """
 
 import os
@@ -61,7 +61,8 @@ class Watch:
     def keep(self, seen: Seen) -> None:
         """That is what is open from now on."""
         self._seen = seen
-        self._holds_until = time.monotonic() + EVERY if seen.turn else 0.0
+        is_still = bool(seen.turn) and seen.turn[0] % 2 == 0
+        self._holds_until = time.monotonic() + EVERY if is_still else 0.0
 
     def close(self) -> None:
         """Let go of the file; the next look opens it again."""

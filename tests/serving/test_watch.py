@@ -4,11 +4,14 @@ import shutil
 import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from assets_config.contract import pointer
+from assets_config.contract.durable import write_bytes
 from assets_config.contract.layout import Published
 from assets_config.contract.manifest import Manifest, Pointer
 from assets_config.contract.pointer import point
@@ -111,6 +114,26 @@ def test_a_server_that_began_before_the_turn_was_there_takes_it_up(published: Pu
     assert watch.has_moved()
     watch.keep(watch.look())
     point(published, snapshot(2))
+    assert watch.has_moved()
+
+
+def test_a_publish_that_is_killed_midway_is_seen_at_once(
+    published: Published, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(path: Path, content: bytes, *, is_moved: bool) -> None:
+        if is_moved:
+            write_bytes(path, content)
+        raise KeyboardInterrupt
+
+    for n, is_moved in enumerate((False, True, True), 1):
+        monkeypatch.setattr(pointer, "write_bytes", partial(killed, is_moved=is_moved))
+        with pytest.raises(KeyboardInterrupt):
+            point(published, snapshot(n))
+        assert watch.has_moved() is is_moved
+        watch.keep(watch.look())
+        assert not watch.has_moved()
+    monkeypatch.undo()
+    point(published, snapshot(4))
     assert watch.has_moved()
 
 
