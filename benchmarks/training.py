@@ -33,7 +33,7 @@ HORIZON, WINDOWS = 28, (7, 28, 56)
 BOOSTER = {"rounds": 100, "max_leaves": 64, "eta": 0.1, "subsample": 1.0, "colsample_bynode": 0.8, "min_child_weight": 20}
 
 
-def ours(panel: Panel, history: int, *, gaps: bool) -> np.ndarray:  # noqa: ARG001 - it has them in any case
+def ours(panel: Panel, history: int) -> np.ndarray:
     from assets_config.features import FeatureSet
     from pipelines.models import xgboost
 
@@ -110,7 +110,8 @@ def run(side: str, root: Path, series: int, history: int, *, gaps: bool) -> dict
     del whole
     actual = part.y[:, -HORIZON:].astype(np.float64)
     began, cpu = time.perf_counter(), time.process_time()
-    yhat = {"ours": ours, "mlforecast": mlforecast}[side](part.until(part.days - HORIZON), history, gaps=gaps)
+    seen = part.until(part.days - HORIZON)
+    yhat = ours(seen, history) if side == "ours" else mlforecast(seen, history, gaps=gaps)
     known = ~np.isnan(actual)
     return {
         "seconds": round(time.perf_counter() - began, 1),

@@ -73,8 +73,8 @@ def _joined(text: str, mentions: list[tuple[date, date, int, int]], first: date,
     before = text[:at]
     if OPEN.search(before):
         return Days(start, max(last, start), text[at:after], at)
-    if CLOSED.search(before):
-        end = max(start, date.min + DAY) - DAY if CLOSED.search(before).group(1).lower() == "before" else end  # type: ignore[union-attr]
+    if closed := CLOSED.search(before):
+        end = max(start, date.min + DAY) - DAY if closed.group(1).lower() == "before" else end
         return Days(min(first, end), end, text[at:after], at)
     return Days(start, end, text[at:after], at)
 

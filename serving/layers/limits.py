@@ -5,6 +5,7 @@ import asyncio
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Message, Receive, Scope, Send, WebSocketReceiveMessage
 
+from serving.beside import to_its_end
 from serving.layers.rules import Rules
 from serving.problems import PayloadTooLarge, Problem, SlowBody, TimedOut, refuse
 from serving.settings import Settings
@@ -23,7 +24,6 @@ class Limits:
         self.app = app
         self._rules = rules
         self._most = settings.max_body_kb << 10
-        self.going_on: set[asyncio.Task[None]] = set()
         self.hold_by(settings)
 
     def hold_by(self, settings: Settings) -> None:
@@ -42,7 +42,7 @@ class Limits:
         try:
             async with asyncio.timeout(self._seconds) as call.clock:
                 if problem is None and rule.is_write:
-                    await asyncio.shield(self._start(scope, call))
+                    await to_its_end(_run(self.app, scope, call))
                 elif problem is None:
                     await self.app(scope, call.receive, call.send)
         except TimeoutError:
@@ -52,12 +52,6 @@ class Limits:
             problem = timed_out(self._seconds, is_write=rule.is_write)
         if problem is not None:
             await refuse(send, problem, str(scope["state"].get("request_id", "")))
-
-    def _start(self, scope: Scope, call: "_Call") -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(_run(self.app, scope, call))
-        self.going_on.add(task)  # the loop alone would let it be collected
-        task.add_done_callback(self.going_on.discard)
-        return task
 
 
 _DETAILS = {

@@ -13,6 +13,7 @@ from litestar.params import JSONBody
 from litestar.response import Stream
 
 from serving.app import create_app
+from serving.beside import GOING_ON
 from serving.layers.limits import Limits
 from serving.layers.rules import Rules
 from serving.problems import answer
@@ -135,7 +136,7 @@ def test_a_write_that_takes_too_long_is_answered_and_goes_on() -> None:
         found = await ask(limits, "POST", "/slow", body_of(b""))
         assert "ended" not in app.state
         app.state.go_on.set()
-        while "ended" not in app.state or limits.going_on:
+        while "ended" not in app.state or GOING_ON:
             await asyncio.sleep(0.01)
         return found
 
