@@ -3,40 +3,60 @@
     python benchmarks/api.py                   over the demo data
     python benchmarks/api.py --path DIR        over the serving_bench files in DIR (2,000,000 rows)
 
-Starts the API and the peer one after the other, one worker each, and asks over 16 kept connections; random ranges and
-filters, so that no answer repeats but those of `kept`. cpu_us is the server's CPU time a request; the client runs on the same
-machine, so that requests/s and latencies are the pair's and cpu_us is the figure to compare.
+Starts the API and the peer, one worker each, and has wrk (which must be installed) ask over 16 kept connections; random ranges and
+filters, so that no answer repeats but those of `kept`. The two take turns, round by round, and medians of the rounds are told.
+cpu_us is the server's CPU time a request; wrk runs on the same machine, so that requests/s and latencies are the pair's and cpu_us
+is the figure to compare.
 """
 
 import argparse
-import asyncio
 import json
 import os
 import platform
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
 HOST, CONNECTIONS = "127.0.0.1", 16
 TICK = os.sysconf("SC_CLK_TCK")
+ENOUGH = 60_000  # questions: more than are asked in a round
+ASK = """
+local paths, n = {}, 0
+for line in io.lines(os.getenv("PATHS")) do paths[#paths + 1] = line end
+request = function()
+  n = n % #paths + 1
+  return wrk.format("GET", paths[n])
+end
+done = function(summary, latency)
+  local bad = 0
+  for _, count in pairs(summary.errors) do bad = bad + count end
+  local median, slow = latency:percentile(50), latency:percentile(99)
+  io.write(string.format("\\n%d %d %d %d %d\\n", summary.requests, summary.duration, bad, median, slow))
+end
+"""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--path", help="folder of the serving_bench files")
-    parser.add_argument("--requests", type=int, default=10_000, help="a question")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=2, help="of one question in a round")
     parser.add_argument("--port", type=int, default=18310)
     arguments = parser.parse_args()
+    if not shutil.which("wrk"):
+        print(json.dumps({"benchmark": "api", "skipped": "install wrk"}))
+        return
     source = ["--source", "serving_bench", "--path", arguments.path] if arguments.path else ["--preset", "demo_minimal"]
     with tempfile.TemporaryDirectory() as root:
         home = Path(root, "dagster")
@@ -46,14 +66,23 @@ def main() -> None:
         stages = ["--select", "sources", "core", "kpis", "publish"]
         command = [sys.executable, "-m", "pipelines", "materialize", *source, *stages]
         subprocess.run(command, env=environment, check=True, capture_output=True)
-        with server("bare:app", arguments.port, environment, "/") as pid:
-            results = {"bare": measure(arguments.port, pid, arguments.requests, lambda _: "/")}
-        with server("serving.worker:app", arguments.port, environment, "/readyz") as pid:
-            first, last = data_range(arguments.port)
-            for name, question in QUESTIONS.items():
-                results[name] = measure(arguments.port, pid, arguments.requests, partial(question, first=first, last=last))
-    for result in results.values():
-        result["cpu_ratio"] = round(result["cpu_us"] / results["bare"]["cpu_us"], 2)
+        load = Load(arguments.seconds, Path(root))
+        ports = arguments.port, arguments.port + 1
+        with (
+            server("bare:app", ports[0], environment, "/") as bare,
+            server("serving.worker:app", ports[1], environment, "/readyz") as pid,
+        ):
+            first, last = data_range(ports[1])
+            rounds = []
+            for n in range(arguments.rounds):
+                draw = random.Random(n)
+                found = {"bare": load.of(ports[0], bare, ["/"])}
+                for name, question in QUESTIONS.items():
+                    asked = [question(draw, first=first, last=last) for _ in range(ENOUGH)]
+                    found[name] = load.of(ports[1], pid, asked)
+                    found[name]["cpu_ratio"] = found[name]["cpu_us"] / found["bare"]["cpu_us"]
+                rounds.append(found)
+    results = {name: {figure: round(median(each[name][figure] for each in rounds), 2) for figure in found[name]} for name in found}
     packages = {name: version(name) for name in ("granian", "litestar", "msgspec", "numpy", "duckdb")}
     said = {"benchmark": "api", "rows": "serving_bench" if arguments.path else "demo_minimal", "connections": CONNECTIONS}
     print(json.dumps({**said, "results": results, "cores": os.cpu_count(), "python": platform.python_version(), **packages}))
@@ -93,7 +122,7 @@ def data_range(port: int) -> tuple[date, date]:
 
 
 @contextmanager
-def server(target: str, port: int, environment: dict[str, str], ready: str):
+def server(target: str, port: int, environment: dict[str, str], ready: str) -> Iterator[int]:
     """A server process with one worker, its log thrown away; gives the worker's pid."""
     options = ["--interface", "asgi", "--host", HOST, "--port", str(port), "--workers", "1", "--no-ws", "--log-level", "warning"]
     command = [str(Path(sys.executable).with_name("granian")), *options, target]
@@ -116,40 +145,34 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICK
 
 
-def measure(port: int, pid: int, requests: int, asked: Callable[[random.Random], str]) -> dict[str, float]:
-    draw = random.Random(7)
-    paths = [asked(draw) for _ in range(requests)]
-    asyncio.run(load(port, paths[: requests // 10]))
-    before, began = cpu_seconds(pid), time.perf_counter()
-    latencies = sorted(asyncio.run(load(port, paths)))
-    wall, cpu = time.perf_counter() - began, cpu_seconds(pid) - before
-    return {
-        "requests_per_s": round(requests / wall),
-        "p50_ms": round(latencies[requests // 2] * 1000, 2),
-        "p99_ms": round(latencies[requests * 99 // 100] * 1000, 2),
-        "cpu_us": round(cpu / requests * 1e6),
-    }
+class Load:
+    """wrk, asking in turn for the paths it is given."""
 
+    def __init__(self, seconds: int, folder: Path) -> None:
+        self._seconds = seconds
+        self._script, self._paths = folder / "ask.lua", folder / "paths"
+        self._script.write_text(ASK)
 
-async def load(port: int, paths: list[str]) -> list[float]:
-    """Ask every path once over CONNECTIONS kept connections; any answer but 200 ends the benchmark."""
-    left, latencies = iter(paths), []
+    def of(self, port: int, pid: int, paths: list[str]) -> dict[str, float]:
+        """Warm up for a second, then measure; any answer but 200 ends the benchmark."""
+        self._paths.write_text("\n".join(paths))
+        self._run(port, 1)
+        before = cpu_seconds(pid)
+        requests, micros, bad, middle, slow = self._run(port, self._seconds)
+        if bad:
+            raise SystemExit(f"{bad} of {requests} requests failed, such as {paths[0]}")
+        return {
+            "requests_per_s": requests / micros * 1e6,
+            "p50_ms": middle / 1000,
+            "p99_ms": slow / 1000,
+            "cpu_us": (cpu_seconds(pid) - before) / requests * 1e6,
+        }
 
-    async def connection() -> None:
-        reader, writer = await asyncio.open_connection(HOST, port)
-        for path in left:
-            began = time.perf_counter()
-            writer.write(f"GET {path} HTTP/1.1\r\nHost: {HOST}:{port}\r\n\r\n".encode())
-            head = await reader.readuntil(b"\r\n\r\n")
-            if not head.startswith(b"HTTP/1.1 200"):
-                raise SystemExit(f"{path}: {head.decode()}")
-            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-            await reader.readexactly(length)
-            latencies.append(time.perf_counter() - began)
-        writer.close()
-
-    await asyncio.gather(*(connection() for _ in range(CONNECTIONS)))
-    return latencies
+    def _run(self, port: int, seconds: int) -> list[int]:
+        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(self._script), f"http://{HOST}:{port}"]
+        environment = {**os.environ, "PATHS": str(self._paths)}
+        done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+        return [int(each) for each in done.stdout.split()[-5:]]
 
 
 if __name__ == "__main__":

@@ -14,10 +14,10 @@ import numpy as np
 from msgspec import Struct
 
 from assets_config.contract.names import UNKNOWN
+from serving.arrays import Array, taken
 from serving.filters import SIDES, Filters, Side
 from serving.snapshot import Snapshot
 
-Array = np.ndarray[Any, np.dtype[Any]]
 MOST_CELLS = 400_000
 """Numbers read from a cube for one answer, about 3 ms; past it DuckDB is asked, in a thread, so that nobody waits."""
 
@@ -39,22 +39,21 @@ def from_cubes(snapshot: Snapshot, filters: Filters, bounds: Sequence[date], *, 
     """The sums by two look-ups a period; None where no published grain has the axes that are needed, or too many cells."""
     if filters.segments or group == "segment":
         return None
-    days, measures = _days(snapshot, bounds), len(snapshot.cubes.measures)
+    days = _days(snapshot, bounds)
     store, product = filters.store, filters.product
-    for name, order in _grains(snapshot, store.axis if store else None, product.axis if product else None, group):
-        picks = [_pick(snapshot, axis, store if SIDES[axis] == "store" else product) for axis in order]
-        sizes = [len(snapshot.cubes.axes[axis]) if pick is None else len(pick) for axis, pick in zip(order, picks, strict=True)]
-        if prod(sizes) * len(days) * measures > MOST_CELLS:
+    for grain in _grains(snapshot, store.axis if store else None, product.axis if product else None, group):
+        picks = [_pick(snapshot, axis, store if SIDES[axis] == "store" else product) for axis in grain.axes]
+        if grain.cells(picks) * len(days) > MOST_CELLS:
             continue
-        found = _read(snapshot.arrays[name], picks, days)
-        if group is None:
+        found = _read(grain.cube, picks, days)
+        if grain.place is None:
             flat = found.reshape(-1, *found.shape[-2:])
             return Sums([None], flat if len(flat) == 1 else flat.sum(axis=0, keepdims=True))
-        place = next(n for n, axis in enumerate(order) if SIDES[axis] == SIDES[group])
-        values = found if len(picks) == 1 else found.sum(axis=tuple(n for n in range(len(picks)) if n != place))
-        pick, members = picks[place], snapshot.cubes.axes[order[place]]
+        values = found if len(picks) == 1 else found.sum(axis=tuple(n for n in range(len(picks)) if n != grain.place))
+        pick, axis = picks[grain.place], grain.axes[grain.place]
+        members = snapshot.cubes.axes[axis]
         kept = members if pick is None else [members[n] for n in pick]
-        return Sums(kept, values) if order[place] == group else _fold(snapshot, group, kept, values)
+        return Sums(kept, values) if axis == group else _fold(snapshot, str(group), kept, values)
     return None
 
 
@@ -102,16 +101,35 @@ async def from_facts(snapshot: Snapshot, filters: Filters, bounds: Sequence[date
     return Sums(groups, result)
 
 
-def _grains(snapshot: Snapshot, store: str | None, product: str | None, group: str | None) -> list[tuple[str, list[str]]]:
-    """The grains, and their axes, that serve filters on these axes and a grouping; those with the fewest cells first."""
+class Grain(Struct, frozen=True):
+    """A published grain, and how it serves a question."""
+
+    cube: Array  # [*axes, days, measures]
+    axes: list[str]
+    place: int | None  # of the axis that is grouped by
+
+    def cells(self, picks: Sequence[list[int] | None]) -> int:
+        """How many numbers one day of these places has."""
+        shape = self.cube.shape
+        return int(prod([shape[n] if pick is None else len(pick) for n, pick in enumerate(picks)]) * shape[-1])
+
+
+def _grains(snapshot: Snapshot, store: str | None, product: str | None, group: str | None) -> list[Grain]:
+    """The grains that serve filters on these axes and a grouping; those with the fewest cells first."""
     asked = ("grains", store, product, group)
-    found: list[tuple[str, list[str]]] | None = snapshot.memo.get(asked)
+    found: list[Grain] | None = snapshot.memo.get(asked)
     if found is None:
         sides = (("store", store), ("product", product))
         axes = [_axes(noun, axis, group if SIDES.get(group or "") == noun else None) for noun, axis in sides]
         names = [snapshot.grains[each] for each in combinations(*axes) if each in snapshot.grains]
-        found = snapshot.memo[asked] = [(name, snapshot.cubes.grains[name].axes) for name in names]
+        found = snapshot.memo[asked] = [_grain(snapshot, name, group) for name in names]
     return found
+
+
+def _grain(snapshot: Snapshot, name: str, group: str | None) -> Grain:
+    axes = snapshot.cubes.grains[name].axes
+    place = None if group is None else next(n for n, axis in enumerate(axes) if SIDES[axis] == SIDES[group])
+    return Grain(snapshot.arrays[name], axes, place)
 
 
 def _axes(noun: str, filtered: str | None, group: str | None) -> list[str | None]:
@@ -122,7 +140,8 @@ def _axes(noun: str, filtered: str | None, group: str | None) -> list[str | None
 
 def _days(snapshot: Snapshot, bounds: Sequence[date]) -> list[int]:
     first, most = snapshot.first_ordinal, snapshot.cubes.days
-    return [min(max(bound.toordinal() - first, 0), most) for bound in bounds]
+    places = [bound.toordinal() - first for bound in bounds]
+    return places if places[0] >= 0 and places[-1] <= most else [min(max(place, 0), most) for place in places]
 
 
 def _pick(snapshot: Snapshot, axis: str, side: Side | None) -> list[int] | None:
@@ -151,7 +170,7 @@ def _read(cube: Array, picks: list[list[int] | None], days: list[int]) -> Array:
             first, after = days
             whole: Array = at[..., after : after + 1, :] - at[..., first : first + 1, :]
             return whole
-        at = at.take(days, axis=-2)
+        at = taken(at, days)
     found: Array = at[..., 1:, :] - at[..., :-1, :]
     return found
 

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from math import gcd
 from typing import Any
 
-import numpy as np
 from msgspec import defstruct
 from msgspec.structs import astuple
 
 from assets_config.contract.expressions import quotient
 from assets_config.contract.manifest import Kpi, Measure
+from serving.arrays import Array
 
 PLACES = {"money": 2, "ratio": 6, "count": 6}
+CENTS = 100
 MOST_IN_64_BITS = 1 << 63
 RATIO = 6  # places of a change in relation to its base
 Columns = Sequence[Sequence[int]]
@@ -34,7 +34,7 @@ class Figures:
     """The KPIs of a snapshot, compiled: every figure from the sums of the measures."""
 
     def __init__(self, measures: Sequence[Measure], kpis: Sequence[Kpi]) -> None:
-        places = {each.name: (n, 100 if each.unit == "money" else 1) for n, each in enumerate(measures)}
+        places = {each.name: (n, CENTS if each.unit == "money" else 1) for n, each in enumerate(measures)}
         self.kpis: dict[str, Figure] = {each.name: _figure(each, places) for each in kpis}
         self.revenue = places["revenue"][0] if "revenue" in places else None
         self._exact = {each.name: (quotient(each.expression, places), PLACES[each.unit]) for each in kpis}
@@ -70,8 +70,8 @@ def _figure(kpi: Kpi, places: Mapping[str, tuple[int, int]]) -> Figure:
     over, slash, under = (each.strip() for each in kpi.expression.partition("/"))
     if over in places and not slash:
         return _measure(*places[over])
-    if over in places and under in places and kpi.unit == "money":
-        return _rate(places[over], places[under])
+    if over in places and under in places and kpi.unit == "money" and places[over][1] == CENTS:
+        return _rate(places[over][0], *places[under])
     compute, digits = quotient(kpi.expression, places), PLACES[kpi.unit]
     return lambda columns: [rounded(compute(row), digits) for row in zip(*columns, strict=True)]
 
@@ -80,20 +80,16 @@ def _measure(place: int, scale: int) -> Figure:
     return (lambda columns: columns[place]) if scale == 1 else (lambda columns: [each / scale for each in columns[place]])
 
 
-def _rate(over: tuple[int, int], under: tuple[int, int]) -> Figure:
-    (first, scale), (second, of) = over, under
-    power: int = 10 ** PLACES["money"]
-    common = gcd(of * power, scale)
-    up, down = of * power // common, scale // common
+def _rate(over: int, under: int, scale: int) -> Figure:
+    """Money over a measure."""
 
-    def one(above: int, below: int) -> float | None:
-        return rounded((above * of, below * scale), PLACES["money"]) if below else None
+    def one(cents: int, below: int) -> float | None:
+        return rounded((cents * scale, below * CENTS), PLACES["money"]) if below else None
 
     def figure(columns: Columns) -> list[float | None]:
-        pairs = zip(columns[first], columns[second], strict=True)
+        pairs = zip(columns[over], columns[under], strict=True)
         return [
-            (2 * up * above + down * below) // (2 * down * below) / power if below > 0 <= above else one(above, below)
-            for above, below in pairs
+            (cents * scale + below // 2) // below / CENTS if below > 0 <= cents else one(cents, below) for cents, below in pairs
         ]
 
     return figure
@@ -120,20 +116,24 @@ def said(value: Fraction, *, places: int) -> int | float:
     return found
 
 
-def shares(parts: Sequence[int]) -> list[float]:
-    """Percentages with two places that add up to 100.00 exactly, by largest remainder; zeros where the whole is zero.
+def shares(parts: Array, order: Sequence[int]) -> list[int]:
+    """How many hundredths of a percent each part is of all; together they are 10,000, by largest remainder, and zeros where the
+    whole is zero. `order` has the places of all parts but zeros: of equal remainders the first in it is rounded up.
 
-    >>> shares([1, 1, 1])
-    [33.34, 33.33, 33.33]
+    >>> import numpy as np
+    >>> shares(np.array([1, 0, 1, 1]), [3, 2, 0])
+    [3333, 0, 3333, 3334]
     """
-    whole = sum(parts)
+    numbers = parts.tolist()
+    whole = sum(numbers)
     if whole == 0:
-        return [0.0] * len(parts)
+        return [0] * len(numbers)
     scale, whole = (10_000, whole) if whole > 0 else (-10_000, -whole)
-    fits = max(whole, *map(abs, parts)) < MOST_IN_64_BITS // 10_000
-    scaled = np.array(parts, dtype=np.int64 if fits else object) * scale
-    floors = scaled // whole
-    rests = floors * whole - scaled  # the largest remainder is the smallest here, so that of equal ones the first comes first
-    floors[rests.argsort(kind="stable")[: 10_000 - floors.sum()]] += 1
-    found: list[float] = (floors / 100).tolist()
+    if max(whole, max(numbers), -min(numbers)) >= MOST_IN_64_BITS // 10_000:
+        parts = parts.astype(object)
+    scaled = parts * scale
+    found: list[int] = (scaled // whole).tolist()
+    rests: list[int] = (scaled % whole).tolist()
+    for n in sorted(order, key=rests.__getitem__, reverse=True)[: 10_000 - sum(found)]:
+        found[n] += 1
     return found

@@ -52,7 +52,10 @@ class FiltersSaid(Struct, frozen=True):
 
         They stand in each route: what a dependency gives is no parameter that layers/direct.py could read without routing.
         """
-        return cls(*[each or [] for each in given]) if any(given) else cls()
+        return cls(*[each or [] for each in given]) if any(given) else NOTHING_SAID
+
+
+NOTHING_SAID, NO_FILTERS = FiltersSaid(), Filters()
 
 
 def store_of(snapshot: Snapshot, text: str) -> int:
@@ -70,6 +73,8 @@ def resolve(snapshot: Snapshot, asked: FiltersSaid) -> Filters:
 
     Raises NotFound for an unknown store, product or name; BadRequest where nothing can satisfy all of them.
     """
+    if asked is NOTHING_SAID:
+        return NO_FILTERS
     store = product = None
     if asked.store_id or asked.region or asked.cluster:
         store = _side(snapshot, "store", asked.store_id, {"region": asked.region, "cluster": asked.cluster})

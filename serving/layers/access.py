@@ -5,8 +5,9 @@ Leaves in scope["state"] the name of the key as `key` and the role as `role`, ea
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from datetime import UTC, datetime
+from functools import partial
 from ipaddress import IPv6Address
 from typing import Any
 
@@ -53,17 +54,15 @@ class Access:
         for buckets, rate in ((self._reads, settings.read_rate), (self._writes, settings.write_rate)):
             buckets.hold_by(rate, max(rate * settings.rate_burst_seconds, 1))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in (ScopeType.HTTP, ScopeType.WEBSOCKET):
-            await self.app(scope, receive, send)
-            return
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if "headers" not in scope:  # the server starts or ends
+            return self.app(scope, receive, send)
         problem = self.admit(scope)
         if problem is None:
-            await self.app(scope, receive, send)
-        elif scope["type"] == ScopeType.HTTP:
-            await refuse(send, problem, str(scope["state"].get("request_id", "")))
-        else:
-            await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": problem.detail[:120]})
+            return self.app(scope, receive, send)
+        if scope["type"] == ScopeType.HTTP:
+            return refuse(send, problem, str(scope["state"].get("request_id", "")))
+        return send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": problem.detail[:120]})
 
     def admit(self, scope: Scope) -> Problem | None:
         """Why a request may not go on; None where it may. Who asks is left in its state."""
@@ -75,9 +74,10 @@ class Access:
             role = "reader"
         state: dict[str, Any] = scope.setdefault("state", {})
         state["key"], state["role"] = key.name if key else None, role
-        state["still_holds"] = lambda: key is None or self._keyring.holds(key)
+        state["still_holds"] = partial(self._keyring.holds, key) if key else _always
         client = f"key {key.id}" if key else _network(peer)
-        state["admit_write"] = lambda: self._too_often(WRITE, client)  # of a websocket, which is read once and may then write
+        if scope["type"] == ScopeType.WEBSOCKET:
+            state["admit_write"] = partial(self._too_often, WRITE, client)  # it is read once and may then write
         often = None if rule.is_probe else self._too_often(rule, client)
         if often is not None:
             return often
@@ -92,14 +92,11 @@ class Access:
         return Forbidden(_too_low(rule.needs, role, state["key"]))
 
     def _too_often(self, rule: Rule, client: str) -> RateLimited | None:
-        wait = self._take(rule, client)
+        wait = (self._writes if rule.is_write else self._reads).take(client, time.monotonic())
         if not wait:
             return None
         seconds, what = math.ceil(wait), "writes" if rule.is_write else "reads"
         return RateLimited(f"Too many {what}: come back in {seconds} s.", headers={"Retry-After": str(seconds)})
-
-    def _take(self, rule: Rule, client: str) -> float:
-        return (self._writes if rule.is_write else self._reads).take(client, time.monotonic())
 
     def _identify(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[Key | None, str, bool]:
         """The key that is sent, what is wrong with it (empty: nothing), and whether a proxy sent the request on."""
@@ -139,6 +136,11 @@ def require(request: Request[Any, Any, Any], role: Role, what: str) -> None:
     had: Role | None = state.get("role")
     if RANK[had] < RANK[role]:
         raise Forbidden(f"{what}: {_too_low(role, had, state.get('key'))}")
+
+
+def _always() -> bool:
+    """Whether who sent no key may still read."""
+    return True
 
 
 def _too_low(needed: Role, had: Role | None, key: str | None) -> str:

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 from datetime import UTC
+from functools import lru_cache
 from importlib.metadata import version
 
 import msgspec
@@ -35,7 +36,11 @@ class Provenance(Struct, frozen=True):
 
 
 class Answer(Struct, gc=False):
-    """One answer of 200, ready to be sent. The garbage collector passes it over: there are many, and no circle of them."""
+    """One answer of 200, ready to be sent.
+
+    The garbage collector passes it over, and all that is made for it alone is such that it does so too: there are many, and
+    looking at those that came since the last time would take tens of milliseconds.
+    """
 
     snapshot_id: str
     stale: bool
@@ -48,17 +53,14 @@ class Answer(Struct, gc=False):
     route: str
     dataset_id: str | None
     model_version: str | None
-    tag: str = ""
-    plain: Headers = ()
-    packed: Headers = ()
+    tag: bytes = b""  # strong: equal tags are equal bytes
     gzipped: bytes | None = None
     is_pressed: bool = False
 
     def __post_init__(self) -> None:
         said = b"%b\n%b\n%d\n%b\n" % (_version, self.asked, self.stale, self.depends.digest.encode())
-        self.tag = hashlib.blake2b(said if self.is_silent else said + self.snapshot_id.encode(), digest_size=16).hexdigest()
-        self.plain = (*self.headers, (b"content-length", b"%d" % len(self.body)), (b"etag", self.etag(packed=False)))
-        self.packed, self.gzipped, self.is_pressed = (), None, False
+        told = hashlib.blake2b(said if self.is_silent else said + self.snapshot_id.encode(), digest_size=16)
+        self.tag, self.gzipped, self.is_pressed = b'"%b"' % told.hexdigest().encode(), None, False
 
     @property
     def size(self) -> int:
@@ -75,12 +77,14 @@ class Answer(Struct, gc=False):
             return
         packed = gzip.compress(self.body, 6, mtime=0)
         if len(packed) < MOST_LEFT * len(self.body):
-            length, encoding = (b"content-length", b"%d" % len(packed)), (b"content-encoding", b"gzip")
-            self.gzipped, self.packed = packed, (*self.headers, length, encoding, (b"etag", self.etag(packed=True)))
+            self.gzipped = packed
 
-    def etag(self, *, packed: bool) -> bytes:
-        """Strong: equal tags are equal bytes, so that each encoding has its own."""
-        return f'"{self.tag}{"-gzip" if packed else ""}"'.encode()
+    def sent(self, *, takes_gzip: bool) -> tuple[Headers, bytes]:
+        """What is sent to a client that can read gzip, or cannot; the tag is the last header, and each encoding has its own."""
+        if self.gzipped is None or not takes_gzip:
+            return (*self.headers, (b"content-length", b"%d" % len(self.body)), (b"etag", self.tag)), self.body
+        length, tag = (b"content-length", b"%d" % len(self.gzipped)), (b"etag", self.tag[:-1] + b'-gzip"')
+        return (*self.headers, length, (b"content-encoding", b"gzip"), tag), self.gzipped
 
     def is_of(self, snapshot: Snapshot) -> bool:
         return self.snapshot_id == snapshot.id and self.stale == snapshot.stale
@@ -111,7 +115,7 @@ def keep(
 ) -> Answer:
     """The answer of a handler, made ready."""
     identity = snapshot.id.encode()
-    is_said = body.rfind(identity) >= 0 or body.rfind(PUBLISHED_AT) >= 0 or any(identity in value for _, value in headers)
+    is_said = body.rfind(identity) >= 0 or body.rfind(PUBLISHED_AT) >= 0 or _are_said_by(identity, headers)
     return Answer(
         snapshot_id=snapshot.id,
         stale=snapshot.stale,
@@ -125,6 +129,11 @@ def keep(
         dataset_id=dataset_id,
         model_version=model_version,
     )
+
+
+@lru_cache(maxsize=256)
+def _are_said_by(identity: bytes, headers: Headers) -> bool:
+    return any(identity in value for _, value in headers)
 
 
 def provenance(snapshot: Snapshot) -> Provenance:

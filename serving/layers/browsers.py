@@ -47,10 +47,10 @@ class Browsers:
             ]
         return said
 
-    def preflight(self, method: str, headers: Mapping[bytes, bytes]) -> Headers | Forbidden | None:
-        """What a page is told that asks what it may send; None where none asks, or no page of another origin may."""
+    def preflight(self, headers: Mapping[bytes, bytes]) -> Headers | Forbidden | None:
+        """What a page is told that asks, by OPTIONS, what it may send; None where none asks, or no page of another origin may."""
         origin = headers.get(b"origin")
-        if method != "OPTIONS" or not origin or not self._origins or b"access-control-request-method" not in headers:
+        if not origin or not self._origins or b"access-control-request-method" not in headers:
             return None
         if self._is_allowed(origin):
             return ALLOWED

@@ -7,11 +7,10 @@ that was made from a leased snapshot and nothing else. HEAD is answered as GET w
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Awaitable, Collection
 from functools import lru_cache
 from typing import Any, cast
 
-import msgspec
 from litestar import Litestar
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
@@ -31,7 +30,6 @@ PREFIX = "/api/v1/"
 LARGEST_SHARE = 8  # an answer takes at most one in so many bytes of the cache
 KNOWN_VARY = {b"accept", b"accept-encoding", b"authorization", b"x-api-key", b"origin"}
 CONTROL = (b"cache-control", b"max-age=60")
-encode = msgspec.json.Encoder().encode
 BODILESS = {b"content-length", b"content-type", b"content-encoding"}  # headers that a 304 does not have
 REPLACED = {b"content-length", b"vary", b"etag", b"cache-control"}
 
@@ -111,7 +109,7 @@ class Cache:
         if shortcut is not None and snapshot is not None:
             with noting() as reads:
                 try:
-                    body = await self._direct.answer(shortcut, asked.key.query, snapshot, asked.scope)
+                    body = await self._direct.answer(shortcut, asked.key.parameters, snapshot, asked.scope)
                 except Problem as problem:
                     await refuse(asked.send, problem, str(asked.scope["state"].get("request_id", "")))
                     return
@@ -138,21 +136,18 @@ class Cache:
                 state["dataset_id"] = reads.dataset_id
                 state["model_version"] = state.get("model_version") or reads.model_version
 
-    async def _give(self, asked: "_Asked", answer: Answer) -> None:
+    def _give(self, asked: "_Asked", answer: Answer) -> Awaitable[None]:
         takes_gzip = _takes_gzip(asked.headers.get(b"accept-encoding", b""))
         if takes_gzip and not answer.is_pressed:
             before = answer.size
             answer.press()
             if self._kept.get(asked.key) is answer:
                 self._grow(answer.size - before)
-        body = answer.gzipped if takes_gzip else None
-        is_packed = body is not None
-        status, said = 200, answer.packed if is_packed else answer.plain
+        said, body = answer.sent(takes_gzip=takes_gzip)
         known = asked.headers.get(b"if-none-match")
-        if known is not None and _knows(known, answer.etag(packed=is_packed)):
-            status, body = 304, b""
-            said = tuple(each for each in said if each[0] not in BODILESS)
-        await asked.tell(status, said, answer.body if body is None else body)
+        if known is not None and _knows(known, said[-1][1]):
+            return asked.tell(304, tuple(each for each in said if each[0] not in BODILESS), b"")
+        return asked.tell(200, said, body)
 
     def _find(self, key: Key) -> tuple[Snapshot | None, Answer | None]:
         """The snapshot that is asked, None where it has to be opened first, and what is kept of it."""
@@ -178,7 +173,7 @@ class Cache:
             dependence(snapshot, operation, parts),
             headers,
             body,
-            asked=encode(asked.key),
+            asked=bytes(asked.key),
             route=state["route"],
             dataset_id=state["dataset_id"],
             model_version=state["model_version"],

@@ -4,7 +4,7 @@ import logging
 import random
 import re
 import time
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Mapping, MutableMapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -72,18 +72,18 @@ class Edge:
         headers = dict(scope["headers"])
         state: MutableMapping[str, Any] = scope.setdefault("state", {})
         state["request_id"] = request_id = _request_id(headers.get(b"x-request-id"))
-        added = [(b"x-request-id", request_id.encode()), *self._browsers.headers(scope["path"], headers.get(b"origin"))]
         status = 0
 
-        async def send_with_id(message: Message) -> None:
+        def send_with_id(message: Message) -> Awaitable[None]:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message = {**message, "headers": [*message["headers"], *added]}
-            await send(message)
+                usual = self._browsers.headers(scope["path"], headers.get(b"origin"))
+                message = {**message, "headers": [*message["headers"], (b"x-request-id", request_id.encode()), *usual]}
+            return send(message)
 
         try:
-            told = self._browsers.preflight(scope["method"], headers)
+            told = self._browsers.preflight(headers) if scope["method"] == "OPTIONS" else None
             if not self._is_host(headers.get(b"host", b"")):  # a page elsewhere that had its name resolve to this machine
                 told = Forbidden(ELSEWHERE)
             if told is None:

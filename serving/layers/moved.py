@@ -5,7 +5,7 @@ stages that `materialize` takes where this server does not have that job type.
 """
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from importlib.resources import files
 from urllib.parse import quote
 
@@ -69,15 +69,14 @@ class OldPaths:
         self.app = app
         self._starts = {each.old.split("/")[1] for each in OLD_PATHS}
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == ScopeType.HTTP and not scope["path"].startswith("/api/v1/"):
             segments = scope["path"].removesuffix("/").split("/")
             for each in OLD_PATHS if segments[1:] and segments[1] in self._starts else ():
                 named = each.fit(segments)
                 if named is not None:
-                    await _answer(each, named, scope, send)
-                    return
-        await self.app(scope, receive, send)
+                    return _answer(each, named, scope, send)
+        return self.app(scope, receive, send)
 
 
 async def _answer(old: OldPath, named: dict[str, str], scope: HTTPScope, send: Send) -> None:

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from itertools import count, repeat
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
@@ -80,22 +80,35 @@ def _ranked(
     lease: Snapshot, dimension: str, found: Sums, order_by: str, *, most: int, is_descending: bool
 ) -> tuple[list[DrilldownItem], int]:
     """The first members by rank, and how many there are. A KPI that is null comes last in either order."""
-    names, figures, members = lease.labels.get(dimension), lease.figures, found.members
+    figures, members, has_ids = lease.figures, found.members, dimension in lease.labels
+    said, by_name = _named(lease, dimension, members)
     values = found.values[:, 0, :]
     columns = values.T.tolist()
     ranked_by: Sequence[Any] = figures.kpis[order_by](columns)
-    said = [names[each] for each in members] if names else [str(each) for each in members]
-    sold: list[int] = np.nonzero(values.any(axis=1))[0].tolist()
-    order = sorted(sold, key=said.__getitem__)
-    nulls = [n for n in order if ranked_by[n] is None] if None in ranked_by else []
-    known = [n for n in order if ranked_by[n] is not None] if nulls else order
-    known.sort(key=ranked_by.__getitem__, reverse=is_descending)  # equal ones stay in the order of their names
-    order = known + nulls
-    percent = shares([0 if figures.revenue is None else columns[figures.revenue][n] for n in order])
+    sold = by_name
+    if not any(map(all, columns)):  # of some measure everyone has something, most often
+        is_sold: list[bool] = list(map(any, zip(*columns, strict=True)))
+        sold = [n for n in by_name if is_sold[n]]
+    nulls = [n for n in sold if ranked_by[n] is None] if None in ranked_by else []
+    known = [n for n in sold if ranked_by[n] is not None] if nulls else sold
+    known = sorted(known, key=ranked_by.__getitem__, reverse=is_descending)  # equal ones stay in the order of their names
+    order = [*known, *nulls]
     first = order[:most]
-    metrics = figures.table([[column[n] for n in first] for column in columns])
-    items = [
-        DrilldownItem(said[n], members[n] if names else None, its, rank, share)
-        for rank, (n, its, share) in enumerate(zip(first, metrics, percent, strict=False), 1)
-    ]
-    return items, len(order)
+    hundredths = [0] * len(members) if figures.revenue is None else shares(values[:, figures.revenue], order)
+    percent = [hundredths[n] / 100 for n in first]
+    metrics = figures.table([[*map(column.__getitem__, first)] for column in columns])
+    labels, ids = map(said.__getitem__, first), map(members.__getitem__, first) if has_ids else repeat(None)
+    return list(map(DrilldownItem, labels, ids, metrics, count(1), percent)), len(order)
+
+
+def _named(lease: Snapshot, dimension: str, members: list[Any]) -> tuple[list[str], list[int]]:
+    """What members are called, and their places in the order of their names; of a whole axis it is found once a snapshot."""
+    is_axis = members is lease.cubes.axes.get(dimension)
+    found: tuple[list[str], list[int]] | None = lease.memo.get(("named", dimension)) if is_axis else None
+    if found is None:
+        names = lease.labels.get(dimension)
+        said = [names[each] for each in members] if names else [str(each) for each in members]
+        found = said, sorted(range(len(said)), key=said.__getitem__)
+        if is_axis:
+            lease.memo["named", dimension] = found
+    return found

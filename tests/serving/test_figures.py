@@ -1,7 +1,9 @@
 """Figures: exact until they are said."""
 
+import random
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,14 +55,26 @@ def test_numbers_are_rounded_half_away_from_zero(value: tuple[int, int] | None, 
 
 @given(st.lists(st.integers(-(10**9), 10**12), max_size=60))
 def test_shares_add_up_and_each_is_within_a_hundredth(parts: list[int]) -> None:
-    found = shares(parts)
+    found = shares(np.array(parts, dtype=np.int64), range(len(parts)))
 
     whole = sum(parts)
     if whole:
-        assert sum(round(share * 100) for share in found) == 10_000
-        assert all(
-            abs(Fraction(str(share)) - Fraction(100 * part, whole)) < Fraction(1, 100)
-            for share, part in zip(found, parts, strict=True)
-        )
+        assert sum(found) == 10_000
+        assert all(abs(share - Fraction(10_000 * part, whole)) < 1 for share, part in zip(found, parts, strict=True))
     else:
-        assert set(found) <= {0.0}
+        assert set(found) <= {0}
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=30).filter(any), st.randoms())
+def test_of_equal_remainders_the_first_in_order_gets_the_hundredth(parts: list[int], draw: random.Random) -> None:
+    order = draw.sample(range(len(parts)), len(parts))
+    found, whole = shares(np.array(parts), order), sum(parts)
+
+    extra = [n for n in order if found[n] > 10_000 * parts[n] // whole]
+    by_remainder = sorted(order, key=lambda n: 10_000 * parts[n] % whole, reverse=True)
+    assert set(extra) == set(by_remainder[: len(extra)])
+
+
+def test_shares_of_sums_past_64_bits_are_exact() -> None:
+    assert shares(np.array([10**30, 2 * 10**30], dtype=object), [0, 1]) == [3333, 6667]
+    assert shares(np.array([2**62, 2**61]), [0, 1]) == [6667, 3333]
