@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Awaitable, Iterable
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from ipaddress import IPv6Address
 from typing import Any
 
@@ -152,6 +152,7 @@ def _is_page(scope: Scope) -> bool:
     return scope["type"] == ScopeType.WEBSOCKET and any(name == b"origin" for name, _ in scope["headers"])
 
 
+@lru_cache(maxsize=1024)
 def _is_here(peer: str) -> bool:
     """Whether a peer is this machine.
 
@@ -161,6 +162,7 @@ def _is_here(peer: str) -> bool:
     return peer.startswith("127.") or peer == "::1" or not ("." in peer or ":" in peer)
 
 
+@lru_cache(maxsize=1024)
 def _network(peer: str) -> str:
     """What counts as one client: an IPv4 address, or the half of an IPv6 address that a network is given."""
     peer = peer.removeprefix("::ffff:")

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-import msgspec
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send, WebSocketScope
 from msgspec import Struct
@@ -24,7 +23,6 @@ REQUEST_ID = re.compile(rb"^[A-Za-z0-9._-]{1,64}$")
 WEBSOCKET = "WEBSOCKET"  # in place of a method; the status is the code that it was closed with
 POLICY_VIOLATION, ABNORMAL = 1008, 1006
 ELSEWHERE = "This server does not answer to that name: address it as 127.0.0.1 or localhost, or as DEMANDGRAPH_ALLOWED_HOSTS says."
-encode = msgspec.json.Encoder().encode
 
 
 def host_check(names: Sequence[str]) -> re.Pattern[bytes]:
@@ -145,9 +143,9 @@ def _request_id(given: bytes | None) -> str:
     return given.decode() if given and REQUEST_ID.match(given) else random.randbytes(16).hex()  # noqa: S311 - a name, no secret
 
 
-def _line(scope: HTTPScope | WebSocketScope, state: Mapping[str, Any], status: int, took: float) -> bytes:
+def _line(scope: HTTPScope | WebSocketScope, state: Mapping[str, Any], status: int, took: float) -> Line:
     snapshot = state.get("snapshot")
-    line = Line(
+    return Line(
         datetime.now(UTC),
         state["request_id"],
         scope["method"] if scope["type"] == ScopeType.HTTP else WEBSOCKET,
@@ -161,4 +159,3 @@ def _line(scope: HTTPScope | WebSocketScope, state: Mapping[str, Any], status: i
         state.get("cache"),
         state.get("key"),
     )
-    return encode(line)

@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
 import msgspec
+from msgspec import Struct
+
+encoder = msgspec.json.Encoder()
 
 
 class AccessLog:
@@ -18,7 +21,7 @@ class AccessLog:
     def __init__(self) -> None:
         self.is_open = False
         self._stream: BinaryIO | None = None
-        self._lines: list[bytes] = []
+        self._lines: list[Struct] = []
 
     def open(self, stream: BinaryIO) -> None:
         """Write to a stream from now on."""
@@ -29,15 +32,15 @@ class AccessLog:
         self._flush()
         self._stream, self.is_open = None, False
 
-    def write(self, line: bytes) -> None:
-        """One line, without its end; within an event loop."""
+    def write(self, line: Struct) -> None:
+        """One line; within an event loop."""
         if not self._lines:
             asyncio.get_running_loop().call_soon(self._flush)
         self._lines.append(line)
 
     def _flush(self) -> None:
         if self._lines and self._stream is not None:
-            self._stream.write(b"\n".join([*self._lines, b""]))
+            self._stream.write(encoder.encode_lines(self._lines))
             self._stream.flush()
         self._lines.clear()
 

@@ -8,8 +8,9 @@ What a process has rather than does (memory, leases) is told a process, with its
 import asyncio
 import resource
 import time
+from bisect import bisect_left
 from collections import Counter as Counter_
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -29,10 +30,21 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "WEBSOCKE
 ELSEWHERE = "(none)"  # the route of a path that there is not
 PAGE = resource.getpagesize()
 
+
+class Times(Histogram):
+    """A histogram that is told of many times at once."""
+
+    def observe_all(self, took: Sequence[float]) -> None:
+        """As `observe` of each, but one look at the lock, and at the file of several processes, a bucket and not two a time."""
+        self._sum.inc(sum(took))
+        for n, many in Counter_([bisect_left(self._upper_bounds, each) for each in took]).items():
+            self._buckets[n].inc(many)
+
+
 disable_created_metrics()  # type: ignore[no-untyped-call]
 registry = CollectorRegistry()
 requests = Counter("demandgraph_requests", "Requests answered.", ["route", "method", "status"], registry=registry)
-seconds = Histogram("demandgraph_request_seconds", "Time to the end of the answer.", ["route"], buckets=BUCKETS, registry=registry)
+seconds = Times("demandgraph_request_seconds", "Time to the end of the answer.", ["route"], buckets=BUCKETS, registry=registry)
 cached = Counter("demandgraph_cache_answers", "Reads by how they were answered: hit or miss.", ["result"], registry=registry)
 
 
@@ -61,13 +73,19 @@ def count(route: str, method: str, status: int, took: float, cache: str | None) 
 
 def add_up() -> None:
     """Have all processes see what was counted."""
-    of_route: dict[str, Histogram] = {}
-    for route, _, _, took, _ in _ended:
-        (of_route.get(route) or of_route.setdefault(route, seconds.labels(route))).observe(took)
-    for (route, method, status), many in Counter_(each[:3] for each in _ended).items():
+    if not _ended:
+        return
+    routes, methods, statuses, took, results = zip(*_ended, strict=True)
+    of_route: dict[str, list[float]] = {}
+    for route, each in zip(routes, took, strict=True):
+        of_route.setdefault(route, []).append(each)
+    for route, its in of_route.items():
+        seconds.labels(route).observe_all(its)
+    for (route, method, status), many in Counter_(zip(routes, methods, statuses, strict=True)).items():
         requests.labels(route, method, str(status)).inc(many)
-    for result, many in Counter_(each[4] for each in _ended if each[4] is not None).items():
-        cached.labels(result).inc(many)
+    for result, many in Counter_(results).items():
+        if result is not None:
+            cached.labels(result).inc(many)
     _ended.clear()
 
 

@@ -30,9 +30,7 @@ class Key(Struct, frozen=True, gc=False, cache_hash=True):
     @property
     def pin(self) -> str | None:
         """The snapshot that is named."""
-        if b"snapshot=" not in self.query:
-            return None
-        return dict(self.parameters).get("snapshot") or None
+        return dict(self.parameters).get("snapshot") or None if b"snapshot=" in self.query else None
 
     def __bytes__(self) -> bytes:
         return b"\n".join([self.path.encode(), self.query, self.accept, self.role.encode()])

@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from litestar.testing import TestClient
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
 from assets_config.contract.layout import Published
 from pipelines.publish.snapshot import manifests
+from serving.layers.metrics import BUCKETS, Times
 from tests.serving.conftest import client_of, publish_sold, tear
 from tests.serving.served import PATIENCE, Server, server
 from tests.serving.test_snapshot import DOUBLED, KPIS
@@ -52,6 +56,17 @@ def test_requests_are_counted_by_route_method_and_status(root: Path) -> None:
     assert grown("demandgraph_request_seconds_count", f'route="{ROUTE}"') == 4
     assert grown("demandgraph_cache_answers_total", 'result="hit"') == 2
     assert grown("demandgraph_cache_answers_total", 'result="miss"') == 1
+
+
+@given(st.lists(st.sampled_from([*BUCKETS, 0.0, 0.0002, 3.0, 99.0]), min_size=1))
+def test_times_that_are_told_at_once_are_counted_as_one_by_one(took: list[float]) -> None:
+    one_by_one, at_once = CollectorRegistry(), CollectorRegistry()
+    first = Histogram("s", "", ["route"], buckets=BUCKETS, registry=one_by_one)
+    for each in took:
+        first.labels("/").observe(each)
+    Times("s", "", ["route"], buckets=BUCKETS, registry=at_once).labels("/").observe_all(took)
+
+    assert read(generate_latest(at_once).decode()) == pytest.approx(read(generate_latest(one_by_one).decode()))
 
 
 def test_no_label_is_taken_from_what_a_client_sends(client: TestClient) -> None:
