@@ -12,7 +12,6 @@ from ipaddress import IPv6Address
 from typing import Any
 
 from litestar import Request
-from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from assets_config.contract.keys import Key
@@ -20,6 +19,7 @@ from assets_config.contract.names import Role
 from serving.layers.buckets import Buckets
 from serving.layers.edge import POLICY_VIOLATION
 from serving.layers.keyring import Keyring
+from serving.layers.kinds import HTTP, SOCKET
 from serving.layers.rules import RANK, Rule, Rules
 from serving.layers.shared_buckets import SharedBuckets
 from serving.problems import Forbidden, Problem, RateLimited, Unauthorized, refuse
@@ -60,7 +60,7 @@ class Access:
         problem = self.admit(scope)
         if problem is None:
             return self.app(scope, receive, send)
-        if scope["type"] == ScopeType.HTTP:
+        if scope["type"] == HTTP:
             return refuse(send, problem, str(scope["state"].get("request_id", "")))
         return send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": problem.detail[:120]})
 
@@ -76,7 +76,7 @@ class Access:
         state["key"], state["role"] = key.name if key else None, role
         state["still_holds"] = partial(self._keyring.holds, key) if key else _always
         client = f"key {key.id}" if key else _network(peer)
-        if scope["type"] == ScopeType.WEBSOCKET:
+        if scope["type"] == SOCKET:
             state["admit_write"] = partial(self._too_often, WRITE, client)  # it is read once and may then write
         often = None if rule.is_probe else self._too_often(rule, client)
         if often is not None:
@@ -149,7 +149,7 @@ def _too_low(needed: Role, had: Role | None, key: str | None) -> str:
 
 def _is_page(scope: Scope) -> bool:
     """Whether a page in a browser opens a websocket, which CORS does not keep other origins from: it needs a key."""
-    return scope["type"] == ScopeType.WEBSOCKET and any(name == b"origin" for name, _ in scope["headers"])
+    return scope["type"] == SOCKET and any(name == b"origin" for name, _ in scope["headers"])
 
 
 @lru_cache(maxsize=1024)

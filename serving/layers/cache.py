@@ -12,7 +12,6 @@ from functools import lru_cache
 from typing import Any, cast
 
 from litestar import Litestar
-from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from msgspec import Struct
 
@@ -20,6 +19,7 @@ from serving.layers.answers import Answer, Headers, keep
 from serving.layers.depends import dependence
 from serving.layers.direct import Direct
 from serving.layers.head import Headless
+from serving.layers.kinds import HTTP
 from serving.layers.questions import Key, key_of
 from serving.layers.reads import Reads, noting
 from serving.library import Library
@@ -54,7 +54,7 @@ class Cache:
         self._under_way: dict[Flight, asyncio.Event | None] = {}  # None: nobody waits for it
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != ScopeType.HTTP:
+        if scope["type"] != HTTP:
             await self.app(scope, receive, send)
             return
         scope.setdefault("state", {})

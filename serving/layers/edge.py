@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send, WebSocketScope
 from msgspec import Struct
 
 from serving.layers.browsers import Browsers
+from serving.layers.kinds import HTTP, SOCKET
 from serving.layers.logs import access
 from serving.layers.metrics import count
 from serving.problems import FAULT, Forbidden, Problem, Unknown, refuse
@@ -60,10 +60,10 @@ class Edge:
         self._browsers = browsers or Browsers()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == ScopeType.WEBSOCKET:
+        if scope["type"] == SOCKET:
             await self._hold(scope, receive, send)
             return
-        if scope["type"] != ScopeType.HTTP:
+        if scope["type"] != HTTP:
             await self.app(scope, receive, send)
             return
         began = time.perf_counter()
@@ -148,7 +148,7 @@ def _line(scope: HTTPScope | WebSocketScope, state: Mapping[str, Any], status: i
     return Line(
         datetime.now(UTC),
         state["request_id"],
-        scope["method"] if scope["type"] == ScopeType.HTTP else WEBSOCKET,
+        scope["method"] if scope["type"] == HTTP else WEBSOCKET,
         state.get("route") or None,
         scope["path"],
         status,

@@ -2,10 +2,10 @@
 
 import asyncio
 
-from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Message, Receive, Scope, Send, WebSocketReceiveMessage
 
 from serving.beside import to_its_end
+from serving.layers.kinds import HTTP
 from serving.layers.rules import Rules
 from serving.problems import PayloadTooLarge, Problem, SlowBody, TimedOut, refuse
 from serving.settings import Settings
@@ -32,7 +32,7 @@ class Limits:
         self._seconds = settings.request_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != ScopeType.HTTP:
+        if scope["type"] != HTTP:
             await self.app(scope, receive, send)
             return
         rule = self._rules.of(scope)

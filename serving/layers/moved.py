@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Iterator
 from importlib.resources import files
 from urllib.parse import quote
 
-from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 from msgspec import Struct
 
 from assets_config.contract.jobs import JOB_TYPES
+from serving.layers.kinds import HTTP
 from serving.problems import Moved, refuse
 
 
@@ -70,7 +70,7 @@ class OldPaths:
         self._starts = {each.old.split("/")[1] for each in OLD_PATHS}
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        if scope["type"] == ScopeType.HTTP and not scope["path"].startswith("/api/v1/"):
+        if scope["type"] == HTTP and not scope["path"].startswith("/api/v1/"):
             segments = scope["path"].removesuffix("/").split("/")
             for each in OLD_PATHS if segments[1:] and segments[1] in self._starts else ():
                 named = each.fit(segments)

@@ -7,9 +7,9 @@ asked of Dagster carries `traceparent` on. Needs demandgraph[otel]; nothing of i
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.layers.kinds import HTTP
 from serving.settings import SettingError
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Traces:
         self._kind = SpanKind.SERVER
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != ScopeType.HTTP:
+        if scope["type"] != HTTP:
             await self.app(scope, receive, send)
             return
         carrier = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"] if name in CARRIED}
