@@ -107,12 +107,13 @@ def stores(draw: random.Random, first: date, last: date) -> str:
     return f"/api/v1/analytics/drilldowns?{urlencode({**a_range(draw, first, last), 'dimension': 'store'})}"
 
 
-def kept(_: random.Random, first: date, last: date) -> str:
-    """Always the same question: from the second time on the answer is kept."""
-    return f"/api/v1/analytics/timeseries?{urlencode({'start_date': first, 'end_date': last, 'granularity': 'week'})}"
+def kept(draw: random.Random, first: date, last: date) -> str:
+    """One of a hundred questions of these kinds: from the second time on its answer is kept."""
+    one = random.Random(draw.randrange(100))
+    return one.choice([kpis, months, stores])(one, first, last)
 
 
-QUESTIONS = {"kpis": kpis, "timeseries_month": months, "drilldown_store": stores, "kept_timeseries_week": kept}
+QUESTIONS = {"kpis": kpis, "timeseries_month": months, "drilldown_store": stores, "kept": kept}
 
 
 def data_range(port: int) -> tuple[date, date]:
