@@ -2,13 +2,16 @@
 
     python benchmarks/training.py --root DATA                   the first 3,049 series of the panel of a data root
     python benchmarks/training.py --root DATA --series 30490 --history 400
-    python benchmarks/training.py --root DATA --gaps            the peer learns from the same rows as ours
+    python benchmarks/training.py --root DATA --gaps            the peer learns from the same rows as `every_day`
 
 The panel without its last 28 days is learned from, the 28 days are forecast and scored: lags, means and deviations of up to 56
-days, all 28 days back, calendar and price; the same booster parameters, every day of the history a row. The peer leaves out rows
-in which a feature is missing, as is usual, ours does not; with `--gaps` neither does. Each side runs in a fresh process and reads
-the same panel; `cpu_s` and `mb` are those of the whole process, reading included. Threads of the peer wait as they do by
-themselves, spinning; with OMP_WAIT_POLICY=passive they sleep, as ours do (docs/adr/0024).
+days, calendar and price; the same booster parameters. `mlforecast` learns from every day of the history, all features 28 days
+back. Ours three times: `drawn`, as the engine does it, from days that are drawn, at most --rows of them, each seen from an origin a
+random number of days before (docs/adr/0009); `drawn_28`, from such days with all features 28 days back, as the peer has them; and
+`every_day`, from all days so. The peer leaves out rows in which a feature is missing, as is usual, ours does not; with `--gaps`
+neither does. Each side runs in a fresh process and reads the same panel; `cpu_s` and `mb` are those of the whole process, reading
+included; `ratios` are those to the peer. Threads of the peer wait as they do by themselves, spinning; with
+OMP_WAIT_POLICY=passive they sleep, as ours do (docs/adr/0024).
 """
 
 import argparse
@@ -31,9 +34,15 @@ from pipelines.warehouse import Warehouse
 
 HORIZON, WINDOWS = 28, (7, 28, 56)
 BOOSTER = {"rounds": 100, "max_leaves": 64, "eta": 0.1, "subsample": 1.0, "colsample_bynode": 0.8, "min_child_weight": 20}
+WAYS = {
+    "drawn": {"origins": "random"},
+    "drawn_28": {"origins": "horizon"},
+    "every_day": {"origins": "horizon", "max_rows": 2**40},
+}
+"""How ours are trained."""
 
 
-def ours(panel: Panel, history: int) -> np.ndarray:
+def ours(panel: Panel, history: int, way: dict[str, object]) -> np.ndarray:
     from assets_config.features import FeatureSet
     from pipelines.models import xgboost
 
@@ -45,9 +54,7 @@ def ours(panel: Panel, history: int) -> np.ndarray:
         calendar=["weekday", "day_of_month", "month", "year"],
         price=["price"],
     )
-    artifact = xgboost.fit(
-        panel, horizon=HORIZON, features=feature_set, origins="horizon", history=history, max_rows=2**40, nthread=2, **BOOSTER
-    )
+    artifact = xgboost.fit(panel, horizon=HORIZON, features=feature_set, history=history, nthread=2, **BOOSTER, **way)
     return xgboost.predict(artifact, panel, horizon=HORIZON)
 
 
@@ -101,17 +108,17 @@ def mlforecast(panel: Panel, history: int, *, gaps: bool) -> np.ndarray:
     return np.asarray(everyone["yhat"].fill_null(0)).reshape(panel.series, HORIZON)
 
 
-def run(side: str, root: Path, series: int, history: int, *, gaps: bool) -> dict[str, float]:
+def run(side: str, root: Path, series: int, history: int, rows: int, *, gaps: bool) -> dict[str, float]:
     """One side's cost and errors, in this process."""
     whole = read_panel(Warehouse(root))
-    rows = np.arange(min(series, whole.series))
+    first = np.arange(min(series, whole.series))
     names = ("store_id", "product_id", "groups", "y", "state", "price", "planned", "promotion")
-    part = msgspec.structs.replace(whole, **{name: getattr(whole, name)[rows] for name in names})
+    part = msgspec.structs.replace(whole, **{name: getattr(whole, name)[first] for name in names})
     del whole
     actual = part.y[:, -HORIZON:].astype(np.float64)
     began, cpu = time.perf_counter(), time.process_time()
     seen = part.until(part.days - HORIZON)
-    yhat = ours(seen, history) if side == "ours" else mlforecast(seen, history, gaps=gaps)
+    yhat = ours(seen, history, {"max_rows": rows, **WAYS[side]}) if side in WAYS else mlforecast(seen, history, gaps=gaps)
     known = ~np.isnan(actual)
     return {
         "seconds": round(time.perf_counter() - began, 1),
@@ -126,29 +133,33 @@ def main() -> None:
     parser.add_argument("--root", type=Path, help="data root with features/panel; without it there is nothing to measure")
     parser.add_argument("--series", type=int, default=3049)
     parser.add_argument("--history", type=int, default=10_000, help="days that are learned from")
+    parser.add_argument("--rows", type=int, default=2_000_000, help="days that are drawn")
     parser.add_argument("--gaps", action="store_true", help="have the peer learn from rows with missing features too")
-    parser.add_argument("--side", choices=("ours", "mlforecast"), help=argparse.SUPPRESS)
+    parser.add_argument("--side", choices=(*WAYS, "mlforecast"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.root is None:
         print(json.dumps({"benchmark": "training", "skipped": "give a data root with features/panel by --root"}))
         return
     if arguments.side:
-        print(json.dumps(run(arguments.side, arguments.root, arguments.series, arguments.history, gaps=arguments.gaps)))
+        of = arguments.root, arguments.series, arguments.history, arguments.rows
+        print(json.dumps(run(arguments.side, *of, gaps=arguments.gaps)))
         return
     found = {}
-    for side in ("ours", "mlforecast"):
+    for side in (*WAYS, "mlforecast"):
         try:
             version("mlforecast" if side == "mlforecast" else "xgboost-cpu")
         except PackageNotFoundError:
             continue
-        given = ["--root", str(arguments.root), "--series", str(arguments.series), "--history", str(arguments.history)]
+        given = [f"--{name}={getattr(arguments, name)}" for name in ("root", "series", "history", "rows")]
         given += ["--gaps"] if arguments.gaps else []
         done = subprocess.run([sys.executable, __file__, "--side", side, *given], check=True, capture_output=True, text=True)
         found[side] = json.loads(done.stdout.splitlines()[-1])
     result = {"benchmark": "training", "series": arguments.series, "gaps": arguments.gaps, **found}
-    if len(found) == 2:
-        for name in ("cpu_s", "mb", "wape"):
-            result[f"{name}_ratio"] = round(found["ours"][name] / found["mlforecast"][name], 3)
+    if "mlforecast" in found:
+        names = ("cpu_s", "mb", "wape")
+        result["ratios"] = {
+            way: {name: round(found[way][name] / found["mlforecast"][name], 3) for name in names} for way in WAYS if way in found
+        }
     print(json.dumps({**result, "cores": os.cpu_count(), "python": platform.python_version(), "numpy": version("numpy")}))
 
 
