@@ -19,9 +19,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -29,8 +30,9 @@ from urllib.parse import urlencode
 from urllib.request import urlopen
 
 HOST, CONNECTIONS = "127.0.0.1", 16
+HITS = 'demandgraph_cache_answers_total{result="hit"}'
 TICK = os.sysconf("SC_CLK_TCK")
-ENOUGH = 60_000  # questions: more than are asked in a round
+WARM_UP, ENOUGH = 10_000, 22_000  # questions: more than are asked in a second, and in a round
 ASK = """
 local paths, n = {}, 0
 for line in io.lines(os.getenv("PATHS")) do paths[#paths + 1] = line end
@@ -50,7 +52,7 @@ end
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--path", help="folder of the serving_bench files")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=2, help="of one question in a round")
     parser.add_argument("--port", type=int, default=18310)
     arguments = parser.parse_args()
@@ -73,13 +75,16 @@ def main() -> None:
             server("serving.worker:app", ports[1], environment, "/readyz") as pid,
         ):
             first, last = data_range(ports[1])
-            rounds = []
-            for n in range(arguments.rounds):
-                draw = random.Random(n)
-                found = {"bare": load.of(ports[0], bare, ["/"])}
+            rounds, draw = [], random.Random(7)
+            once = {name: set[str]() for name in QUESTIONS}
+            for _ in range(arguments.rounds):
+                found = {"bare": load.of(ports[0], bare, ["/"], ["/"])}
                 for name, question in QUESTIONS.items():
-                    asked = [question(draw, first=first, last=last) for _ in range(ENOUGH)]
-                    found[name] = load.of(ports[1], pid, asked)
+                    ask = partial(question, draw, first=first, last=last)
+                    drawn = [ask() for _ in range(ENOUGH)] if name == "kept" else new(ask, WARM_UP + ENOUGH, once[name])
+                    hits = told(ports[1], HITS)
+                    found[name] = load.of(ports[1], pid, drawn[:WARM_UP], drawn[WARM_UP:] or drawn)
+                    found[name]["hits"] = (told(ports[1], HITS) - hits) / load.asked
                     found[name]["cpu_ratio"] = found[name]["cpu_us"] / found["bare"]["cpu_us"]
                 rounds.append(found)
     results = {name: {figure: round(median(each[name][figure] for each in rounds), 2) for figure in found[name]} for name in found}
@@ -114,6 +119,24 @@ def kept(draw: random.Random, first: date, last: date) -> str:
 
 
 QUESTIONS = {"kpis": kpis, "timeseries_month": months, "drilldown_store": stores, "kept": kept}
+
+
+def new(ask: Callable[[], str], many: int, once: set[str]) -> list[str]:
+    """So many questions, none of which was asked before."""
+    found = []
+    while len(found) < many:
+        asked = ask()
+        if asked not in once:
+            once.add(asked)
+            found.append(asked)
+    return found
+
+
+def told(port: int, name: str) -> float:
+    """A number that the server counts, 0 until there is one."""
+    with urlopen(f"http://{HOST}:{port}/metrics") as answer:
+        lines = (line.rpartition(" ") for line in answer.read().decode().splitlines())
+        return next((float(value) for what, _, value in lines if what == name), 0.0)
 
 
 def data_range(port: int) -> tuple[date, date]:
@@ -154,12 +177,14 @@ class Load:
         self._script, self._paths = folder / "ask.lua", folder / "paths"
         self._script.write_text(ASK)
 
-    def of(self, port: int, pid: int, paths: list[str]) -> dict[str, float]:
-        """Warm up for a second, then measure; any answer but 200 ends the benchmark."""
+    def of(self, port: int, pid: int, before_that: list[str], paths: list[str]) -> dict[str, float]:
+        """Warm up for a second by other paths, then measure; any answer but 200 ends the benchmark."""
+        self._paths.write_text("\n".join(before_that))
+        self.asked = self._run(port, 1)[0]
         self._paths.write_text("\n".join(paths))
-        self._run(port, 1)
         before = cpu_seconds(pid)
         requests, micros, bad, middle, slow = self._run(port, self._seconds)
+        self.asked += requests
         if bad:
             raise SystemExit(f"{bad} of {requests} requests failed, such as {paths[0]}")
         return {

@@ -81,7 +81,7 @@ def _measure(place: int, scale: int) -> Figure:
 
 
 def _rate(over: int, under: int, scale: int) -> Figure:
-    """Money over a measure."""
+    """Money over a measure: the quotient is in cents, and half of `below`, cut to a whole, rounds it half up."""
 
     def one(cents: int, below: int) -> float | None:
         return rounded((cents * scale, below * CENTS), PLACES["money"]) if below else None
@@ -118,7 +118,7 @@ def said(value: Fraction, *, places: int) -> int | float:
 
 def shares(parts: Array, order: Sequence[int]) -> list[int]:
     """How many hundredths of a percent each part is of all; together they are 10,000, by largest remainder, and zeros where the
-    whole is zero. `order` has the places of all parts but zeros: of equal remainders the first in it is rounded up.
+    whole is zero. `order` has the places of all parts that are not zero: of equal remainders the first in it is rounded up.
 
     >>> import numpy as np
     >>> shares(np.array([1, 0, 1, 1]), [3, 2, 0])

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 from litestar import Litestar
+from msgspec import Struct
 
 from assets_config.contract.graph import ASSETS
 from assets_config.contract.jobs import JOB_TYPES
@@ -74,6 +75,7 @@ def described(app: Litestar) -> dict[str, Any]:
     document["info"]["description"] = ABOUT
     document["tags"] = [{"name": name, "description": said} for name, said in TAGS.items()]
     schemas = document["components"]["schemas"]
+    _hold_bodies_to_their_structs(app, schemas)
     _tell_jobs_apart(document)
     for name, schema in schemas.items():
         for field, said in schema.get("properties", {}).items():
@@ -119,6 +121,37 @@ def _renamed(document: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _hold_bodies_to_their_structs(app: Litestar, schemas: dict[str, Any]) -> None:
+    """Describe bodies as msgspec reads them: Litestar leaves out the bounds of what may be null, and of members of a list."""
+    fields = (
+        getattr(handler, "parsed_data_field", None) for route in app.routes for handler in getattr(route, "route_handlers", ())
+    )
+    bodies = {
+        each.annotation for each in fields if each and isinstance(each.annotation, type) and issubclass(each.annotation, Struct)
+    }
+    ordered = sorted(bodies, key=lambda each: each.__name__)
+    _, found = msgspec.json.schema_components(ordered, ref_template="#/components/schemas/{name}")
+    for name, schema in found.items():
+        known = schemas.get(name, {})
+        for field, said in schema.get("properties", {}).items():
+            said |= _words(known.get("properties", {}).get(field, {}))
+            _type_choices(said)
+        schemas[name] = {**schema, **_words(known)}
+
+
+def _words(schema: dict[str, Any]) -> dict[str, Any]:
+    return {key: schema[key] for key in ("title", "description") if key in schema}
+
+
+def _type_choices(schema: dict[str, Any]) -> None:
+    """Say of words to choose from that they are strings, here and in what is inside."""
+    if all(isinstance(each, str) for each in schema.get("enum", [None])):
+        schema["type"] = "string"
+    for inner in (*schema.get("anyOf", ()), schema.get("items", {})):
+        if isinstance(inner, dict) and inner:
+            _type_choices(inner)
+
+
 def _close_bodies(document: dict[str, Any]) -> None:
     """Say of every body that members which it does not have are refused."""
     schemas = document["components"]["schemas"]
@@ -131,7 +164,7 @@ def _close_bodies(document: dict[str, Any]) -> None:
             if "properties" in schemas[name]:
                 schemas[name]["additionalProperties"] = False
             waiting += [schemas[name], *schemas[name].get("properties", {}).values()]
-        waiting += [*schema.get("oneOf", ()), *schema.get("allOf", ())]
+        waiting += [*schema.get("oneOf", ()), *schema.get("anyOf", ()), *schema.get("allOf", ())]
 
 
 def _tell_jobs_apart(document: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 import msgspec
 from msgspec import Struct
 
+log = logging.getLogger("serving.logs")
 encoder = msgspec.json.Encoder()
 
 
@@ -39,10 +40,24 @@ class AccessLog:
         self._lines.append(line)
 
     def _flush(self) -> None:
-        if self._lines and self._stream is not None:
-            self._stream.write(encoder.encode_lines(self._lines))
-            self._stream.flush()
-        self._lines.clear()
+        lines, self._lines = self._lines, []
+        if not lines or self._stream is None:
+            return
+        try:
+            said = encoder.encode_lines(lines)
+        except UnicodeEncodeError:  # one of them, which the others do not answer for
+            said = b"".join(map(_encoded, lines))
+        self._stream.write(said)
+        self._stream.flush()
+
+
+def _encoded(line: Struct) -> bytes:
+    """A line by itself; nothing of one that is no text."""
+    try:
+        return encoder.encode(line) + b"\n"
+    except UnicodeEncodeError:
+        log.error("a request cannot be written down: %a", line)
+        return b""
 
 
 access = AccessLog()

@@ -35,7 +35,7 @@ class Times(Histogram):
     """A histogram that is told of many times at once."""
 
     def observe_all(self, took: Sequence[float]) -> None:
-        """As `observe` of each, but one look at the lock, and at the file of several processes, a bucket and not two a time."""
+        """As `observe` of each, but with one increment a bucket in place of two for each time."""
         self._sum.inc(sum(took))
         for n, many in Counter_([bisect_left(self._upper_bounds, each) for each in took]).items():
             self._buckets[n].inc(many)

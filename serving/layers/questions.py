@@ -29,8 +29,8 @@ class Key(Struct, frozen=True, gc=False, cache_hash=True):
 
     @property
     def pin(self) -> str | None:
-        """The snapshot that is named."""
-        return dict(self.parameters).get("snapshot") or None if b"snapshot=" in self.query else None
+        """The snapshot that is named, None where none is."""
+        return (dict(self.parameters).get("snapshot") or None) if b"snapshot=" in self.query else None
 
     def __bytes__(self) -> bytes:
         return b"\n".join([self.path.encode(), self.query, self.accept, self.role.encode()])
@@ -53,7 +53,9 @@ def key_of(scope: HTTPScope) -> Key | None:
 
 @lru_cache(maxsize=4096)
 def _canonical(query: str) -> bytes | None:
-    """The parameters by name; several of one name stay in their order, which answers repeat. `query` is bytes as latin-1.
+    """The parameters by name; several of one name stay in their order, which answers repeat.
+
+    `query` is bytes as latin-1: what is kept by a word is kept without a tuple.
 
     >>> _canonical("b=2&a=%31&b=1&c")
     b'a=1&b=2&b=1&c='

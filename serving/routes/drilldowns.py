@@ -85,8 +85,8 @@ def _ranked(
     values = found.values[:, 0, :]
     columns = values.T.tolist()
     ranked_by: Sequence[Any] = figures.kpis[order_by](columns)
-    sold = by_name
-    if not any(map(all, columns)):  # of some measure everyone has something, most often
+    sold, has_everyone = by_name, any(map(all, columns))  # of some measure everyone has something, most often
+    if not has_everyone:
         is_sold: list[bool] = list(map(any, zip(*columns, strict=True)))
         sold = [n for n in by_name if is_sold[n]]
     nulls = [n for n in sold if ranked_by[n] is None] if None in ranked_by else []

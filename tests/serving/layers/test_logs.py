@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from litestar.testing import TestClient
+from msgspec import Struct
 
 from serving.app import create_asgi
 from serving.layers.edge import Edge
@@ -83,3 +84,18 @@ def test_requests_that_end_together_have_a_line_each(written: BytesIO) -> None:
 
     asyncio.run(ask())
     assert {json.loads(line)["path"] for line in written.getvalue().splitlines()} == {f"/{n}" for n in range(50)}
+
+
+def test_a_line_that_is_no_text_takes_no_other_with_it(written: BytesIO) -> None:
+    class Told(Struct):
+        path: str
+
+    async def write() -> None:
+        for path in ("/a", "/\udcff", "/b"):
+            access.write(Told(path))
+        await asyncio.sleep(0)
+        access.write(Told("/c"))
+        await asyncio.sleep(0)
+
+    asyncio.run(write())
+    assert [json.loads(line)["path"] for line in written.getvalue().splitlines()] == ["/a", "/b", "/c"]
