@@ -178,7 +178,7 @@ class Load:
         self._script.write_text(ASK)
 
     def of(self, port: int, pid: int, before_that: list[str], paths: list[str]) -> dict[str, float]:
-        """Warm up for a second by other paths, then measure; any answer but 200 ends the benchmark."""
+        """Warm up for a second by other paths, then measure; an answer of 400 or above ends the benchmark."""
         self._paths.write_text("\n".join(before_that))
         self.asked = self._run(port, 1)[0]
         self._paths.write_text("\n".join(paths))

@@ -31,8 +31,6 @@ from pipelines.features.panel import AHEAD, Panel, read_panel
 from pipelines.warehouse import Warehouse
 
 BACK, WINDOWS = 28, (7, 28, 56)
-
-
 Measured = tuple[float, float, int]
 """Seconds of the first call, of one series, and of all; and how many values there were."""
 

@@ -70,6 +70,7 @@ def test_of_equal_remainders_the_first_in_order_gets_the_hundredth(parts: list[i
     order = draw.sample(range(len(parts)), len(parts))
     found, whole = shares(np.array(parts), order), sum(parts)
 
+    assert sum(found) == 10_000
     extra = [n for n in order if found[n] > 10_000 * parts[n] // whole]
     by_remainder = sorted(order, key=lambda n: 10_000 * parts[n] % whole, reverse=True)
     assert set(extra) == set(by_remainder[: len(extra)])
