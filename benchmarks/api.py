@@ -4,7 +4,8 @@
     python benchmarks/api.py --path DIR        over the serving_bench files in DIR (2,000,000 rows)
 
 Starts the API and the peer, one worker each, and has wrk (which must be installed) ask over 16 kept connections; random ranges and
-filters, so that no answer repeats but those of `kept`. The two take turns, round by round, and medians of the rounds are told.
+filters, so that no answer repeats but those of `kept`. `mixed` is all three questions, each of everything, of a store, a product, a
+region or a category; beside it stand the three alone. The two servers take turns, and medians of the rounds are told.
 cpu_us is the server's CPU time a request; wrk runs on the same machine, so that requests/s and latencies are the pair's and cpu_us
 is the figure to compare.
 """
@@ -75,13 +76,13 @@ def main() -> None:
             server("serving.worker:app", ports[1], environment, "/readyz") as pid,
         ):
             first, last = data_range(ports[1])
-            rounds, draw = [], random.Random(7)
-            once = {name: set[str]() for name in QUESTIONS}
+            rounds, draw, once = [], random.Random(7), set[str]()
+            questions = {"mixed": partial(mixed, members(ports[1], first, last)), **QUESTIONS}
             for _ in range(arguments.rounds):
                 found = {"bare": load.of(ports[0], bare, ["/"], ["/"])}
-                for name, question in QUESTIONS.items():
+                for name, question in questions.items():
                     ask = partial(question, draw, first=first, last=last)
-                    drawn = [ask() for _ in range(ENOUGH)] if name == "kept" else new(ask, WARM_UP + ENOUGH, once[name])
+                    drawn = [ask() for _ in range(ENOUGH)] if name == "kept" else new(ask, WARM_UP + ENOUGH, once)
                     hits = told(ports[1], HITS)
                     found[name] = load.of(ports[1], pid, drawn[:WARM_UP], drawn[WARM_UP:] or drawn)
                     found[name]["hits"] = (told(ports[1], HITS) - hits) / load.asked
@@ -93,6 +94,10 @@ def main() -> None:
     print(json.dumps({**said, "results": results, "cores": os.cpu_count(), "python": platform.python_version(), **packages}))
 
 
+def asked(what: str, **said: str) -> str:
+    return f"/api/v1/analytics/{what}?{urlencode(said)}"
+
+
 def a_range(draw: random.Random, first: date, last: date) -> dict[str, str]:
     days = (last - first).days
     start = first + timedelta(days=draw.randrange(days))
@@ -101,15 +106,22 @@ def a_range(draw: random.Random, first: date, last: date) -> dict[str, str]:
 
 def kpis(draw: random.Random, first: date, last: date) -> str:
     extra = draw.choice([{}, {"store_id": str(draw.randint(1, 5))}, {"product_id": str(draw.randint(1, 20))}])
-    return f"/api/v1/analytics/kpis?{urlencode({**a_range(draw, first, last), **extra})}"
+    return asked("kpis", **a_range(draw, first, last), **extra)
 
 
 def months(draw: random.Random, first: date, last: date) -> str:
-    return f"/api/v1/analytics/timeseries?{urlencode({**a_range(draw, first, last), 'granularity': 'month'})}"
+    return asked("timeseries", **a_range(draw, first, last), granularity="month")
 
 
 def stores(draw: random.Random, first: date, last: date) -> str:
-    return f"/api/v1/analytics/drilldowns?{urlencode({**a_range(draw, first, last), 'dimension': 'store'})}"
+    return asked("drilldowns", **a_range(draw, first, last), dimension="store")
+
+
+def mixed(among: dict[str, list[str]], draw: random.Random, first: date, last: date) -> str:
+    """One of the three, of everything or of one of these members."""
+    kind, more = draw.choice([("kpis", {}), ("timeseries", {"granularity": "month"}), ("drilldowns", {"dimension": "store"})])
+    by = draw.choice(["", *among])
+    return asked(kind, **a_range(draw, first, last), **more, **({by: draw.choice(among[by])} if by else {}))
 
 
 def kept(draw: random.Random, first: date, last: date) -> str:
@@ -137,6 +149,17 @@ def told(port: int, name: str) -> float:
     with urlopen(f"http://{HOST}:{port}/metrics") as answer:
         lines = (line.rpartition(" ") for line in answer.read().decode().splitlines())
         return next((float(value) for what, _, value in lines if what == name), 0.0)
+
+
+def members(port: int, first: date, last: date) -> dict[str, list[str]]:
+    """Whom a question can be of, by the parameter that says so."""
+    found = {}
+    for name in ("store", "product", "region", "category"):
+        path = asked("drilldowns", start_date=str(first), end_date=str(last), dimension=name, max_items="100")
+        with urlopen(f"http://{HOST}:{port}{path}") as answer:
+            items = json.load(answer)["items"]
+        found[f"{name}_id" if name in ("store", "product") else name] = [each["dimension_value"] for each in items]
+    return found
 
 
 def data_range(port: int) -> tuple[date, date]:

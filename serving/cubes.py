@@ -40,10 +40,11 @@ def from_cubes(snapshot: Snapshot, filters: Filters, bounds: Sequence[date], *, 
     if filters.segments or group == "segment":
         return None
     days = _days(snapshot, bounds)
+    most = MOST_CELLS // len(days)
     store, product = filters.store, filters.product
     for grain in _grains(snapshot, store.axis if store else None, product.axis if product else None, group):
         picks = [_pick(snapshot, axis, store if SIDES[axis] == "store" else product) for axis in grain.axes]
-        if grain.cells(picks) * len(days) > MOST_CELLS:
+        if grain.all_cells > most and grain.cells(picks) > most:
             continue
         found = _read(grain.cube, picks, days)
         if grain.place is None:
@@ -107,6 +108,7 @@ class Grain(Struct, frozen=True):
     cube: Array  # [*axes, days, measures]
     axes: list[str]
     place: int | None  # of the axis that is grouped by
+    all_cells: int  # numbers of one day
 
     def cells(self, picks: Sequence[list[int] | None]) -> int:
         """How many numbers one day of these places has."""
@@ -129,7 +131,8 @@ def _grains(snapshot: Snapshot, store: str | None, product: str | None, group: s
 def _grain(snapshot: Snapshot, name: str, group: str | None) -> Grain:
     axes = snapshot.cubes.grains[name].axes
     place = None if group is None else next(n for n, axis in enumerate(axes) if SIDES[axis] == SIDES[group])
-    return Grain(snapshot.arrays[name], axes, place)
+    cube = snapshot.arrays[name]
+    return Grain(cube, axes, place, cube[..., 0, :].size)
 
 
 def _axes(noun: str, filtered: str | None, group: str | None) -> list[str | None]:

@@ -9,11 +9,9 @@ from msgspec.structs import astuple
 
 from assets_config.contract.expressions import quotient
 from assets_config.contract.manifest import Kpi, Measure
-from serving.arrays import Array
 
 PLACES = {"money": 2, "ratio": 6, "count": 6}
 CENTS = 100
-MOST_IN_64_BITS = 1 << 63
 RATIO = 6  # places of a change in relation to its base
 Columns = Sequence[Sequence[int]]
 """The sums of several rows: a column a measure, in the order of the snapshot's measures; money in cents."""
@@ -43,7 +41,8 @@ class Figures:
 
     def metrics(self, sums: Sequence[int]) -> Row:
         """The KPIs of one row."""
-        return self.table([[each] for each in sums])[0]
+        columns = [[each] for each in sums]
+        return self._row(*[figure(columns)[0] for figure in self.kpis.values()])
 
     def table(self, columns: Columns) -> list[Row]:
         """The KPIs of each row."""
@@ -116,24 +115,19 @@ def said(value: Fraction, *, places: int) -> int | float:
     return found
 
 
-def shares(parts: Array, order: Sequence[int]) -> list[int]:
+def shares(parts: Sequence[int], order: Sequence[int]) -> list[int]:
     """How many hundredths of a percent each part is of all; together they are 10,000, by largest remainder, and zeros where the
     whole is zero. `order` has the places of all parts that are not zero: of equal remainders the first in it is rounded up.
 
-    >>> import numpy as np
-    >>> shares(np.array([1, 0, 1, 1]), [3, 2, 0])
+    >>> shares([1, 0, 1, 1], [3, 2, 0])
     [3333, 0, 3333, 3334]
     """
-    numbers = parts.tolist()
-    whole = sum(numbers)
+    whole = sum(parts)
     if whole == 0:
-        return [0] * len(numbers)
+        return [0] * len(parts)
     scale, whole = (10_000, whole) if whole > 0 else (-10_000, -whole)
-    if max(whole, max(numbers), -min(numbers)) >= MOST_IN_64_BITS // 10_000:
-        parts = parts.astype(object)
-    scaled = parts * scale
-    found: list[int] = (scaled // whole).tolist()
-    rests: list[int] = (scaled % whole).tolist()
-    for n in sorted(order, key=rests.__getitem__, reverse=True)[: 10_000 - sum(found)]:
+    cut = [divmod(part * scale, whole) for part in parts]
+    found = [each for each, _ in cut]
+    for n in sorted(order, key=[rest for _, rest in cut].__getitem__, reverse=True)[: 10_000 - sum(found)]:
         found[n] += 1
     return found

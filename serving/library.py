@@ -79,7 +79,8 @@ class Library:
         """The snapshot that `lease` would give at once, without a lease; None where one must be opened first, or there is none."""
         if self._watch.has_moved() or self._current is None:
             return None
-        self._retry_if_due()
+        if self.failure is not None:
+            self._retry_if_due()
         if pin is None or pin == self._current.id:
             return self._current
         return self._pinned.get(pin) if self._is_kept(pin) else None

@@ -1,6 +1,7 @@
 """Parameters that many routes have, each described once."""
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -32,23 +33,21 @@ SetPath = Annotated[str, PathParameter(description="set_id of a set of forecasts
 JobPath = Annotated[str, PathParameter(description="job_id of a job; see /jobs. Every write answers with one.")]
 
 
-Query = tuple[tuple[str, str], ...]
+PLAIN = re.compile("([^=&]+)=([^&]*)")
+"""A parameter and its value, where nothing is escaped."""
+Query = Sequence[tuple[str, str]]
 """The parameters of a query string, names and values."""
 
 
-def pairs_of(query: bytes) -> Query | None:
-    """The parameters of a query string as they are written, blank ones too; None where it is no UTF-8.
+def pairs_of(query: str) -> Query:
+    """The parameters of a query string as they are written, blank ones too. Raises ValueError, where it is no UTF-8.
 
-    >>> pairs_of(b"b=2&a=%31&c")
-    (('b', '2'), ('a', '1'), ('c', ''))
+    >>> pairs_of("b=2&a=%31&c")
+    [('b', '2'), ('a', '1'), ('c', '')]
     """
-    try:
-        text = query.decode("ascii")
-        if "%" in text or "+" in text:
-            return tuple(parse_qsl(text, keep_blank_values=True, errors="strict"))
-    except ValueError:
-        return None
-    return tuple([(name, value) for name, _, value in [each.partition("=") for each in text.split("&") if each]])
+    found = PLAIN.findall(query)
+    is_plain = len(found) == query.count("&") + 1 and "%" not in query and "+" not in query
+    return found if is_plain else parse_qsl(query, keep_blank_values=True, errors="strict")
 
 
 def kinds_of(field: FieldDefinition) -> frozenset[Any]:

@@ -6,7 +6,7 @@ from typing import Annotated
 from litestar.params import QueryParameter
 from msgspec import Meta, Struct, structs
 
-from serving.layers.reads import note, tell
+from serving.layers.reads import tell
 from serving.problems import BadRequest, invalid
 from serving.snapshot import Snapshot
 
@@ -32,8 +32,7 @@ def metadata(snapshot: Snapshot, part: str, *, model_version: str | None = None)
     found: Metadata | None = snapshot.said.get((part, snapshot.stale))
     if found is None:
         found = snapshot.said[part, snapshot.stale] = _metadata(snapshot, part)
-    note(part)
-    tell(dataset_id=found.dataset_id, model_version=model_version)
+    tell(part, dataset_id=found.dataset_id, model_version=model_version)
     return found if model_version is None else structs.replace(found, model_version=model_version)
 
 

@@ -34,7 +34,7 @@ class Snapshot:
     def __init__(
         self, published: Published, manifest: Manifest, *, memory: str, cubes_memory: int, threads: ThreadPoolExecutor
     ) -> None:
-        self.manifest = manifest
+        self.manifest, self.id = manifest, manifest.id
         self.stale = False
         self.leases = 0
         self.retired = False
@@ -93,10 +93,6 @@ class Snapshot:
         except Exception:
             self._connection.close()
             raise
-
-    @property
-    def id(self) -> str:
-        return self.manifest.id
 
     @property
     def published(self) -> Published:
@@ -158,7 +154,8 @@ class Snapshot:
     def release(self) -> None:
         """End a lease; the last one of a retired snapshot closes it."""
         self.leases -= 1
-        self._close_if_done()
+        if self.retired:
+            self._close_if_done()
 
     def retire(self) -> None:
         """Close as soon as nobody reads any more."""
@@ -166,7 +163,7 @@ class Snapshot:
         self._close_if_done()
 
     def _close_if_done(self) -> None:
-        if self.retired and self.leases == 0:
+        if self.leases == 0:
             self._connection.close()
 
     def _query(self, sql: str, values: Sequence[Any], asked: "_Asked | None" = None) -> list[tuple[Any, ...]]:

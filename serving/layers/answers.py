@@ -58,8 +58,9 @@ class Answer(Struct, gc=False):
     is_pressed: bool = False
 
     def __post_init__(self) -> None:
-        said = b"%b\n%b\n%d\n%b\n" % (_version, self.asked, self.stale, self.depends.digest.encode())
-        told = hashlib.blake2b(said if self.is_silent else said + self.snapshot_id.encode(), digest_size=16)
+        snapshot = b"" if self.is_silent else self.snapshot_id.encode()
+        said = b"\n".join([_version, self.asked, b"1" if self.stale else b"0", self.depends.digest, snapshot])
+        told = hashlib.blake2b(said, digest_size=16)
         self.tag, self.gzipped, self.is_pressed = b'"%b"' % told.hexdigest().encode(), None, False
 
     @property

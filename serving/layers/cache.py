@@ -62,9 +62,8 @@ class Cache:
             scope = cast(HTTPScope, {**scope, "method": "GET"})
             headless = Headless(receive, send)
             receive, send = headless.receive, headless.send
-        key = None
-        if scope["method"] == "GET" and self.limit and scope["path"].startswith(PREFIX):
-            key = key_of(scope)
+        is_read = scope["method"] == "GET" and self.limit and scope["path"].startswith(PREFIX)
+        key = key_of(scope) if is_read else None
         if key is None:
             await self._pass(scope, receive, send)
             return
@@ -186,10 +185,11 @@ class Cache:
     def put(self, key: Key, answer: Answer) -> None:
         """Keep an answer; what was used least recently makes room."""
         self._drop(key)
-        if answer.size * LARGEST_SHARE > self.limit:
+        size = answer.size
+        if size * LARGEST_SHARE > self.limit:
             return
         self._kept[key] = answer
-        self._grow(answer.size)
+        self._grow(size)
 
     def _grow(self, size: int) -> None:
         self.size += size
@@ -214,6 +214,7 @@ class _Asked(Struct, frozen=True, gc=False):
     send: Send
 
     async def tell(self, status: int, headers: Headers, body: bytes) -> None:
+        await asyncio.sleep(0)  # what this turn of the loop answers is sent in the next, all together (docs/adr/0028)
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body, "more_body": False})
 

@@ -71,7 +71,7 @@ class Dependence(Struct, frozen=True):
 
     frame: str
     parts: tuple[tuple[str, Part | None], ...]  # None: the snapshot came without it
-    digest: str
+    digest: bytes
 
     def holds_for(self, snapshot: Snapshot) -> bool:
         """Whether a snapshot gives the same answer."""
@@ -88,6 +88,6 @@ def dependence(snapshot: Snapshot, operation: str, read: Collection[str]) -> Dep
         names = {*snapshot.common, *READS[operation], *read} if operation in READS else {*known, *read}
         parts = tuple((name, known.get(name)) for name in sorted(names))
         said = (f"{name} {part.key} {part.made_at.isoformat()}" if part else f"{name} -" for name, part in parts)
-        digest = hashlib.sha256("\n".join([snapshot.frame, *said]).encode()).hexdigest()
+        digest = hashlib.sha256("\n".join([snapshot.frame, *said]).encode()).digest()
         found = snapshot.memo[asked] = Dependence(snapshot.frame, parts, digest)
     return found

@@ -1,24 +1,15 @@
-"""How long is waited for something that seldom has to wait at all."""
+"""How long is waited for something that has to wait."""
 
 import asyncio
 from collections.abc import Coroutine, Generator
 from functools import partial
-from typing import Any, TypeVar, cast
-
-Given = TypeVar("Given")
+from typing import Any
 
 
-async def within(seconds: float, coroutine: Coroutine[Any, Any, Given]) -> Given:
-    """What a coroutine gives. Raises TimeoutError, when it has been waited for that long.
-
-    The clock is started when it first waits: most reads never do, and a clock costs as much as a look-up.
-    """
-    try:
-        waits_for = coroutine.send(None)
-    except StopIteration as ended:
-        return cast(Given, ended.value)
+async def to_the_end(coroutine: Coroutine[Any, Any, Any], waits_for: Any, *, seconds: float) -> Any:
+    """What a coroutine gives that was stepped until it `waits_for` something. Raises TimeoutError, when that took too long."""
     async with asyncio.timeout(seconds):
-        return cast(Given, await _Rest(coroutine, waits_for))
+        return await _Rest(coroutine, waits_for)
 
 
 class _Rest:

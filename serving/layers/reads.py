@@ -6,15 +6,16 @@ never kept.
 
 from contextvars import ContextVar
 
+from msgspec import Struct
 
-class Reads:
+
+class Reads(Struct):
     """The parts of the snapshot that were read so far, whether anything else was, and what the metadata says for the log."""
 
-    def __init__(self) -> None:
-        self.parts: set[str] = set()
-        self.is_outside = False
-        self.dataset_id: str | None = None
-        self.model_version: str | None = None
+    parts: set[str] = set()
+    is_outside: bool = False
+    dataset_id: str | None = None
+    model_version: str | None = None
 
 
 _now: ContextVar[Reads | None] = ContextVar("reads", default=None)
@@ -44,7 +45,8 @@ def outside() -> None:
         reads.is_outside = True
 
 
-def tell(*, dataset_id: str, model_version: str | None) -> None:
-    """What the answer's metadata names, so that the log names it too."""
+def tell(part: str, *, dataset_id: str, model_version: str | None) -> None:
+    """This part was read, and the answer's metadata names these, so that the log names them too."""
     if (reads := _now.get()) is not None:
+        reads.parts.add(part)
         reads.dataset_id, reads.model_version = dataset_id, model_version

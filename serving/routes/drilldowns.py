@@ -82,8 +82,7 @@ def _ranked(
     """The first members by rank, and how many there are. A KPI that is null comes last in either order."""
     figures, members, has_ids = lease.figures, found.members, dimension in lease.labels
     said, by_name = _named(lease, dimension, members)
-    values = found.values[:, 0, :]
-    columns = values.T.tolist()
+    columns = found.values[:, 0, :].T.tolist()
     ranked_by: Sequence[Any] = figures.kpis[order_by](columns)
     sold, has_everyone = by_name, any(map(all, columns))  # of some measure everyone has something, most often
     if not has_everyone:
@@ -94,7 +93,7 @@ def _ranked(
     known = sorted(known, key=ranked_by.__getitem__, reverse=is_descending)  # equal ones stay in the order of their names
     order = [*known, *nulls]
     first = order[:most]
-    hundredths = [0] * len(members) if figures.revenue is None else shares(values[:, figures.revenue], order)
+    hundredths = [0] * len(members) if figures.revenue is None else shares(columns[figures.revenue], order)
     percent = [hundredths[n] / 100 for n in first]
     metrics = figures.table([[*map(column.__getitem__, first)] for column in columns])
     labels, ids = map(said.__getitem__, first), map(members.__getitem__, first) if has_ids else repeat(None)

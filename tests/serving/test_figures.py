@@ -3,7 +3,6 @@
 import random
 from fractions import Fraction
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,7 +54,7 @@ def test_numbers_are_rounded_half_away_from_zero(value: tuple[int, int] | None, 
 
 @given(st.lists(st.integers(-(10**9), 10**12), max_size=60))
 def test_shares_add_up_and_each_is_within_a_hundredth(parts: list[int]) -> None:
-    found = shares(np.array(parts, dtype=np.int64), range(len(parts)))
+    found = shares(parts, range(len(parts)))
 
     whole = sum(parts)
     if whole:
@@ -68,7 +67,7 @@ def test_shares_add_up_and_each_is_within_a_hundredth(parts: list[int]) -> None:
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=30).filter(any), st.randoms())
 def test_of_equal_remainders_the_first_in_order_gets_the_hundredth(parts: list[int], draw: random.Random) -> None:
     order = draw.sample(range(len(parts)), len(parts))
-    found, whole = shares(np.array(parts), order), sum(parts)
+    found, whole = shares(parts, order), sum(parts)
 
     assert sum(found) == 10_000
     extra = [n for n in order if found[n] > 10_000 * parts[n] // whole]
@@ -77,5 +76,5 @@ def test_of_equal_remainders_the_first_in_order_gets_the_hundredth(parts: list[i
 
 
 def test_shares_of_sums_past_64_bits_are_exact() -> None:
-    assert shares(np.array([10**30, 2 * 10**30], dtype=object), [0, 1]) == [3333, 6667]
-    assert shares(np.array([2**62, 2**61]), [0, 1]) == [6667, 3333]
+    assert shares([10**30, 2 * 10**30], [0, 1]) == [3333, 6667]
+    assert shares([2**62, 2**61], [0, 1]) == [6667, 3333]

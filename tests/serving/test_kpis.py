@@ -5,7 +5,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 import pytest
 from litestar.testing import TestClient
@@ -147,8 +146,8 @@ def test_wrong_questions_are_told_what_is_wrong(params: dict[str, str], status: 
 
 
 def test_shares_add_up_to_a_hundred() -> None:
-    assert shares(np.array([1, 1, 1]), [0, 1, 2]) == [3334, 3333, 3333]
-    assert shares(np.array([0, 0]), [0, 1]) == [0, 0]
+    assert shares([1, 1, 1], [0, 1, 2]) == [3334, 3333, 3333]
+    assert shares([0, 0], [0, 1]) == [0, 0]
 
 
 def test_money_is_rounded_half_up() -> None:
