@@ -50,7 +50,7 @@ def from_cubes(snapshot: Snapshot, filters: Filters, bounds: Sequence[date], *, 
         if grain.place is None:
             flat = found.reshape(-1, *found.shape[-2:])
             return Sums([None], flat if len(flat) == 1 else flat.sum(axis=0, keepdims=True))
-        values = found if len(picks) == 1 else found.sum(axis=tuple(n for n in range(len(picks)) if n != grain.place))
+        values = found if len(picks) == 1 else _over(found, 1 - grain.place)
         pick, axis = picks[grain.place], grain.axes[grain.place]
         members = snapshot.cubes.axes[axis]
         kept = members if pick is None else [members[n] for n in pick]
@@ -175,6 +175,11 @@ def _read(cube: Array, picks: list[list[int] | None], days: list[int]) -> Array:
             return whole
         at = taken(at, days)
     found: Array = at[..., 1:, :] - at[..., :-1, :]
+    return found
+
+
+def _over(sums: Array, axis: int) -> Array:
+    found: Array = sums.squeeze(axis) if sums.shape[axis] == 1 else sums.sum(axis=axis)
     return found
 
 

@@ -1,6 +1,7 @@
 """Reads that go to their handler without routing are answered byte for byte as the application answers them."""
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import UnionType
@@ -169,11 +170,14 @@ def test_no_lease_is_left_behind(app: Litestar) -> None:
 
 
 def test_one_that_waits_too_long_is_given_up(published_once: Path) -> None:
-    app = create_app(settings_of(published_once, request_seconds=0.000_1))
+    app = create_app(settings_of(published_once, request_seconds=0.000_1, query_threads=1))
     path, _, query = KPIS.partition("?")
+    is_over = threading.Event()
+    app.state.library._threads.submit(is_over.wait)  # a query waits for the thread as long as that
 
     with pytest.raises(TimedOut, match=r"0\.0001 s"):
         asked_with_a_lease(app, path, f"{query}&segment=smooth")
+    is_over.set()
     status, _, body = asked_with_a_lease(app, path, query)
 
     assert (status, body[:1]) == (200, b"{"), "the clock is for what waits"
