@@ -108,7 +108,7 @@ class Cache:
         if shortcut is not None and snapshot is not None:
             with noting() as reads:
                 try:
-                    body = await self._direct.answer(shortcut, asked.key.parameters, snapshot, asked.scope)
+                    body = await self._direct.answer(shortcut, asked.key, snapshot, asked.scope)
                 except Problem as problem:
                     await refuse(asked.send, problem, str(asked.scope["state"].get("request_id", "")))
                     return

@@ -21,7 +21,8 @@ from msgspec import Struct
 from serving.formats import JSON, bounded, media_type_of
 from serving.layers.limits import timed_out
 from serving.layers.patience import to_the_end
-from serving.parameters import Query, kinds_of
+from serving.layers.questions import ANY, Key
+from serving.parameters import Query, kinds_of, pairs_of
 from serving.settings import Settings
 from serving.snapshot import Snapshot
 
@@ -61,15 +62,15 @@ class Direct:
         """How to answer a GET of this path, where that can be."""
         return self._known.get(path)
 
-    async def answer(self, shortcut: Shortcut, query: Query, snapshot: Snapshot, scope: HTTPScope) -> bytes | None:
+    async def answer(self, shortcut: Shortcut, key: Key, snapshot: Snapshot, scope: HTTPScope) -> bytes | None:
         """The body of an answer of 200; None where the question is not of the plainest form or is refused.
 
         Raises TimedOut, when it takes too long.
         """
         snapshot.leases += 1
         try:
-            asked = _values(query, shortcut.lists)
-            if asked is None or media_type_of(scope) != JSON:
+            asked = _values(pairs_of(key.query), shortcut.lists)
+            if asked is None or (key.accept != ANY and media_type_of(scope) != JSON):
                 return None
             given = msgspec.structs.asdict(msgspec.convert(asked, shortcut.question, strict=False))
             given["lease"] = snapshot

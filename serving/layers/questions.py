@@ -7,10 +7,11 @@ from urllib.parse import quote_plus
 from litestar.types import HTTPScope
 from msgspec import Struct
 
-from serving.parameters import Query, pairs_of
+from serving.parameters import pairs_of
 
 LONGEST_QUERY = 2048  # bytes; what is longer is answered, but not kept
 LONGEST_ACCEPT = 256
+ANY = b"*/*"
 NAME = itemgetter(0)
 AS_IT_IS = "!$'()*,-./:;<>?@[]^_`{|}~\"\\"
 """What stands for itself in a query, beside letters and digits."""
@@ -21,13 +22,9 @@ class Key(Struct, frozen=True, gc=False, cache_hash=True):
 
     path: str
     query: str  # the parameters by name, each written in one way
-    accept: bytes
+    accept: bytes  # ANY where none is said
     role: str
     pin: str | None  # the snapshot that is named, None where none is
-
-    @property
-    def parameters(self) -> Query:
-        return pairs_of(self.query)
 
     def __bytes__(self) -> bytes:
         return b"\n".join([self.path.encode(), self.query.encode(), self.accept, self.role.encode()])
@@ -51,7 +48,7 @@ def key_of(scope: HTTPScope) -> Key | None:
         if len(pins) > 1:
             return None
         pin = pins[0] or None if pins else None
-    return Key(scope["path"], canonical, accept or b"*/*", str(scope["state"].get("role", "")), pin)
+    return Key(scope["path"], canonical, accept or ANY, str(scope["state"].get("role", "")), pin)
 
 
 @lru_cache(maxsize=4096)

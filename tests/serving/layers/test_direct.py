@@ -83,7 +83,7 @@ def short(app: Litestar, rest: Any) -> Any:
         key, shortcut, body = key_of(scope), direct.find(scope["path"]), None
         snapshot = app.state.library.peek(key.pin) if key else None
         if key and shortcut and snapshot:
-            body = await direct.answer(shortcut, key.parameters, snapshot, scope)
+            body = await direct.answer(shortcut, key, snapshot, scope)
         if body is None or shortcut is None:
             await rest(scope, receive, send)
             return
