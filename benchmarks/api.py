@@ -27,27 +27,15 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
+from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
-HOST, CONNECTIONS = "127.0.0.1", 16
+from _wrk import CONNECTIONS, HOST, Question, ask
+
 HITS = 'demandgraph_cache_answers_total{result="hit"}'
 TICK = os.sysconf("SC_CLK_TCK")
-WARM_UP, ENOUGH = 10_000, 22_000  # questions: more than are asked in a second, and in a round
-ASK = """
-local paths, n = {}, 0
-for line in io.lines(os.getenv("PATHS")) do paths[#paths + 1] = line end
-request = function()
-  n = n % #paths + 1
-  return wrk.format("GET", paths[n])
-end
-done = function(summary, latency)
-  local bad = 0
-  for _, count in pairs(summary.errors) do bad = bad + count end
-  local median, slow = latency:percentile(50), latency:percentile(99)
-  io.write(string.format("\\n%d %d %d %d %d\\n", summary.requests, summary.duration, bad, median, slow))
-end
-"""
+WARM_UP, ENOUGH = 4_000, 26_000  # questions: again and again for a second, and more than are asked in a round
 
 
 def main() -> None:
@@ -69,7 +57,6 @@ def main() -> None:
         stages = ["--select", "sources", "core", "kpis", "publish"]
         command = [sys.executable, "-m", "pipelines", "materialize", *source, *stages]
         subprocess.run(command, env=environment, check=True, capture_output=True)
-        load = Load(arguments.seconds, Path(root))
         ports = arguments.port, arguments.port + 1
         with (
             server("bare:app", ports[0], environment, "/") as bare,
@@ -79,13 +66,11 @@ def main() -> None:
             rounds, draw, once = [], random.Random(7), set[str]()
             questions = {"mixed": partial(mixed, members(ports[1], first, last)), **QUESTIONS}
             for _ in range(arguments.rounds):
-                found = {"bare": load.of(ports[0], bare, ["/"], ["/"])}
+                found = {"bare": measured(ports[0], bare, ["/"] * (WARM_UP + 1), seconds=arguments.seconds, once=False)}
                 for name, question in questions.items():
-                    ask = partial(question, draw, first=first, last=last)
-                    drawn = [ask() for _ in range(ENOUGH)] if name == "kept" else new(ask, WARM_UP + ENOUGH, once)
-                    hits = told(ports[1], HITS)
-                    found[name] = load.of(ports[1], pid, drawn[:WARM_UP], drawn[WARM_UP:] or drawn)
-                    found[name]["hits"] = (told(ports[1], HITS) - hits) / load.asked
+                    one, is_new = partial(question, draw, first=first, last=last), name != "kept"
+                    paths = new(one, WARM_UP + ENOUGH, once) if is_new else [one() for _ in range(WARM_UP + ENOUGH)]
+                    found[name] = measured(ports[1], pid, paths, seconds=arguments.seconds, once=is_new)
                     found[name]["cpu_ratio"] = found[name]["cpu_us"] / found["bare"]["cpu_us"]
                 rounds.append(found)
     results = {name: {figure: round(median(each[name][figure] for each in rounds), 2) for figure in found[name]} for name in found}
@@ -145,10 +130,13 @@ def new(ask: Callable[[], str], many: int, once: set[str]) -> list[str]:
 
 
 def told(port: int, name: str) -> float:
-    """A number that the server counts, 0 until there is one."""
-    with urlopen(f"http://{HOST}:{port}/metrics") as answer:
-        lines = (line.rpartition(" ") for line in answer.read().decode().splitlines())
-        return next((float(value) for what, _, value in lines if what == name), 0.0)
+    """A number that the server counts; 0 until there is one, and of one that counts nothing."""
+    try:
+        with urlopen(f"http://{HOST}:{port}/metrics") as answer:
+            lines = [line.rpartition(" ") for line in answer.read().decode().splitlines()]
+    except HTTPError:
+        return 0.0
+    return next((float(value) for what, _, value in lines if what == name), 0.0)
 
 
 def members(port: int, first: date, last: date) -> dict[str, list[str]]:
@@ -192,36 +180,22 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICK
 
 
-class Load:
-    """wrk, asking in turn for the paths it is given."""
-
-    def __init__(self, seconds: int, folder: Path) -> None:
-        self._seconds = seconds
-        self._script, self._paths = folder / "ask.lua", folder / "paths"
-        self._script.write_text(ASK)
-
-    def of(self, port: int, pid: int, before_that: list[str], paths: list[str]) -> dict[str, float]:
-        """Warm up for a second by other paths, then measure; an answer of 400 or above ends the benchmark."""
-        self._paths.write_text("\n".join(before_that))
-        self.asked = self._run(port, 1)[0]
-        self._paths.write_text("\n".join(paths))
-        before = cpu_seconds(pid)
-        requests, micros, bad, middle, slow = self._run(port, self._seconds)
-        self.asked += requests
-        if bad:
-            raise SystemExit(f"{bad} of {requests} requests failed, such as {paths[0]}")
-        return {
-            "requests_per_s": requests / micros * 1e6,
-            "p50_ms": middle / 1000,
-            "p99_ms": slow / 1000,
-            "cpu_us": (cpu_seconds(pid) - before) / requests * 1e6,
-        }
-
-    def _run(self, port: int, seconds: int) -> list[int]:
-        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(self._script), f"http://{HOST}:{port}"]
-        environment = {**os.environ, "PATHS": str(self._paths)}
-        done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-        return [int(each) for each in done.stdout.split()[-5:]]
+def measured(port: int, pid: int, paths: list[str], *, seconds: int, once: bool) -> dict[str, float]:
+    """Warm up for a second by the first of the paths, then measure by the others; an answer of 400 or above ends the benchmark."""
+    questions = [Question("GET", path) for path in paths]
+    ask(port, questions[:WARM_UP], seconds=1, once=False)
+    hits, before = told(port, HITS), cpu_seconds(pid)
+    found = ask(port, questions[WARM_UP:], seconds=seconds, once=once)
+    used = cpu_seconds(pid) - before
+    if found.failed:
+        raise SystemExit(f"{found.failed} of {found.requests} requests failed, such as {paths[0]}")
+    return {
+        "requests_per_s": found.requests_per_s,
+        "p50_ms": found.p50_ms,
+        "p99_ms": found.p99_ms,
+        "cpu_us": used / found.requests * 1e6,
+        "hits": (told(port, HITS) - hits) / found.requests,
+    }
 
 
 if __name__ == "__main__":

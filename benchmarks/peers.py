@@ -1,12 +1,13 @@
 """How many answers a second, beside ROAPI and Datasette over tables that are summed up beforehand? One line of JSON.
 
     python benchmarks/peers.py --path DIR                 over the serving_bench files in DIR (2,000,000 rows)
-    python benchmarks/peers.py --path DIR --seconds 20    longer
+    python benchmarks/peers.py --path DIR --seconds 12    longer
 
 Two questions with random ranges and stores: what one store sold, and what each store sold. The peers get one row a store and
 day (25,000 rows), Datasette with an index on both, ROAPI in memory: the work that prefix sums save is saved for them too, as far
 as a table can. Each server runs alone, in one process, as it comes; wrk asks over 16 connections for the same questions in the
-same order. Answers are compared to the cent before they are counted. A peer that is not installed is left out; wrk must be.
+same order, none of them twice. Answers are compared to the cent before they are counted. A peer that is not installed is left
+out; wrk must be.
 """
 
 import argparse
@@ -24,79 +25,57 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import date, timedelta
 from importlib.metadata import PackageNotFoundError, version
+from itertools import combinations_with_replacement
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 import polars as pl
+from _wrk import CONNECTIONS, HOST, Question, ask
 
-HOST, CONNECTIONS, STORES, QUESTIONS = "127.0.0.1", 16, 50, 20_000
+STORES, QUESTIONS = 50, 120_000
 FIRST, DAYS = date(2023, 7, 1), 500
+COMPARED = 20  # answers
 SUMS = "sum(revenue) AS revenue, sum(units) AS units, sum(transactions) AS transactions"
-ASK = """
-local lines, n = {}, 0
-for line in io.lines(os.getenv("QUESTIONS")) do lines[#lines + 1] = line end
-request = function()
-  n = n % #lines + 1
-  local method, path, body = lines[n]:match("^(%S+) (%S+) ?(.*)$")
-  return wrk.format(method, path, nil, body)
-end
-done = function(summary, latency)
-  local errors, bad = summary.errors, 0
-  for _, count in pairs(errors) do bad = bad + count end
-  local median, slow = latency:percentile(50), latency:percentile(99)
-  io.write(string.format("\\n%d %d %d %d %d\\n", summary.requests, summary.duration, bad, median, slow))
-end
-"""
 
 
-class Question(NamedTuple):
-    """One range of days, inclusive, of one store or, with None, of each."""
+class Range(NamedTuple):
+    """A range of days, inclusive, of one store or, with None, of each."""
 
     store: int | None
     start: date
     end: date
 
 
-class Asked(NamedTuple):
-    """A question as HTTP."""
-
-    method: str
-    path: str
-    body: str = ""
-
-
-def questions(kind: str) -> list[Question]:
+def ranges(kind: str) -> list[Range]:
+    """Each once, so that no answer is one that was kept."""
     draw = random.Random(11)
-    found = []
-    for _ in range(QUESTIONS):
-        start = FIRST + timedelta(days=draw.randrange(DAYS - 1))
-        end = start + timedelta(days=draw.randrange((FIRST - start).days + DAYS))
-        found.append(Question(draw.randint(1, STORES) if kind == "store_kpis" else None, start, end))
-    return found
+    days = [FIRST + timedelta(days=n) for n in range(DAYS)]
+    spans = draw.sample(list(combinations_with_replacement(days, 2)), QUESTIONS)
+    return [Range(draw.randint(1, STORES) if kind == "store_kpis" else None, *span) for span in spans]
 
 
-def ours(asked: Question) -> Asked:
+def ours(asked: Range) -> Question:
     span = {"start_date": asked.start, "end_date": asked.end}
     if asked.store is not None:
-        return Asked("GET", f"/api/v1/analytics/kpis?{urlencode({**span, 'store_id': asked.store})}")
-    return Asked("GET", f"/api/v1/analytics/drilldowns?{urlencode({**span, 'dimension': 'store', 'max_items': 100})}")
+        return Question("GET", f"/api/v1/analytics/kpis?{urlencode({**span, 'store_id': asked.store})}")
+    return Question("GET", f"/api/v1/analytics/drilldowns?{urlencode({**span, 'dimension': 'store', 'max_items': 100})}")
 
 
-def sql(asked: Question) -> str:
+def sql(asked: Range) -> str:
     span = f"date BETWEEN '{asked.start}' AND '{asked.end}'"
     if asked.store is not None:
         return f"SELECT {SUMS} FROM sold WHERE store_id = {asked.store} AND {span}"
     return f"SELECT store_id, {SUMS} FROM sold WHERE {span} GROUP BY store_id ORDER BY revenue DESC"
 
 
-def roapi(asked: Question) -> Asked:
-    return Asked("POST", "/api/sql", sql(asked))
+def roapi(asked: Range) -> Question:
+    return Question("POST", "/api/sql", sql(asked))
 
 
-def datasette(asked: Question) -> Asked:
-    return Asked("GET", f"/sold.json?{urlencode({'sql': sql(asked), '_shape': 'array'})}")
+def datasette(asked: Range) -> Question:
+    return Question("GET", f"/sold.json?{urlencode({'sql': sql(asked), '_shape': 'array'})}")
 
 
 def cents(side: str, body: Any) -> list[int]:
@@ -106,29 +85,24 @@ def cents(side: str, body: Any) -> list[int]:
     return sorted((round(part["metrics"]["total_revenue"] * 100) for part in body.get("items", [body])), reverse=True)
 
 
-def answer(port: int, asked: Asked) -> Any:
+def answer(port: int, asked: Question) -> Any:
     body = asked.body.encode() or None
     with urlopen(Request(f"http://{HOST}:{port}{asked.path}", body, method=asked.method)) as said:
         return json.load(said)
 
 
-def measure(port: int, asked: list[Asked], seconds: int, folder: Path) -> dict[str, float]:
-    (folder / "questions").write_text("\n".join(" ".join(each) for each in asked))
-    (folder / "ask.lua").write_text(ASK)
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(folder / "ask.lua"), f"http://{HOST}:{port}"]
-    environment = {**os.environ, "QUESTIONS": str(folder / "questions")}
-    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-    requests, micros, bad, median, slow = map(int, done.stdout.split()[-5:])
+def measure(port: int, questions: list[Question], seconds: int) -> dict[str, float]:
+    found = ask(port, questions, seconds=seconds, once=True)
     return {
-        "requests_per_s": round(requests / micros * 1e6, 1),
-        "p50_ms": median / 1000,
-        "p99_ms": slow / 1000,
-        "failed": bad,
+        "requests_per_s": round(found.requests_per_s, 1),
+        "p50_ms": found.p50_ms,
+        "p99_ms": found.p99_ms,
+        "failed": found.failed,
     }
 
 
 @contextmanager
-def running(command: list[str], port: int, asked: Asked, environment: dict[str, str]) -> Iterator[None]:
+def running(command: list[str], port: int, asked: Question, environment: dict[str, str]) -> Iterator[None]:
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             for _ in range(300):
@@ -186,7 +160,7 @@ def main() -> None:
         environment = publish(root, arguments.path)
         tables(root, arguments.path)
         beside = Path(sys.executable).parent
-        sides: dict[str, tuple[Callable[[Question], Asked], list[str]]] = {
+        sides: dict[str, tuple[Callable[[Range], Question], list[str]]] = {
             "ours": (ours, [sys.executable, "-m", "serving", "--port", str(port)]),
             "roapi": (
                 roapi,
@@ -194,7 +168,7 @@ def main() -> None:
             ),
             "datasette": (datasette, [str(beside / "datasette"), "serve", "-p", str(port), "-h", HOST, "-i", f"{root}/sold.db"]),
         }
-        for side, (ask, command) in sides.items():
+        for side, (how, command) in sides.items():
             if side != "ours":
                 try:
                     version(side)
@@ -202,12 +176,10 @@ def main() -> None:
                     continue
             found[side] = {}
             for kind in ("store_kpis", "each_store"):
-                asked = questions(kind)
-                with running(command, port, ask(asked[0]), environment):
-                    found[side][kind] = {
-                        "answers": [cents(side, answer(port, ask(each))) for each in asked[:20]],
-                        **measure(port, [ask(each) for each in asked], arguments.seconds, root),
-                    }
+                questions = [how(each) for each in ranges(kind)]
+                with running(command, port, questions[0], environment):
+                    compared = [cents(side, answer(port, each)) for each in questions[:COMPARED]]
+                    found[side][kind] = {"answers": compared, **measure(port, questions[COMPARED:], arguments.seconds)}
     result = {"benchmark": "peers", "rows": 2_000_000, "connections": CONNECTIONS, **found}
     expected = {kind: said.pop("answers") for kind, said in found["ours"].items()}
     for side in set(found) - {"ours"}:
