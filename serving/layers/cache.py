@@ -7,7 +7,8 @@ that was made from a leased snapshot and nothing else. HEAD is answered as GET w
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Collection
+from collections.abc import Awaitable, Collection, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, cast
 
@@ -89,26 +90,15 @@ class Cache:
         await event.wait()
 
     async def _ask(self, asked: "_Asked") -> None:
-        """Have it answered; who asks the same of the same snapshot meanwhile waits for it."""
-        flight = (asked.key, asked.snapshot)
-        if flight in self._under_way or asked.key.path.split("/", 4)[3] not in self._shared:
-            await self._answer(asked)
-            return
-        self._under_way[flight] = None
-        try:
-            await self._answer(asked)
-        finally:
-            event = self._under_way.pop(flight)
-            if event is not None:
-                event.set()
-
-    async def _answer(self, asked: "_Asked") -> None:
-        """By the short way where there is one, else by the application."""
+        """Have it answered, by the short way where there is one, else by the application."""
         shortcut, snapshot = self._direct.find(asked.key.path), asked.snapshot
         if shortcut is not None and snapshot is not None:
             with noting() as reads:
                 try:
-                    body = await self._direct.answer(shortcut, asked.key, snapshot, asked.scope)
+                    body = self._direct.answer(shortcut, asked.key, snapshot, asked.scope)
+                    if body is not None and not isinstance(body, bytes):
+                        with self._flying(asked):
+                            body = await body
                 except Problem as problem:
                     await refuse(asked.send, problem, str(asked.scope["state"].get("request_id", "")))
                     return
@@ -122,7 +112,23 @@ class Cache:
                 else:
                     await self._give(asked, self.keep(asked, snapshot, shortcut.operation, said, body, reads.parts))
                 return
-        await self._pass(asked.scope, asked.receive, _Heard(self, asked).send)
+        with self._flying(asked):
+            await self._pass(asked.scope, asked.receive, _Heard(self, asked).send)
+
+    @contextmanager
+    def _flying(self, asked: "_Asked") -> Iterator[None]:
+        """It is being answered: who asks the same of the same snapshot meanwhile waits for that."""
+        flight = (asked.key, asked.snapshot)
+        if flight in self._under_way or asked.key.path.split("/", 4)[3] not in self._shared:
+            yield
+            return
+        self._under_way[flight] = None
+        try:
+            yield
+        finally:
+            event = self._under_way.pop(flight)
+            if event is not None:
+                event.set()
 
     async def _pass(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         state = scope["state"]

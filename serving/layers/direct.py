@@ -62,12 +62,16 @@ class Direct:
         """How to answer a GET of this path, where that can be."""
         return self._known.get(path)
 
-    async def answer(self, shortcut: Shortcut, key: Key, snapshot: Snapshot, scope: HTTPScope) -> bytes | None:
+    def answer(
+        self, shortcut: Shortcut, key: Key, snapshot: Snapshot, scope: HTTPScope
+    ) -> bytes | Coroutine[Any, Any, bytes | None] | None:
         """The body of an answer of 200; None where the question is not of the plainest form or is refused.
 
-        Raises TimedOut, when it takes too long.
+        Most are there at once, and need no task of their own. One that has to wait for something is to be awaited; it raises
+        TimedOut, when that takes too long.
         """
         snapshot.leases += 1
+        is_over = True
         try:
             asked = _values(pairs_of(key.query), shortcut.lists)
             if asked is None or (key.accept != ANY and media_type_of(scope) != JSON):
@@ -79,16 +83,28 @@ class Direct:
             if "request" in shortcut.wants:
                 given["request"] = self._request(shortcut, scope)
             reading = shortcut.read(**given)
-            try:  # most reads never wait, and a clock costs as much as what they look up
+            try:
                 waits_for = reading.send(None)
             except StopIteration as ended:
-                found = ended.value
-            else:
-                found = await to_the_end(reading, waits_for, seconds=self._seconds)
+                return encode(bounded(ended.value, shortcut.field, self._most_rows))
+            is_over = False
+            return self._rest(shortcut, snapshot, reading, waits_for)
+        except Exception:  # noqa: BLE001 - the application says what is wrong, in the words that it has for it
+            return None
+        finally:
+            if is_over:
+                snapshot.release()
+
+    async def _rest(
+        self, shortcut: Shortcut, snapshot: Snapshot, reading: Coroutine[Any, Any, Any], waits_for: Any
+    ) -> bytes | None:
+        """The same, of one that waits."""
+        try:
+            found = await to_the_end(reading, waits_for, seconds=self._seconds)
             return encode(bounded(found, shortcut.field, self._most_rows))
         except TimeoutError as error:
             raise timed_out(self._seconds, is_write=False) from error
-        except Exception:  # noqa: BLE001 - the application says what is wrong, in the words that it has for it
+        except Exception:  # noqa: BLE001 - as above
             return None
         finally:
             snapshot.release()

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -83,7 +83,8 @@ def short(app: Litestar, rest: Any) -> Any:
         key, shortcut, body = key_of(scope), direct.find(scope["path"]), None
         snapshot = app.state.library.peek(key.pin) if key else None
         if key and shortcut and snapshot:
-            body = await direct.answer(shortcut, key, snapshot, scope)
+            found = direct.answer(shortcut, key, snapshot, scope)
+            body = await found if isinstance(found, Coroutine) else found
         if body is None or shortcut is None:
             await rest(scope, receive, send)
             return
