@@ -56,17 +56,14 @@ class Answer(Struct, gc=False):
     tag: bytes = b""  # strong: equal tags are equal bytes
     gzipped: bytes | None = None
     is_pressed: bool = False
+    size: int = 0  # bytes that it takes in memory, about
 
     def __post_init__(self) -> None:
         snapshot = b"" if self.is_silent else self.snapshot_id.encode()
         said = b"\n".join([_version, self.asked, b"1" if self.stale else b"0", self.depends.digest, snapshot])
         told = hashlib.blake2b(said, digest_size=16)
         self.tag, self.gzipped, self.is_pressed = b'"%b"' % told.hexdigest().encode(), None, False
-
-    @property
-    def size(self) -> int:
-        """Bytes that it takes in memory, about."""
-        return len(self.body) + len(self.gzipped or b"") + len(self.asked) + OVERHEAD
+        self.size = len(self.body) + len(self.asked) + OVERHEAD
 
     def press(self) -> None:
         """Make the body in gzip; once, when it is first asked for, and the same bytes whenever and wherever it is made.
@@ -79,6 +76,7 @@ class Answer(Struct, gc=False):
         packed = gzip.compress(self.body, 6, mtime=0)
         if len(packed) < MOST_LEFT * len(self.body):
             self.gzipped = packed
+            self.size += len(packed)
 
     def sent(self, *, takes_gzip: bool) -> tuple[Headers, bytes]:
         """What is sent to a client that can read gzip, or cannot; the tag is the last header, and each encoding has its own."""

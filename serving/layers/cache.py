@@ -190,12 +190,11 @@ class Cache:
 
     def put(self, key: Key, answer: Answer) -> None:
         """Keep an answer; what was used least recently makes room."""
-        self._drop(key)
-        size = answer.size
-        if size * LARGEST_SHARE > self.limit:
-            return
-        self._kept[key] = answer
-        self._grow(size)
+        if key in self._kept:
+            self._drop(key)
+        if answer.size * LARGEST_SHARE <= self.limit:
+            self._kept[key] = answer
+            self._grow(answer.size)
 
     def _grow(self, size: int) -> None:
         self.size += size
