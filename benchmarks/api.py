@@ -119,14 +119,16 @@ QUESTIONS = {"kpis": kpis, "timeseries_month": months, "drilldown_store": stores
 
 
 def new(ask: Callable[[], str], many: int, once: set[str]) -> list[str]:
-    """So many questions, none of which was asked before."""
-    found = []
-    while len(found) < many:
+    """So many questions, none of which was asked before. Raises SystemExit, where there are not as many."""
+    found: list[str] = []
+    for _ in range(10 * many):
         asked = ask()
         if asked not in once:
             once.add(asked)
             found.append(asked)
-    return found
+        if len(found) == many:
+            return found
+    raise SystemExit(f"there are no {many} questions more such as {asked}: give fewer --rounds")
 
 
 def told(port: int, name: str) -> float:
