@@ -140,7 +140,7 @@ class Edge:
 
 def _request_id(given: bytes | None) -> str:
     """The client's own where it is a plain word, else a new one."""
-    return given.decode() if given and REQUEST_ID.match(given) else f"{random.getrandbits(128):032x}"
+    return given.decode() if given and REQUEST_ID.match(given) else f"{random.getrandbits(128):032x}"  # a name, no secret
 
 
 def _line(scope: HTTPScope | WebSocketScope, state: Mapping[str, Any], status: int, took: float) -> Line:
