@@ -22,7 +22,7 @@ from types import ModuleType
 import duckdb
 import numpy as np
 
-from pipelines.backtests.losses import rmsse, squared_scale
+from pipelines.backtests.losses import measured
 from pipelines.features.panel import AHEAD, Panel
 from pipelines.models import adida, croston, ets, moving_average, sba, seasonal_average, seasonal_naive, tsb
 
@@ -74,7 +74,7 @@ def peer_forecast(peer: object, panel: Panel, series: int) -> np.ndarray:
 
 def score(panel: Panel, cutoff: int, yhat: np.ndarray) -> float:
     y = panel.y[: len(yhat)].astype(np.float64)
-    error = rmsse(y[:, cutoff : cutoff + HORIZON], yhat.astype(np.float64), squared_scale(y[:, :cutoff]))
+    error = measured(y[:, cutoff : cutoff + HORIZON], yhat.astype(np.float64), train=y[:, :cutoff])["rmsse"]
     assert error is not None
     return error
 

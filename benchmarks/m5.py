@@ -61,16 +61,17 @@ class Window:
         end = panel.days - back * HORIZON
         self.seen = panel.until(end - HORIZON)
         self.y = np.nan_to_num(panel.y[:, end - HORIZON : end].astype(np.float64))
-        train = np.nan_to_num(self.seen.y.astype(np.float64))
-        revenue = (train[:, -HORIZON:] * panel.price[:, end - 2 * HORIZON : end - HORIZON]).sum(axis=1)
-        self._scales = losses.level_scales(train, revenue, [members.of(level).codes for level in LEVELS])
+        lately = self.seen.y[:, -HORIZON:].astype(np.float64) * panel.price[:, end - 2 * HORIZON : end - HORIZON]
+        revenue, codes = np.nansum(lately, axis=1), [members.of(level).codes for level in LEVELS]
+        self._scales = [losses.level_scale(losses.group_sums(self.seen.y, of), revenue, of) for of in codes]
 
     def score(self, yhat: np.ndarray) -> dict[str, object]:
+        errors = losses.measured(self.y, yhat)
         levels = {name: losses.wrmsse(self.y, yhat, [scale]) for name, scale in zip(LEVELS, self._scales, strict=True)}
         return {
             "wrmsse": _rounded(losses.wrmsse(self.y, yhat, self._scales)),
-            "item_wape": _rounded(losses.wape(self.y, yhat)),
-            "bias_ratio": _rounded(losses.bias_ratio(self.y, yhat)),
+            "item_wape": _rounded(errors["wape"]),
+            "bias_ratio": _rounded(errors["bias_ratio"]),
             "levels": {name: _rounded(value) for name, value in levels.items()},
         }
 

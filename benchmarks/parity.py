@@ -18,11 +18,12 @@ import polars as pl
 
 from assets_config.features import FeatureSet
 from pipelines.backtests import losses
+from pipelines.backtests.intervals import LEVELS
 from pipelines.features.blocks import Blocks
 from pipelines.features.panel import AHEAD, Panel
 
 SERIES, DAYS, HORIZON, BACK = 40, 300, 28, 28
-WINDOWS, QUANTILES = (7, 28, 56), (0.1, 0.5, 0.9)
+WINDOWS = (7, 28, 56)
 CLOSE = 1e-5  # features are float32
 FIRST = date(2024, 1, 1)
 
@@ -39,38 +40,37 @@ def of_losses(y: np.ndarray, draw: np.random.Generator) -> dict[str, float]:
 
     train, test = y[:, :-HORIZON], y[:, -HORIZON:]
     yhat = test + draw.normal(0, 2, test.shape)
-    quantiles = {level: yhat + 3 * (level - 0.5) for level in QUANTILES}
-    scored, history = long(test, m=yhat, **{f"q{level}": each for level, each in quantiles.items()}), long(train)
-    scored = scored.with_columns(pl.col("q0.1").alias("m-lo-80"), pl.col("q0.9").alias("m-hi-80"))
-    named = {"m": [f"q{level}" for level in QUANTILES]}
+    quantiles = np.stack([yhat + 3 * (level - 0.5) for level in LEVELS], axis=-1)
+    scored, history = long(test, m=yhat, **{f"q{level}": quantiles[..., n] for n, level in enumerate(LEVELS)}), long(train)
+    ranges = {"m-lo-80": "q0.1", "m-hi-80": "q0.9", "m-lo-90": "q0.05", "m-hi-90": "q0.95"}
+    scored = scored.with_columns(pl.col(quantile).alias(name) for name, quantile in ranges.items())
+    named = {"m": [f"q{level}" for level in losses.WEIGHTED]}
 
     def mean(frame: pl.DataFrame) -> float:
         return float(frame["m"].mean())
 
-    def a_series(loss: object) -> float:
+    def a_series(name: str) -> float:
         """Ours, series by series, as theirs are."""
-        return float(np.mean([loss(own, forecast) for own, forecast in zip(test, yhat, strict=True)]))
+        rows = zip(test[:, None], yhat[:, None], quantiles[:, None], strict=True)
+        return float(np.mean([losses.measured(own, forecast, quantiles=q)[name] for own, forecast, q in rows]))
 
-    def wql(n: int) -> float:
-        return losses.wql(test[n], {level: each[n] for level, each in quantiles.items()}) or 0.0
-
+    ours = losses.measured(test, yhat, quantiles=quantiles, train=train)
+    pinball = [mean(theirs.quantile_loss(scored, {"m": f"q{level}"}, level)) for level in LEVELS]
     pairs = {
-        "mae": (losses.mae(test, yhat), mean(theirs.mae(scored, ["m"]))),
-        "rmse": (a_series(losses.rmse), mean(theirs.rmse(scored, ["m"]))),
-        "wape": (a_series(losses.wape), mean(theirs.wape(scored, ["m"]))),
-        "smape": (losses.smape(test, yhat), 2 * mean(theirs.smape(scored, ["m"]))),
-        "mape": (losses.mape(test, yhat)[0], mean(theirs.mape(scored, ["m"]))),
-        "bias": (losses.bias(test, yhat), mean(theirs.bias(scored, ["m"]))),
-        "mase": (losses.mase(test, yhat, losses.absolute_scale(train)), mean(theirs.mase(scored, ["m"], 7, history))),
-        "rmsse": (losses.rmsse(test, yhat, losses.squared_scale(train)), mean(theirs.rmsse(scored, ["m"], 1, history))),
-        "pinball": (losses.pinball(test, quantiles[0.9], 0.9), mean(theirs.quantile_loss(scored, {"m": "q0.9"}, 0.9))),
-        "wql": (
-            float(np.mean([wql(n) for n in range(SERIES)])),
-            mean(theirs.scaled_crps(scored, named, np.array(QUANTILES))),
-        ),
-        "coverage": (losses.coverage(test, quantiles[0.1], quantiles[0.9]), mean(theirs.coverage(scored, ["m"], 80))),
+        "mae": (ours["mae"], mean(theirs.mae(scored, ["m"]))),
+        "rmse": (a_series("rmse"), mean(theirs.rmse(scored, ["m"]))),
+        "wape": (a_series("wape"), mean(theirs.wape(scored, ["m"]))),
+        "smape": (ours["smape"], 2 * mean(theirs.smape(scored, ["m"]))),
+        "mape": (ours["mape"], mean(theirs.mape(scored, ["m"]))),
+        "bias": (ours["bias"], mean(theirs.bias(scored, ["m"]))),
+        "mase": (ours["mase"], mean(theirs.mase(scored, ["m"], 7, history))),
+        "rmsse": (ours["rmsse"], mean(theirs.rmsse(scored, ["m"], 1, history))),
+        "pinball": (ours["pinball"], float(np.mean(pinball))),
+        "wql": (a_series("wql"), mean(theirs.scaled_crps(scored, named, np.array(losses.WEIGHTED)))),
+        "coverage_80": (ours["coverage_80"], mean(theirs.coverage(scored, ["m"], 80))),
+        "coverage_90": (ours["coverage_90"], mean(theirs.coverage(scored, ["m"], 90))),
     }
-    return {name: abs(ours - peer) / abs(peer) for name, (ours, peer) in pairs.items() if ours is not None}
+    return {name: abs(own - peer) / abs(peer) for name, (own, peer) in pairs.items() if own is not None}
 
 
 def of_features(y: np.ndarray) -> dict[str, float]:

@@ -21,7 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "assets_config": {"assets_config", "dotenv", "yaml"},
     "pipelines": {
         *("assets_config", "pipelines", "dagster", "dagster_duckdb", "duckdb", "numba", "numpy", "polars", "pyarrow"),
-        *("rich", "statsmodels", "xgboost", "yaml"),
+        *("rich", "scipy", "statsmodels", "xgboost", "yaml"),
         *("httpx", "lancedb", "markdown_it", "threadpoolctl"),
         "pydantic",  # Dagster's config classes are described with its Field
     },

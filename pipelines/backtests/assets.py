@@ -86,7 +86,8 @@ def backtest(storage: Storage) -> MaterializeResult:
 
     warehouse, declared = storage.warehouse(), storage.declarations()
     models = compared(fitted_models(warehouse, declared)) + [model for model in [ensemble(declared)] if model]
-    scored = warehouse.read("backtests/prediction").group_by("model_type").agg(pl.col("fold").n_unique(), pl.col("s").n_unique())
+    predictions = pl.scan_parquet(warehouse.files("backtests/prediction"))
+    scored = predictions.group_by("model_type").agg(pl.col("fold").n_unique(), pl.col("s").n_unique()).collect()
     counts = {row["model_type"]: row for row in scored.iter_rows(named=True)}
     evaluation, dataset_id = declared.evaluation, warehouse.dataset_id()
     read_panel(warehouse)  # refuses a panel of other data
@@ -156,11 +157,11 @@ def backtest_metric(context: AssetExecutionContext, storage: Storage) -> Materia
     from pipelines.features.panel import read_panel
 
     warehouse, declared = storage.warehouse(), storage.declarations()
-    panel, predictions = read_panel(warehouse), warehouse.read("backtests/prediction")
+    panel, predictions = read_panel(warehouse), pl.scan_parquet(warehouse.files("backtests/prediction"))
     truth = truths(panel, read_members(warehouse, panel), folds(panel.days, declared.evaluation))
     rows: list[dict[str, object]] = []
     for identity, model_type in warehouse.read("backtests/backtest").select("backtest_id", "model_type").iter_rows():
-        rows += metric_rows(identity, model_type, truth, predictions.filter(pl.col("model_type") == model_type))
+        rows += metric_rows(identity, model_type, truth, predictions.filter(pl.col("model_type") == model_type).collect())
         context.log.info(f"{model_type}: scored")
     metrics = with_added_value(pl.DataFrame(rows, schema={name: SCHEMA[name] for name in SCHEMA if not name.startswith("fva_")}))
     warehouse.write("backtests/backtest_metric", metrics)

@@ -1,91 +1,123 @@
-"""Measures of error over arrays of actual `y` and forecast `yhat`. Smaller is better; all are ratios or units, never percent.
+"""Measures of error of a forecast `yhat` beside the actual `y`. Smaller is better; all are ratios or units, never percent.
 
-bias is forecast minus actual: positive is over-forecast. A measure that is undefined is None, never inf or NaN. Points
-whose y is NaN are not scored. Definitions: Hyndman & Koehler 2006, the M5 guide, AWS Forecast's metrics.
+Each is a quotient of sums, and sums add up over days, series and folds: `points` says what each point adds, `scaled` what each
+series adds, and `measures` divides. bias is forecast minus actual: positive is over-forecast. A measure that is undefined is
+None, never inf or NaN. Points whose y is NaN are not scored. Definitions: Hyndman & Koehler 2006, the M5 guide, AWS Forecast's
+metrics.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_array
+
+from pipelines.backtests.intervals import LEVELS
 
 STEADY = 1e-12
 """A spread over folds is relative to their mean; a mean smaller than this is none."""
+WEIGHTED = (0.1, 0.5, 0.9)
+"""The quantiles of wql."""
+ROWS = 256
+"""Series that are scaled at once."""
 
 
-def mae(y: np.ndarray, yhat: np.ndarray) -> float | None:
-    """Mean |y - yhat|, units."""
-    return _mean(np.abs(yhat - y))
+def points(y: np.ndarray, yhat: np.ndarray, quantiles: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """What each point adds to the sums that `measures` divides, each of the shape of y; nothing where y is NaN.
 
-
-def rmse(y: np.ndarray, yhat: np.ndarray) -> float | None:
-    """Root of the mean squared error, units."""
-    mean = _mean((yhat - y) ** 2)
-    return None if mean is None else float(np.sqrt(mean))
-
-
-def wape(y: np.ndarray, yhat: np.ndarray) -> float | None:
-    """Sum |y - yhat| / sum |y|, pooled over all points; None where nothing was demanded.
-
-    >>> wape(np.array([10.0, 0, 10]), np.array([8.0, 1, 12]))
-    0.25
+    Takes    y and yhat of one shape, and the forecast's quantiles, LEVELS of intervals, as one more axis.
     """
-    return _over(np.nansum(np.abs(yhat - y)), np.nansum(np.abs(y)))
+    known = ~np.isnan(y)
+    y, error = np.where(known, y, 0), np.where(known, yhat - y, 0)
+    absolute, demand = np.abs(error), np.abs(y)
+    both = np.where(known, demand + np.abs(yhat), 0)
+    found = {
+        "n": known.astype(np.float64),
+        "error": error,
+        "absolute": absolute,
+        "squared": error**2,
+        "demand": demand,
+        "symmetric": 2 * absolute / np.where(both == 0, 1, both),
+        "relative": np.where(demand == 0, 0, absolute) / np.where(demand == 0, 1, demand),
+        "relative_n": (demand > 0).astype(np.float64),
+    }
+    if quantiles is None:
+        return found
+    at = {level: quantiles[..., n] for n, level in enumerate(LEVELS)}
+    pinball = {level: np.where(known, np.maximum(level * (y - q), (level - 1) * (y - q)), 0) for level, q in at.items()}
+    return {
+        **found,
+        "pinball": sum(pinball.values()) / len(LEVELS),
+        "weighted": sum(pinball[level] for level in WEIGHTED) / len(WEIGHTED),
+        "within_80": (known & (y >= at[0.1]) & (y <= at[0.9])).astype(np.float64),
+        "within_90": (known & (y >= at[0.05]) & (y <= at[0.95])).astype(np.float64),
+    }
 
 
-def smape(y: np.ndarray, yhat: np.ndarray) -> float | None:
-    """Mean 2 |y - yhat| / (|y| + |yhat|), 0 where both are 0; between 0 and 2."""
-    scale = np.abs(y) + np.abs(yhat)
-    return _mean(np.where(scale == 0, 0.0, 2 * np.abs(yhat - y) / np.where(scale == 0, 1, scale)))
+def scaled(sums: Mapping[str, np.ndarray], absolute: np.ndarray, squared: np.ndarray) -> dict[str, np.ndarray]:
+    """What each series adds to the sums of mase and rmsse; nothing where it has no scale, or no day that is known.
 
-
-def mape(y: np.ndarray, yhat: np.ndarray) -> tuple[float | None, int]:
-    """Mean |y - yhat| / y over the points where y is not 0, and their number."""
-    scored = ~np.isnan(y) & (y != 0)
-    return _mean(np.abs(yhat[scored] - y[scored]) / np.abs(y[scored])), int(scored.sum())
-
-
-def bias(y: np.ndarray, yhat: np.ndarray) -> float | None:
-    """Mean yhat - y, units."""
-    return _mean(yhat - y)
-
-
-def bias_ratio(y: np.ndarray, yhat: np.ndarray) -> float | None:
-    """Sum (yhat - y) / sum |y|; never larger than wape in size."""
-    return _over(np.nansum(yhat - y), np.nansum(np.abs(y)))
-
-
-def pinball(y: np.ndarray, q: np.ndarray, level: float) -> float | None:
-    """Mean max(level (y - q), (level - 1) (y - q)), units; half the mae at level 0.5."""
-    return _mean(np.maximum(level * (y - q), (level - 1) * (y - q)))
-
-
-def wql(y: np.ndarray, quantiles: Mapping[float, np.ndarray]) -> float | None:
-    """2 sum pinball / sum |y|, mean over the levels; wape at level 0.5. None where nothing was demanded.
-
-    Takes    y and the forecast quantile of each level, arrays of one shape.
-    Source   Amazon Forecast's weighted quantile loss.
+    Takes    what `points` gives, summed over the days of each series [S], and what absolute_scale and squared_scale give [S].
     """
-    scale = np.nansum(np.abs(y))
-    losses = [np.nansum(np.maximum(level * (y - q), (level - 1) * (y - q))) for level, q in quantiles.items()]
-    return _over(2 * np.mean(losses), scale)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = {
+            "scaled_absolute": sums["absolute"] / sums["n"] / absolute,
+            "scaled_squared": np.sqrt(sums["squared"] / sums["n"] / squared),
+        }
+    counted = {f"{name}_n": (~np.isnan(each)).astype(np.float64) for name, each in found.items()}
+    return {name: np.nan_to_num(each) for name, each in found.items()} | counted
 
 
-def coverage(y: np.ndarray, low: np.ndarray, high: np.ndarray) -> float | None:
-    """Share of points within [low, high]."""
-    scored = ~np.isnan(y)
-    return _mean(((y >= low) & (y <= high))[scored].astype(np.float64))
+def measures(sums: Mapping[str, float]) -> dict[str, float | None]:
+    """The measures of error by their names in contract.registry.BacktestMetric.
 
+        mae, rmse        mean |yhat - y| and the root of the mean squared error, units
+        wape             sum |yhat - y| / sum |y|
+        smape            mean 2 |yhat - y| / (|y| + |yhat|), 0 where both are 0; between 0 and 2
+        mape             mean |yhat - y| / |y| over the points where y is not 0
+        mase, rmsse      mean over series of mae / absolute_scale and of sqrt(mse / squared_scale), over those that have a scale
+        bias             mean yhat - y, units
+        bias_ratio       sum (yhat - y) / sum |y|; never larger than wape in size
+        tracking_signal  sum (y - yhat) / mean |y - yhat| of the days' totals; 0 where there is no error, at most the number of
+                         days. Positive is under-forecast: the sign of the textbooks, which is the other way round than bias
+        pinball          mean over LEVELS of max(level (y - q), (level - 1) (y - q)), units
+        wql              2 sum pinball / sum |y|, mean over WEIGHTED; Amazon Forecast's weighted quantile loss
+        coverage_80, _90 share of points within [q10, q90] and [q05, q95]
 
-def tracking_signal(y: np.ndarray, yhat: np.ndarray) -> float | None:
-    """Sum (y - yhat) / mean |y - yhat|, the sign of a lasting bias; 0 where there is no error. At most the number of points.
-
-    Positive is under-forecast: the sign of the textbooks, which is the other way round than bias.
+    Takes    sums of what `points` and `scaled` give, and of `daily` and `days`, the days' |totals of the error| and their number.
     """
-    mean = mae(y, yhat)
-    if mean is None:
-        return None
-    return float(np.nansum(y - yhat) / mean) if mean else 0.0
+    n, demand = sums["n"], sums["demand"]
+    squared, daily, weighted = _over(sums["squared"], n), _over(sums.get("daily"), sums.get("days", 0)), sums.get("weighted")
+    return {
+        "mae": _over(sums["absolute"], n),
+        "rmse": None if squared is None else squared**0.5,
+        "wape": _over(sums["absolute"], demand),
+        "smape": _over(sums["symmetric"], n),
+        "mape": _over(sums["relative"], sums["relative_n"]),
+        "mase": _over(sums.get("scaled_absolute"), sums.get("scaled_absolute_n", 0)),
+        "rmsse": _over(sums.get("scaled_squared"), sums.get("scaled_squared_n", 0)),
+        "bias": _over(sums["error"], n),
+        "bias_ratio": _over(sums["error"], demand),
+        "tracking_signal": None if daily is None else -sums["error"] / daily if daily else 0.0,
+        "pinball": _over(sums.get("pinball"), n),
+        "wql": None if weighted is None else _over(2 * weighted, demand),
+        "coverage_80": _over(sums.get("within_80"), n),
+        "coverage_90": _over(sums.get("within_90"), n),
+    }
+
+
+def measured(
+    y: np.ndarray, yhat: np.ndarray, *, quantiles: np.ndarray | None = None, train: np.ndarray | None = None
+) -> dict[str, float | None]:
+    """The measures of all points together; mase and rmsse where the series' training days are given. [S, H], [S, T]"""
+    found = points(y, yhat, quantiles)
+    sums = {name: float(each.sum()) for name, each in found.items()}
+    daily = np.abs(found["error"].sum(axis=0))
+    sums |= {"daily": float(daily.sum()), "days": float(daily.size)} if sums["n"] else {}
+    if train is not None:
+        of_series = scaled({name: each.sum(axis=1) for name, each in found.items()}, absolute_scale(train), squared_scale(train))
+        sums |= {name: float(each.sum()) for name, each in of_series.items()}
+    return measures(sums)
 
 
 def stability_pct(values: Sequence[float | None]) -> float | None:
@@ -103,36 +135,23 @@ def fva(base: float | None, stage: float | None) -> float | None:
 
 def absolute_scale(train: np.ndarray, season: int = 7) -> np.ndarray:
     """The scale of mase, a series: mean |y_t - y_(t-season)| over training; NaN where it is 0 or unknown. [S, T] -> [S]"""
-    return _row_mean(np.abs(train[:, season:] - train[:, :-season]))
+    return _scale(train, lambda rows: np.abs(rows[:, season:] - rows[:, :-season]))
 
 
 def squared_scale(train: np.ndarray) -> np.ndarray:
-    """The scale of rmsse, a series: mean (y_t - y_(t-1))^2 from the first non-zero day on; NaN where 0. [S, T] -> [S]"""
-    started = np.cumsum(np.nan_to_num(train), axis=1) > 0
-    steps = np.where(started[:, :-1], train[:, 1:] - train[:, :-1], np.nan)
-    return _row_mean(steps**2)
-
-
-def mase(y: np.ndarray, yhat: np.ndarray, scale: np.ndarray) -> float | None:
-    """Mean over series of mae / absolute_scale; series without a scale are left out. y, yhat [S, H]"""
-    return _mean(_row_mean(np.abs(yhat - y), keep_zero=True) / scale)
-
-
-def rmsse(y: np.ndarray, yhat: np.ndarray, scale: np.ndarray) -> float | None:
-    """Mean over series of sqrt(mse / squared_scale); series without a scale are left out. y, yhat [S, H]"""
-    return _mean(np.sqrt(_row_mean((yhat - y) ** 2, keep_zero=True) / scale))
+    """The scale of rmsse, a series: mean (y_t - y_(t-1))^2 from the first sale on; NaN where 0. [S, T] -> [S]"""
+    return _scale(train, lambda rows: np.where(_has_sold(rows)[:, :-1], (rows[:, 1:] - rows[:, :-1]) ** 2, np.nan))
 
 
 def wrmsse(y: np.ndarray, yhat: np.ndarray, scales: Sequence["LevelScale"]) -> float | None:
     """The loss of M5: rmsse of the sums at each level, weighted by revenue; every level counts the same.
 
-    Takes    y and yhat [S, H] and what level_scales gives. Days whose y is NaN are in neither sum.
+    Takes    y and yhat [S, H] and what level_scale gives, a level. Days whose y is NaN are in neither sum.
     Gives    None where at some level no group has both revenue and a scale; groups without a scale leave their weight
              to the others of the level.
     Source   The M5 guide; equals rmsse for one series.
     """
-    known = ~np.isnan(y)
-    error = np.where(known, yhat, 0) - np.where(known, y, 0)
+    error = np.where(np.isnan(y), np.nan, yhat - y)
     found = []
     for codes, scale, weight in scales:
         if not weight.any():
@@ -151,39 +170,38 @@ class LevelScale(NamedTuple):
     weight: np.ndarray  # [G] share of revenue, 0 without a scale; sums to 1, or to 0 where no group has both
 
 
-def level_scales(train: np.ndarray, revenue: np.ndarray, levels: Iterable[np.ndarray]) -> list[LevelScale]:
-    """The scale and weight of each group of each level.
+def level_scale(sums: np.ndarray, revenue: np.ndarray, codes: np.ndarray) -> LevelScale:
+    """The scale and weight of each group of a level.
 
-    Takes    train [S, T], revenue [S] of the last 28 training days, and for each level the group of each series as a
-             code from 0, [S]; none is skipped.
+    Takes    the training days' sums of the groups [G, T], and of each series the revenue of the last 28 of them and its
+             group, a code from 0, [S]; none is skipped.
     """
-    found = []
-    for codes in levels:
-        scale = squared_scale(group_sums(np.nan_to_num(train), codes))
-        weight = np.where(np.isnan(scale), 0, np.bincount(codes, weights=revenue))
-        found.append(LevelScale(codes, scale, weight / (weight.sum() or 1)))
-    return found
+    scale = squared_scale(sums)
+    weight = np.where(np.isnan(scale), 0, np.bincount(codes, weights=revenue))
+    return LevelScale(codes, scale, weight / (weight.sum() or 1))
 
 
 def group_sums(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Sums of the rows of each group, float64: [S, T] and codes from 0 [S] -> [groups, T]. NaN stays NaN."""
-    order = np.argsort(codes, kind="stable")
-    starts = np.searchsorted(codes[order], np.arange(codes.max() + 1))
-    return np.add.reduceat(values[order], starts, axis=0, dtype=np.float64)
+    """Sums of the rows of each group, float64: [S, T] and codes from 0 [S] -> [groups, T]. NaN counts as nothing."""
+    series = np.arange(len(codes))
+    member = csr_array((np.ones(len(codes)), (codes, series)))
+    return np.asarray(member @ np.where(np.isnan(values), 0, values))
 
 
-def _mean(values: np.ndarray) -> float | None:
-    known = values[~np.isnan(values)]
-    return float(known.mean(dtype=np.float64)) if known.size else None
+def _scale(train: np.ndarray, steps: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """The mean step of each series; NaN where it is 0 or unknown. A few series at a time: what lies between stays in the cache."""
+    found = [np.empty(0)]
+    for n in range(0, len(train), ROWS):
+        each = steps(train[n : n + ROWS].astype(np.float64))
+        count = (~np.isnan(each)).sum(axis=1)
+        found.append(np.nansum(each, axis=1) / np.maximum(count, 1))
+    mean = np.concatenate(found)
+    return np.where(mean > 0, mean, np.nan)
 
 
-def _over(numerator: float, denominator: float) -> float | None:
-    return float(numerator / denominator) if denominator else None
+def _has_sold(train: np.ndarray) -> np.ndarray:
+    return np.logical_or.accumulate(train > 0, axis=1)
 
 
-def _row_mean(values: np.ndarray, *, keep_zero: bool = False) -> np.ndarray:
-    known = ~np.isnan(values)
-    count = known.sum(axis=1)
-    total = np.where(known, values, 0).sum(axis=1, dtype=np.float64)
-    mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-    return mean if keep_zero else np.where(mean > 0, mean, np.nan)
+def _over(numerator: float | None, denominator: float) -> float | None:
+    return None if numerator is None or not denominator else float(numerator / denominator)

@@ -1,12 +1,14 @@
 """The errors of backtests: a fold, horizon bucket, level and segment, each also pooled over the folds."""
 
+import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, get_args
 
 import msgspec
 import numpy as np
 import polars as pl
+from scipy.sparse import csr_array
 
 from assets_config.contract.names import Bucket
 from pipelines.backtests import losses
@@ -18,6 +20,7 @@ from pipelines.features.panel import Panel
 from pipelines.features.patterns import PATTERNS, Patterns, patterns
 
 BUCKET_ENDS = {"h_1_7": (1, 7), "h_8_14": (8, 14), "h_15_28": (15, 28), "h_29_plus": (29, 10**6)}
+SEGMENTS = ("all", *PATTERNS)
 POOLED = -1
 WEIGHED_DAYS = 28
 METRICS = (
@@ -56,6 +59,7 @@ class Truth(msgspec.Struct, frozen=True):
     level: str
     codes: np.ndarray  # [S] the member of each series
     y: np.ndarray  # [N, H] float64, NaN where it is not known
+    unknown: np.ndarray  # [S, H] whether the day of a series is in no sum, neither of demand nor of forecasts
     absolute: np.ndarray  # [N]
     squared: np.ndarray  # [N]
     patterns: Patterns | None  # of the N as of the cutoff; of series only
@@ -63,91 +67,42 @@ class Truth(msgspec.Struct, frozen=True):
 
 
 class Scored(msgspec.Struct, frozen=True):
-    """Forecasts of one fold at one level, or of some of its members and days."""
+    """Forecasts of one model type for one fold at one level."""
 
-    fold: int
     truth: Truth
     steps: np.ndarray  # [H]
-    y: np.ndarray  # [N, H]
     yhat: np.ndarray  # [N, H]
     quantiles: np.ndarray | None  # [N, H, 7]
-    absolute: np.ndarray  # [N]
-    squared: np.ndarray  # [N]
-
-    def cut(self, rows: np.ndarray, days: np.ndarray) -> "Scored":
-        """These members and days of it."""
-        return msgspec.structs.replace(
-            self,
-            steps=self.steps[days],
-            y=self.y[rows][:, days],
-            yhat=self.yhat[rows][:, days],
-            quantiles=None if self.quantiles is None else self.quantiles[rows][:, days],
-            absolute=self.absolute[rows],
-            squared=self.squared[rows],
-        )
 
 
 def truths(panel: Panel, members: levels.Members, windows: Sequence[Fold]) -> dict[str, list[Truth]]:
     """What every fold is scored against, by published level."""
-    groupings = {level: members.of(level).codes for level in levels.LEVELS}
+    codes = {level: members.of(level).codes for level in levels.LEVELS}
+    sums = {level: losses.group_sums(panel.y, of) for level, of in codes.items()}
     found: dict[str, list[Truth]] = {level: [] for level in levels.PUBLISHED}
     for fold in windows:
-        train = panel.y[:, fold.train_start : fold.train_end]
-        y = panel.y[:, fold.test_start : fold.test_end].astype(np.float64)
+        unknown = np.isnan(panel.y[:, fold.test_start : fold.test_end])
+        train, test = slice(fold.train_start, fold.train_end), slice(fold.test_start, fold.test_end)
         last = slice(max(fold.train_start, fold.train_end - WEIGHED_DAYS), fold.train_end)
-        known = patterns(panel.until(fold.train_end))
         revenue = np.nansum(panel.y[:, last].astype(np.float64) * panel.price[:, last], axis=1)
+        scales = {level: losses.level_scale(sums[level][:, train], revenue, of) for level, of in codes.items()}
         for level in levels.PUBLISHED:
-            codes, of_series = groupings[level], level == "series"
-            sums = train.astype(np.float64) if of_series else losses.group_sums(np.nan_to_num(train), codes)
+            of_series = level == "series"
+            days = panel.y if of_series else sums[level]  # a day of a series may be unknown, of a sum it counts as nothing
             found[level].append(
                 Truth(
                     fold,
                     level,
-                    codes,
-                    y if of_series else losses.group_sums(np.nan_to_num(y), codes),
-                    losses.absolute_scale(sums),
-                    losses.squared_scale(sums),
-                    known if of_series else None,
-                    losses.level_scales(train, revenue, groupings.values()) if of_series else [],
+                    codes[level],
+                    days[:, test].astype(np.float64),
+                    unknown,
+                    losses.absolute_scale(days[:, train]),
+                    losses.squared_scale(days[:, train]) if of_series else scales[level].scale,
+                    patterns(panel.until(fold.train_end)) if of_series else None,
+                    list(scales.values()) if of_series else [],
                 )
             )
     return found
-
-
-def scored(truth: Sequence[Truth], predictions: pl.DataFrame, series_y: Sequence[np.ndarray]) -> list[Scored]:
-    """The forecasts of one model type beside the truth of one level, all folds, with honest quantiles.
-
-    Takes    rows of backtests/prediction of one model type, and the demand [S, H] of the series a fold: a day whose demand
-             is not known is in no sum, neither of demand nor of forecasts.
-    """
-    found = []
-    for each, known in zip(truth, series_y, strict=True):
-        rows = predictions.filter(pl.col("fold") == each.fold.number).sort("s", "step")
-        steps = rows["step"].unique().sort().to_numpy()
-        yhat = rows["yhat"].to_numpy().astype(np.float64).reshape(len(each.codes), -1)
-        if each.level != "series":
-            yhat = losses.group_sums(np.where(np.isnan(known), 0, yhat), each.codes)
-        found.append(Scored(each.fold.number, each, steps, each.y, yhat, None, each.absolute, each.squared))
-    shapes = [each.yhat.shape for each in found]
-    yhat, step, y, fold = (
-        np.concatenate([values.ravel() for values in arrays])
-        for arrays in (
-            [each.yhat for each in found],
-            [np.broadcast_to(each.steps, shape) for each, shape in zip(found, shapes, strict=True)],
-            [each.y for each in found],
-            [np.full(shape, each.fold) for each, shape in zip(found, shapes, strict=True)],
-        )
-    )
-    kinds = [np.repeat(of.patterns.kind, len(each.steps)) for of, each in zip(truth, found, strict=True) if of.patterns is not None]
-    quantiles = honest_quantiles(yhat, step, y, fold, np.concatenate(kinds) if kinds else None)
-    if quantiles is None:
-        return found
-    pieces = np.split(quantiles, np.cumsum([rows * days for rows, days in shapes])[:-1])
-    return [
-        msgspec.structs.replace(each, quantiles=piece.reshape(*each.y.shape, len(QUANTILES)))
-        for each, piece in zip(found, pieces, strict=True)
-    ]
 
 
 def metric_rows(
@@ -157,23 +112,20 @@ def metric_rows(
 
     Takes    what `truths` gives and the rows of backtests/prediction of this model type.
     """
-    series_y = [each.y for each in truth["series"]]
+    forecasts = [_forecast(of_fold, predictions) for of_fold in truth["series"]]
     for level, of_level in truth.items():
-        pieces = scored(of_level, predictions, series_y)
-        for segment in ("all", *PATTERNS) if level == "series" else ("all",):
-            for bucket in get_args(Bucket):
-                chosen = [_cut(each, segment, bucket) for each in pieces]
-                parts = [each for each in chosen if (~np.isnan(each.y)).any()]
-                if not parts:
-                    continue
-                whole = level == "series" and segment == "all"
-                rows = {each.fold: _errors([each], whole=whole) for each in parts}
-                rows[POOLED] = _errors(parts, whole=whole)
-                steady = {name: losses.stability_pct([rows[each.fold][name] for each in parts]) for name in METRICS}
-                for fold, errors in rows.items():
-                    keys = {"backtest_id": identity, "model_type": model_type, "fold": fold, "bucket": bucket}
-                    spread = json.dumps(steady) if fold == POOLED else None
-                    yield {**keys, **errors, "level": level, "segment": segment, "stability_pct": spread}
+        sums = {piece.truth.fold.number: _sums(piece) for piece in _scored(of_level, forecasts)}
+        for segment, bucket in itertools.product(SEGMENTS, get_args(Bucket)):
+            of_folds = {fold: found[segment, bucket] for fold, found in sums.items() if (segment, bucket) in found}
+            if not of_folds:
+                continue
+            of_folds[POOLED] = {name: sum(each[name] for each in of_folds.values()) for name in next(iter(of_folds.values()))}
+            errors = {fold: _errors(each) for fold, each in of_folds.items()}
+            steady = {name: losses.stability_pct([errors[fold][name] for fold in errors if fold != POOLED]) for name in METRICS}
+            for fold, found in errors.items():
+                keys = {"backtest_id": identity, "model_type": model_type, "fold": fold, "bucket": bucket}
+                spread = json.dumps(steady) if fold == POOLED else None
+                yield {**keys, **found, "level": level, "segment": segment, "stability_pct": spread}
 
 
 def with_added_value(metrics: pl.DataFrame) -> pl.DataFrame:
@@ -195,57 +147,78 @@ def buckets(steps: np.ndarray) -> np.ndarray:
     return np.array(list(BUCKET_ENDS))[np.digitize(steps, starts) - 1]
 
 
-def _cut(piece: Scored, segment: str, bucket: str) -> Scored:
-    first, last = BUCKET_ENDS.get(bucket, (1, 10**6))
-    known = piece.truth.patterns
-    rows = np.ones(len(piece.y), dtype=bool) if segment == "all" or known is None else known.code == PATTERNS.index(segment)
-    return piece.cut(rows, (piece.steps >= first) & (piece.steps <= last))
+def _forecast(truth: Truth, predictions: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """What rows of backtests/prediction of one model type say of a fold: the steps [H] and each series' forecasts [S, H]."""
+    rows = predictions.filter(pl.col("fold") == truth.fold.number).sort("s", "step")
+    return rows["step"].unique().sort().to_numpy(), rows["yhat"].to_numpy().astype(np.float64).reshape(len(truth.y), -1)
 
 
-def _errors(parts: Sequence[Scored], *, whole: bool) -> dict[str, Any]:
-    """The errors over folds, and the reason of those that are None; `whole` where every series is in, as wrmsse needs."""
-    y, yhat = (np.concatenate([getattr(part, name) for part in parts]) for name in ("y", "yhat"))
-    absolute, squared = (np.concatenate([getattr(part, name) for part in parts]) for name in ("absolute", "squared"))
-    known = np.where(np.isnan(y), np.nan, yhat)
-    days = [np.concatenate([np.nansum(values, axis=0) for values in np.split(each, _starts(parts))]) for each in (y, known)]
-    mean, count = losses.mape(y, yhat)
-    errors: dict[str, Any] = {
-        "mae": losses.mae(y, yhat),
-        "rmse": losses.rmse(y, yhat),
-        "wape": losses.wape(y, yhat),
-        "smape": losses.smape(y, yhat),
-        "mape": mean,
-        "mase": losses.mase(y, yhat, absolute),
-        "rmsse": losses.rmsse(y, yhat, squared),
-        "bias": losses.bias(y, yhat),
-        "bias_ratio": losses.bias_ratio(y, yhat),
-        "tracking_signal": losses.tracking_signal(*days),
-        **_quantile_errors(parts, y),
-    }
-    if whole:
-        found = [losses.wrmsse(part.y, part.yhat, part.truth.scales) for part in parts]
-        errors["wrmsse"] = None if None in found else float(np.mean([value for value in found if value is not None]))
+def _scored(truth: Sequence[Truth], forecasts: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[Scored]:
+    """The forecasts of one model type beside the truth of one level, all folds, with honest quantiles."""
+    found = []
+    for each, (steps, yhat) in zip(truth, forecasts, strict=True):
+        own = yhat if each.level == "series" else losses.group_sums(np.where(each.unknown, 0, yhat), each.codes)
+        found.append(Scored(each, steps, own, None))
+
+    def flat(of_folds: Iterable[np.ndarray]) -> np.ndarray:
+        return np.concatenate([np.broadcast_to(of, each.yhat.shape).ravel() for of, each in zip(of_folds, found, strict=True)])
+
+    kinds = [each.patterns.kind[:, None] for each in truth if each.patterns is not None]
+    quantiles = honest_quantiles(
+        flat(each.yhat for each in found),
+        flat(each.steps for each in found),
+        flat(each.y for each in truth),
+        flat(np.array(each.fold.number) for each in truth),
+        flat(kinds) if kinds else None,
+    )
+    if quantiles is None:
+        return found
+    pieces = np.split(quantiles, np.cumsum([each.yhat.size for each in found])[:-1])
+    return [
+        msgspec.structs.replace(each, quantiles=piece.reshape(*each.yhat.shape, len(QUANTILES)))
+        for each, piece in zip(found, pieces, strict=True)
+    ]
+
+
+def _sums(piece: Scored) -> dict[tuple[str, str], dict[str, float]]:
+    """What `losses.measures` divides, for each segment and bucket in which a day is known."""
+    truth, found = piece.truth, {}
+    points = losses.points(truth.y, piece.yhat, piece.quantiles)
+    segments = _segments(truth)
+    by_day = {name: segments @ each for name, each in points.items()}
+    by_day |= {"daily": np.abs(by_day["error"]), "days": np.ones_like(by_day["error"])}
+    for bucket in get_args(Bucket):
+        first, last = BUCKET_ENDS.get(bucket, (1, 10**6))
+        days = slice(*np.searchsorted(piece.steps, (first, last + 1)))
+        of_series = {name: points[name][:, days].sum(axis=1) for name in ("n", "absolute", "squared")}
+        sums = {name: each[:, days].sum(axis=1) for name, each in by_day.items()}
+        sums |= {name: segments @ each for name, each in losses.scaled(of_series, truth.absolute, truth.squared).items()}
+        for n in np.flatnonzero(sums["n"]):
+            found[SEGMENTS[n], bucket] = {name: float(each[n]) for name, each in sums.items()}
+        if truth.scales and sums["n"][0]:
+            weighed = losses.wrmsse(truth.y[:, days], piece.yhat[:, days], truth.scales)
+            found[SEGMENTS[0], bucket] |= {"wrmsse": weighed or 0.0, "wrmsse_n": float(weighed is not None)}
+    return found
+
+
+def _segments(truth: Truth) -> csr_array:
+    """Which members belong to each of SEGMENTS, as ones; sums of a level are of no pattern. [segments, N]"""
+    series = np.arange(len(truth.y))
+    rows, columns = np.zeros(len(series), dtype=np.int64), series
+    if truth.patterns is not None:
+        rows, columns = np.concatenate([rows, 1 + truth.patterns.code.astype(np.int64)]), np.tile(series, 2)
+    return csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(SEGMENTS), len(series)))
+
+
+def _errors(sums: dict[str, float]) -> dict[str, Any]:
+    """The measures, with the number of points that they are of, and the reason of those that are None."""
+    errors: dict[str, Any] = losses.measures(sums)
+    if "wrmsse" in sums:
+        errors["wrmsse"] = sums["wrmsse"] / sums["wrmsse_n"] if sums["wrmsse_n"] else None
     reason = [
         f"{', '.join(name for name in names if errors.get(name, 0) is None)}: {why}"
         for why, names in UNDEFINED.items()
         if any(errors.get(name, 0) is None for name in names)
     ]
-    return {"n": int((~np.isnan(y)).sum()), "mape_n": count, "wrmsse": None, **errors, "reason": "; ".join(reason) or None}
-
-
-def _quantile_errors(parts: Sequence[Scored], y: np.ndarray) -> dict[str, float | None]:
-    found = [part.quantiles for part in parts if part.quantiles is not None]
-    if len(found) < len(parts):
-        return dict.fromkeys(("pinball", "wql", "coverage_80", "coverage_90"))
-    q = {level: np.concatenate([each[..., n] for each in found]) for n, level in enumerate(QUANTILES)}
-    return {
-        "pinball": float(np.mean([losses.pinball(y, q[level], level) or 0.0 for level in QUANTILES])),
-        "wql": losses.wql(y, {level: q[level] for level in (0.1, 0.5, 0.9)}),
-        "coverage_80": losses.coverage(y, q[0.1], q[0.9]),
-        "coverage_90": losses.coverage(y, q[0.05], q[0.95]),
-    }
-
-
-def _starts(parts: Sequence[Scored]) -> list[int]:
-    """Where each but the first of the parts begins when they lie one below the other."""
-    return np.cumsum([len(part.y) for part in parts])[:-1].tolist()
+    counts = {"n": int(sums["n"]), "mape_n": int(sums["relative_n"])}
+    return {**counts, "wrmsse": None, **errors, "reason": "; ".join(reason) or None}

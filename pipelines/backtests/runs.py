@@ -43,12 +43,17 @@ def predict_fold(
     """What a model type forecasts for the test window of a fold, from the days up to the cutoff only. [S, horizon]
 
     The gap is forecast too and dropped, so that a step is always the distance from the cutoff.
+
+    Raises   ValueError for a forecast that is no number.
     """
     seen, horizon = panel.until(fold.train_end), evaluation.horizon + evaluation.gap
     artifact = fit(model, seen, horizon=horizon, feature_sets=feature_sets)
-    yhat = module_of(model).predict(artifact, seen, horizon=horizon)
+    yhat = np.asarray(module_of(model).predict(artifact, seen, horizon=horizon)[:, evaluation.gap :])
+    lost = np.flatnonzero(~np.isfinite(yhat).all(axis=1))
+    if lost.size:
+        raise ValueError(f"forecasts of {lost.size} series are no numbers in fold {fold.number}, the first is series {lost[0]}")
     log.info("%s: fold %s done", model.type, fold.number + 1)
-    return np.asarray(yhat[:, evaluation.gap :])
+    return yhat
 
 
 def prediction_frame(panel: Panel, model_type: str, fold: Fold, yhat: np.ndarray, *, gap: int) -> pl.DataFrame:

@@ -7,6 +7,7 @@ from assets_config.declared import Evaluation, Model, load_declarations
 from pipelines.backtests.ensemble import ensemble_folds
 from pipelines.backtests.folds import folds
 from pipelines.backtests.runs import predict_all, predict_fold, prediction_frame
+from pipelines.models import naive
 from tests.pipelines.panels import panel_of, rich_panel
 
 FEATURE_SETS = load_declarations().feature_sets
@@ -24,6 +25,18 @@ def test_a_type_that_fails_in_one_fold_is_left_out_of_all_with_the_reason(caplog
     assert "xgboost needs more than 42 days for a horizon of 14, the panel has 42" in failed["xgboost"]
     assert set(found) == {(name, fold) for name in ("naive", "moving_average") for fold in (0, 1)}
     assert f"xgboost is not compared: {failed['xgboost']}" in caplog.messages
+
+
+def test_a_type_that_gives_no_number_is_left_out_with_the_series(monkeypatch: pytest.MonkeyPatch) -> None:
+    panel = rich_panel(series=4, days=70)
+    monkeypatch.setattr(
+        naive, "predict", lambda artifact, panel, *, horizon: np.array([[1.0], [np.nan], [np.inf], [2]]) + np.zeros(horizon)
+    )
+
+    found, failed = predict_all(panel, MODELS[::2], folds(panel.days, EVALUATION), EVALUATION, FEATURE_SETS)
+
+    assert failed == {"naive": "ValueError: forecasts of 2 series are no numbers in fold 0, the first is series 1"}
+    assert {name for name, _ in found} == {"moving_average"}
 
 
 def test_those_that_are_left_make_the_ensemble() -> None:
