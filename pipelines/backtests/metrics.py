@@ -8,7 +8,6 @@ from typing import Any, get_args
 import msgspec
 import numpy as np
 import polars as pl
-from scipy.sparse import csr_array
 
 from assets_config.contract.names import Bucket
 from pipelines.backtests import losses
@@ -184,15 +183,15 @@ def _sums(piece: Scored) -> dict[tuple[str, str], dict[str, float]]:
     """What `losses.measures` divides, for each segment and bucket in which a day is known."""
     truth, found = piece.truth, {}
     points = losses.points(truth.y, piece.yhat, piece.quantiles)
-    segments = _segments(truth)
-    by_day = {name: segments @ each for name, each in points.items()}
+    by_day = {name: _by_segment(each, truth.patterns) for name, each in points.items()}
     by_day |= {"daily": np.abs(by_day["error"]), "days": np.ones_like(by_day["error"])}
     for bucket in get_args(Bucket):
         first, last = BUCKET_ENDS.get(bucket, (1, 10**6))
         days = slice(*np.searchsorted(piece.steps, (first, last + 1)))
         of_series = {name: points[name][:, days].sum(axis=1) for name in ("n", "absolute", "squared")}
         sums = {name: each[:, days].sum(axis=1) for name, each in by_day.items()}
-        sums |= {name: segments @ each for name, each in losses.scaled(of_series, truth.absolute, truth.squared).items()}
+        in_scale = losses.scaled(of_series, truth.absolute, truth.squared)
+        sums |= {name: _by_segment(each, truth.patterns) for name, each in in_scale.items()}
         for n in np.flatnonzero(sums["n"]):
             found[SEGMENTS[n], bucket] = {name: float(each[n]) for name, each in sums.items()}
         if truth.scales and sums["n"][0]:
@@ -201,13 +200,12 @@ def _sums(piece: Scored) -> dict[tuple[str, str], dict[str, float]]:
     return found
 
 
-def _segments(truth: Truth) -> csr_array:
-    """Which members belong to each of SEGMENTS, as ones; sums of a level are of no pattern. [segments, N]"""
-    series = np.arange(len(truth.y))
-    rows, columns = np.zeros(len(series), dtype=np.int64), series
-    if truth.patterns is not None:
-        rows, columns = np.concatenate([rows, 1 + truth.patterns.code.astype(np.int64)]), np.tile(series, 2)
-    return csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(SEGMENTS), len(series)))
+def _by_segment(values: np.ndarray, patterns: Patterns | None) -> np.ndarray:
+    """The sums of all members and of those of each pattern, in the order of SEGMENTS; without patterns of all alone. [N, ...]"""
+    if patterns is None:
+        return values.sum(axis=0, keepdims=True)
+    parts = losses.group_sums(values, patterns.code, len(PATTERNS))
+    return np.concatenate([parts.sum(axis=0, keepdims=True), parts])
 
 
 def _errors(sums: dict[str, float]) -> dict[str, Any]:
