@@ -4,26 +4,33 @@ import duckdb
 import polars as pl
 
 from pipelines.core.calendar import dim_calendar
-from pipelines.core.history import PRODUCT_COLUMNS, STORE_COLUMNS, identities, newest, versions, with_ids
+from pipelines.core.history import PRODUCT_COLUMNS, STORE_COLUMNS, newest, versions
 from pipelines.core.ids import crosswalk
 from pipelines.core.lines import Incoming
+from pipelines.core.surrogates import given
+from pipelines.errors import SourceError
 from pipelines.warehouse import Warehouse
 
 
 def write_stores(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection) -> None:
     """Write core/hist_store. Raises SourceError, when there is no store at all."""
     history = versions(store_lines(Incoming(warehouse), connection), code="code", columns=STORE_COLUMNS)
-    previous = warehouse.previous("core/hist_store")
-    warehouse.write("core/hist_store", with_ids(history, previous, code="code", identity="store_id"))
+    _write_history(warehouse, "store", history, code="code")
 
 
 def write_products(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection) -> None:
     """Write core/hist_product. Raises SourceError, when there is no product at all."""
     incoming = Incoming(warehouse)
     lines = product_lines(incoming, crosswalk(incoming, connection), connection)
-    history = versions(lines, code="sku", columns=PRODUCT_COLUMNS)
-    previous = warehouse.previous("core/hist_product")
-    warehouse.write("core/hist_product", with_ids(history, previous, code="sku", identity="product_id"))
+    _write_history(warehouse, "product", versions(lines, code="sku", columns=PRODUCT_COLUMNS), code="sku")
+
+
+def _write_history(warehouse: Warehouse, entity: str, history: pl.DataFrame, *, code: str) -> None:
+    if history.is_empty():
+        raise SourceError(f"the source names no {entity} at all")
+    key, identity = f"core/hist_{entity}", f"{entity}_id"
+    ids = given(warehouse, entity, history[code], table=key, code=code)
+    warehouse.write(key, history.join(ids, on=code).select(identity, *history.columns).sort(identity, "valid_from"))
 
 
 def write_newest(warehouse: Warehouse, entity: str) -> None:
@@ -46,8 +53,9 @@ def write_categories(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection
     sold = connection.sql(
         f"SELECT product_id, min(date) AS first_seen, count(*) AS row_count FROM {sales} GROUP BY product_id"
     ).pl()
-    previous = warehouse.previous("core/dim_category")
-    made = dim_category(warehouse.read("core/dim_product"), sold, previous)
+    previous, products = warehouse.previous("core/dim_category"), warehouse.read("core/dim_product")
+    ids = given(warehouse, "category", products["category"].drop_nulls(), table="core/dim_category", code="category")
+    made = dim_category(products, sold, ids)
     warehouse.write("core/dim_category", made)
     return sorted(set(made["category"]) - set(previous["category"])) if previous is not None else []
 
@@ -117,10 +125,10 @@ def dim_process(items: pl.DataFrame, products: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def dim_category(products: pl.DataFrame, sold: pl.DataFrame, previous: pl.DataFrame | None) -> pl.DataFrame:
-    """The categories that occur: products a category, first day and number of sales records; known ones keep their id.
+def dim_category(products: pl.DataFrame, sold: pl.DataFrame, ids: pl.DataFrame) -> pl.DataFrame:
+    """The categories that occur: products a category, first day and number of sales records.
 
-    `sold` has product_id, first_seen and row_count.
+    `sold` has product_id, first_seen and row_count; `ids` category and category_id.
     """
     found = (
         products.join(sold, on="product_id", how="left")
@@ -133,7 +141,6 @@ def dim_category(products: pl.DataFrame, sold: pl.DataFrame, previous: pl.DataFr
         )
         .sort("category")
     )
-    ids = identities(found["category"], previous, code="category", identity="category_id")
     return (
         found.join(ids, on="category").select("category_id", "category", "products", "first_seen", "row_count").sort("category_id")
     )

@@ -1,4 +1,4 @@
-"""Stores and products: every version of their attributes (SCD2), and the newest one with a surrogate id that never changes.
+"""Stores and products: every version of their attributes (SCD2), and the newest one.
 
 A line of a batch holds from its valid_from on, else from the day on which its batch came in. What a line leaves empty stays
 as it was. Of two lines for one day the later batch holds, so that the order in which batches are read does not matter.
@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from datetime import date
 
 import polars as pl
-
-from pipelines.errors import SourceError
 
 STORE_COLUMNS = (
     *("code", "name", "region", "city", "store_type"),
@@ -45,17 +43,6 @@ def versions(lines: pl.DataFrame, *, code: str, columns: Sequence[str]) -> pl.Da
     )
 
 
-def with_ids(history: pl.DataFrame, previous: pl.DataFrame | None, *, code: str, identity: str) -> pl.DataFrame:
-    """The versions with their entity's surrogate id: known codes keep theirs, new ones follow in order of code.
-
-    Raises SourceError, when there is no entity at all.
-    """
-    if history.is_empty():
-        raise SourceError(f"the source names no {identity.removesuffix('_id')} at all")
-    ids = identities(history[code].unique(), previous, code=code, identity=identity)
-    return history.join(ids, on=code).select(identity, *history.columns).sort(identity, "valid_from")
-
-
 def newest(history: pl.DataFrame, identity: str, *, today: date) -> pl.DataFrame:
     """The version of each entity that holds today; the first one where all begin later."""
     begun = history.filter(pl.col("valid_from").is_null() | (pl.col("valid_from") <= today)).unique(
@@ -63,12 +50,3 @@ def newest(history: pl.DataFrame, identity: str, *, today: date) -> pl.DataFrame
     )
     later = history.join(begun, on=identity, how="anti").unique(identity, keep="first", maintain_order=True)
     return pl.concat([begun, later]).drop("valid_from", "valid_to").sort(identity)
-
-
-def identities(codes: pl.Series, previous: pl.DataFrame | None, *, code: str, identity: str) -> pl.DataFrame:
-    """Surrogate ids: known codes keep theirs, new ones follow in order of code."""
-    known = pl.DataFrame(schema={code: pl.String, identity: pl.Int64}) if previous is None else previous.select(code, identity)
-    new = codes.filter(~codes.is_in(known[code].implode())).sort()
-    first = int(known[identity].max() or 0) + 1  # type: ignore[arg-type]
-    added = pl.DataFrame({code: new, identity: pl.Series(range(first, first + len(new)), dtype=pl.Int64)})
-    return pl.concat([known.unique(), added])

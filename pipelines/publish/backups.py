@@ -17,6 +17,7 @@ from pipelines.publish.snapshot import served
 from pipelines.warehouse import Warehouse
 
 DECIDED = (
+    "core/surrogate",
     "forecasts/model_alias",
     "forecasts/model_run_note",
     "forecasts/frozen",

@@ -95,6 +95,9 @@ def test_a_backup_is_a_data_root_that_answers_alike(warehouse: Warehouse, small_
     assert {"forecasts/model_alias", "planning/scenario", "publish/workspace"} <= set(decided)
     for key in (*decided, "forecasts/frozen", "knowledge/document"):
         assert (root / "warehouse" / key / "data.parquet").read_bytes() == warehouse.path(key).read_bytes()
+    assert [path.name for path in sorted((root / "warehouse" / "core" / "surrogate").glob("*/*"))] == [
+        *("category.parquet", "product.parquet", "store.parquet"),
+    ]
 
 
 def test_a_backup_that_waits_holds_nothing_that_others_take_within_their_own_lock(warehouse: Warehouse) -> None:
