@@ -24,7 +24,7 @@ from assets_config.contract.scenarios import (
 )
 from pipelines.errors import PipelineError
 from pipelines.planning.scenarios.future import Baseline, asked_of_model, forecast_of
-from pipelines.planning.season.tables import empty, frame_of
+from pipelines.shapes import empty, frame_of
 from pipelines.warehouse import Warehouse
 
 SCENARIOS, DAYS = "planning/scenario", "planning/scenario_day"

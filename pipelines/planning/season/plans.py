@@ -27,7 +27,7 @@ from assets_config.contract.plans import (
 from assets_config.contract.season import Approval, SeasonPlan
 from pipelines.errors import PipelineError
 from pipelines.planning.season.history import read_history
-from pipelines.planning.season.tables import empty, frame_of
+from pipelines.shapes import empty, frame_of
 from pipelines.warehouse import Warehouse
 
 PLANS, DECISIONS, APPROVALS = "planning/season_plan", "planning/approval_decision", "planning/approval"

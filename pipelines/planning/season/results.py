@@ -12,10 +12,9 @@ from pipelines.planning.season.approvals import cut_of
 from pipelines.planning.season.book import Book
 from pipelines.planning.season.ensemble import WEEK
 from pipelines.planning.season.history import YEAR, History, read_history
-from pipelines.planning.season.quantities import bought, held_back
+from pipelines.planning.season.quantities import bought, held_back, money
 from pipelines.planning.season.replenishment import Week, walk
 from pipelines.planning.season.stock import manufactured, season_of
-from pipelines.planning.season.tables import money
 from pipelines.warehouse import Warehouse
 
 SALVAGE = 0.5

@@ -10,7 +10,7 @@ from msgspec import structs
 from assets_config.contract.durable import locked
 from assets_config.contract.workspaces import MOST, DeleteWorkspaceParams, UpdateWorkspaceParams, Workspace, changed
 from pipelines.errors import PipelineError
-from pipelines.planning.season.tables import empty, frame_of
+from pipelines.shapes import empty, frame_of
 from pipelines.warehouse import Warehouse
 
 KEY = "publish/workspace"
