@@ -19,7 +19,7 @@ from dagster import (
 )
 from pydantic import Field
 
-from assets_config.contract.knowledge import RagDeleteParams, RagIndexParams
+from assets_config.contract.knowledge import RagChunk, RagDeleteParams, RagIndexParams, RagSource
 from pipelines.report import GRAPH_POOL, answer, job_of, table_made, upstream
 from pipelines.resources import Storage, settings
 
@@ -59,7 +59,7 @@ def document(context: AssetExecutionContext, config: KnowledgeConfig, storage: S
         after = kept.changed(after, found, scanned=scanned, whole=whole or scanned == "", at=now, by=by)
         if config.rag_delete is not None:
             after = kept.without(after, msgspec.json.decode(config.rag_delete, type=RagDeleteParams))
-        kept.keep(warehouse, kept.DOCUMENTS, after, kept.SCHEMA)
+        kept.keep(warehouse, kept.DOCUMENTS, kept.Document, after)
         summary = kept.summary(before, after)
     is_told = index is not None or config.rag_delete is not None  # else the run was asked for something else, and answers that
     said = answer(summary) if is_told else {"documents": MetadataValue.json(msgspec.to_builtins(summary))}
@@ -77,11 +77,11 @@ def _described(context: AssetExecutionContext) -> dict[str, str]:
 def rag_chunk(storage: Storage) -> MaterializeResult:
     """The documents cut into passages: along headings, an operation of an API each, a fence of code in one piece."""
     from pipelines.knowledge import documents as kept
-    from pipelines.knowledge.chunks import CHUNK_SCHEMA, chunks
+    from pipelines.knowledge.chunks import chunks
 
     warehouse = storage.warehouse()
     with kept.changing(warehouse):
-        kept.keep(warehouse, "knowledge/rag_chunk", chunks(kept.documents(warehouse)), CHUNK_SCHEMA)
+        kept.keep(warehouse, "knowledge/rag_chunk", RagChunk, chunks(kept.documents(warehouse)))
     return table_made(warehouse, "knowledge/rag_chunk")
 
 
@@ -89,12 +89,12 @@ def rag_chunk(storage: Storage) -> MaterializeResult:
 def rag_source(storage: Storage) -> MaterializeResult:
     """Every document that can be searched, with its version and the number of its passages."""
     from pipelines.knowledge import documents as kept
-    from pipelines.knowledge.chunks import SOURCE_SCHEMA, read_chunks, sources
+    from pipelines.knowledge.chunks import read_chunks, sources
 
     warehouse = storage.warehouse()
     with kept.changing(warehouse):
         rows = sources(kept.documents(warehouse), read_chunks(warehouse))
-        kept.keep(warehouse, "knowledge/rag_source", rows, SOURCE_SCHEMA)
+        kept.keep(warehouse, "knowledge/rag_source", RagSource, rows)
     return table_made(warehouse, "knowledge/rag_source")
 
 

@@ -12,7 +12,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 from msgspec import Struct, structs
 
 from assets_config.contract.documents import Documents
@@ -21,6 +20,7 @@ from assets_config.contract.knowledge import MOST_CHARACTERS, RagDeleteParams, R
 from assets_config.declared import Declarations
 from pipelines.errors import PipelineError
 from pipelines.knowledge import markdown, openapi
+from pipelines.shapes import frame_of
 from pipelines.warehouse import Warehouse
 
 DOCUMENTS = "knowledge/document"
@@ -47,15 +47,6 @@ class Document(Struct, frozen=True):
     indexed_by: str
     version: int
     removed: bool = False
-
-
-SCHEMA: Mapping[str, Any] = {
-    **dict.fromkeys(("source_id", "path", "kind", "origin", "title", "tags", "content", "content_hash"), pl.String),
-    "indexed_at": pl.Datetime("us"),
-    "indexed_by": pl.String,
-    "version": pl.Int64,
-    "removed": pl.Boolean,
-}
 
 
 class Found(Struct, frozen=True):
@@ -216,9 +207,9 @@ def summary(before: Sequence[Document], after: Sequence[Document]) -> dict[str, 
     return {**counts, "documents": states}
 
 
-def keep(warehouse: Warehouse, key: str, rows: Sequence[Struct], schema: Mapping[str, Any]) -> None:
+def keep(warehouse: Warehouse, key: str, shape: type[Struct], rows: Sequence[Struct]) -> None:
     """Write rows as a table, unless they are there already: a file that stays the same keeps its part of the snapshot."""
-    frame = pl.DataFrame([structs.asdict(row) for row in rows], schema=schema)
+    frame = frame_of(shape, rows)
     if not warehouse.path(key).exists() or not frame.equals(warehouse.read(key)):
         warehouse.write(key, frame)
 

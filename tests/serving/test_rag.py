@@ -298,7 +298,7 @@ def test_a_deleted_source_is_gone_and_the_pinned_snapshot_keeps_it(fruit_root: P
         source = before["results"][0]["source_id"]
 
         warehouse = Warehouse(root)
-        kept.keep(warehouse, kept.DOCUMENTS, kept.without(kept.documents(warehouse), RagDeleteParams(source)), kept.SCHEMA)
+        kept.keep(warehouse, kept.DOCUMENTS, kept.Document, kept.without(kept.documents(warehouse), RagDeleteParams(source)))
         build(root)
         publish_made(root)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 import polars as pl
-from msgspec import structs
+from msgspec import Struct, structs
 
 from assets_config.contract.durable import locked
 from assets_config.contract.state import (
@@ -26,20 +26,12 @@ from assets_config.contract.state import (
     why_not_set,
 )
 from pipelines.errors import PipelineError
+from pipelines.shapes import empty, frame_of
 from pipelines.trials.tables import RUN, rows
 from pipelines.warehouse import Warehouse
 
 ALIASES, NOTES, RUNS = "forecasts/model_alias", "forecasts/model_run_note", "forecasts/model_run"
-CHANGED = {"changed_at": pl.Datetime("us"), "changed_by": pl.String}
-SCHEMAS: dict[str, Mapping[str, Any]] = {
-    ALIASES: {
-        **dict.fromkeys(("name", "run_id", "model_type"), pl.String),
-        "protected": pl.Boolean,
-        "note": pl.String,
-        **CHANGED,
-    },
-    NOTES: {"run_id": pl.String, "archived": pl.Boolean, "tags": pl.String, "notes": pl.String, **CHANGED},
-}
+SHAPES: dict[str, type[Struct]] = {ALIASES: ModelAlias, NOTES: ModelRunNote}
 
 
 @contextmanager
@@ -141,11 +133,11 @@ def _refuse(why: str | None) -> None:
 
 
 def _rows(warehouse: Warehouse, key: str) -> pl.DataFrame:
-    return warehouse.read(key) if warehouse.path(key).exists() else pl.DataFrame(schema=SCHEMAS[key])
+    return warehouse.read(key) if warehouse.path(key).exists() else empty(SHAPES[key])
 
 
 def _keep(warehouse: Warehouse, key: str, rows: Sequence[ModelAlias | ModelRunNote]) -> None:
     """Write the rows, unless they are there already: a file that stays the same keeps its part of the snapshot."""
-    frame = pl.DataFrame([structs.asdict(row) for row in rows], schema=SCHEMAS[key])
+    frame = frame_of(SHAPES[key], rows)
     if not warehouse.path(key).exists() or not frame.equals(warehouse.read(key)):
         warehouse.write(key, frame)

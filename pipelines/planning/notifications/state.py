@@ -1,11 +1,10 @@
 """Who is told and in which words, as people set it over notifications.yaml; changed under one lock, by jobs alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-import polars as pl
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from assets_config.contract.durable import locked
 from assets_config.contract.notifications import (
@@ -20,19 +19,11 @@ from assets_config.contract.notifications import (
 )
 from assets_config.notifications import Declared, plain
 from pipelines.errors import PipelineError
+from pipelines.shapes import frame_of
 from pipelines.warehouse import Warehouse
 
 PREFERENCES, TEMPLATES = "planning/notification_preference", "planning/notification_template"
-CHANGED = {"changed_at": pl.Datetime("us"), "changed_by": pl.String}
-SCHEMAS: dict[str, Mapping[str, Any]] = {
-    PREFERENCES: {
-        "user": pl.String,
-        "enabled": pl.Boolean,
-        **dict.fromkeys(("channels", "severity", "rules", "email", "quiet_from", "quiet_until", "time_zone"), pl.String),
-        **CHANGED,
-    },
-    TEMPLATES: {**dict.fromkeys(("event", "subject", "body"), pl.String), **CHANGED},
-}
+SHAPES: dict[str, type[Struct]] = {PREFERENCES: NotificationPreference, TEMPLATES: NotificationTemplate}
 MOST_USERS = 1000
 
 
@@ -100,6 +91,6 @@ def _rows(warehouse: Warehouse, key: str) -> list[dict[str, Any]]:
 
 def _keep(warehouse: Warehouse, key: str, rows: Sequence[Struct]) -> None:
     """Write the rows, unless they are there already: a file that stays the same keeps its part of the snapshot."""
-    frame = pl.DataFrame([structs.asdict(row) for row in rows], schema=SCHEMAS[key])
+    frame = frame_of(SHAPES[key], rows)
     if not warehouse.path(key).exists() or not frame.equals(warehouse.read(key)):
         warehouse.write(key, frame)
