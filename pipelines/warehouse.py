@@ -109,6 +109,11 @@ class Warehouse:
             frame.write_parquet(beside, compression="zstd", metadata=msgspec.to_builtins(self.new_stamp(key)))
         return frame.height
 
+    def write_changed(self, key: str, frame: pl.DataFrame) -> None:
+        """Replace a table, unless it has these rows already: a file that stays the same keeps its part of the snapshot."""
+        if not self.path(key).exists() or not frame.equals(self.read(key)):
+            self.write(key, frame)
+
     def write_query(self, key: str, connection: duckdb.DuckDBPyConnection, query: str) -> int:
         """Replace a table by the rows of a query, without holding them in memory; gives their number."""
         stamp = ", ".join(f"{name}: '{value}'" for name, value in msgspec.to_builtins(self.new_stamp(key)).items())

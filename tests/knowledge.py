@@ -14,6 +14,7 @@ from pipelines.knowledge import documents as kept
 from pipelines.knowledge.bundle import make
 from pipelines.knowledge.chunks import chunks, read_chunks, sources
 from pipelines.knowledge.corpus import Corpus
+from pipelines.shapes import frame_of
 from pipelines.warehouse import Warehouse
 
 AT = datetime(2024, 7, 1, 12)
@@ -34,7 +35,7 @@ def index(root: Path, pages: list[kept.Found], encoder: Encoder | None = None) -
     """Let the knowledge base be of these documents alone; what is published stays."""
     warehouse = Warehouse(root)
     after = kept.changed(kept.documents(warehouse), pages, whole=True, at=AT, by=JOB)
-    kept.keep(warehouse, kept.DOCUMENTS, kept.Document, after)
+    warehouse.write_changed(kept.DOCUMENTS, frame_of(kept.Document, after))
     return build(root, encoder)
 
 
@@ -42,8 +43,8 @@ def build(root: Path, encoder: Encoder | None = None) -> Corpus:
     """Make everything that is made of the documents."""
     warehouse = Warehouse(root)
     there = kept.documents(warehouse)
-    kept.keep(warehouse, "knowledge/rag_chunk", RagChunk, chunks(there))
-    kept.keep(warehouse, "knowledge/rag_source", RagSource, sources(there, read_chunks(warehouse)))
+    warehouse.write_changed("knowledge/rag_chunk", frame_of(RagChunk, chunks(there)))
+    warehouse.write_changed("knowledge/rag_source", frame_of(RagSource, sources(there, read_chunks(warehouse))))
     corpus = Corpus(warehouse, encoder or NoEncoder(), key="")
     corpus.encode()
     make(warehouse, corpus)

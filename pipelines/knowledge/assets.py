@@ -40,6 +40,7 @@ class KnowledgeConfig(Config):
 def document(context: AssetExecutionContext, config: KnowledgeConfig, storage: Storage) -> MaterializeResult:
     """Every document of the knowledge base: the project's pages, its API, model cards, KPIs, assets, and what was posted."""
     from pipelines.knowledge import documents as kept
+    from pipelines.shapes import frame_of
 
     warehouse = storage.warehouse()
     index = None if config.rag_index is None else msgspec.json.decode(config.rag_index, type=RagIndexParams)
@@ -59,7 +60,7 @@ def document(context: AssetExecutionContext, config: KnowledgeConfig, storage: S
         after = kept.changed(after, found, scanned=scanned, whole=whole or scanned == "", at=now, by=by)
         if config.rag_delete is not None:
             after = kept.without(after, msgspec.json.decode(config.rag_delete, type=RagDeleteParams))
-        kept.keep(warehouse, kept.DOCUMENTS, kept.Document, after)
+        warehouse.write_changed(kept.DOCUMENTS, frame_of(kept.Document, after))
         summary = kept.summary(before, after)
     is_told = index is not None or config.rag_delete is not None  # else the run was asked for something else, and answers that
     said = answer(summary) if is_told else {"documents": MetadataValue.json(msgspec.to_builtins(summary))}
@@ -78,10 +79,11 @@ def rag_chunk(storage: Storage) -> MaterializeResult:
     """The documents cut into passages: along headings, an operation of an API each, a fence of code in one piece."""
     from pipelines.knowledge import documents as kept
     from pipelines.knowledge.chunks import chunks
+    from pipelines.shapes import frame_of
 
     warehouse = storage.warehouse()
     with kept.changing(warehouse):
-        kept.keep(warehouse, "knowledge/rag_chunk", RagChunk, chunks(kept.documents(warehouse)))
+        warehouse.write_changed("knowledge/rag_chunk", frame_of(RagChunk, chunks(kept.documents(warehouse))))
     return table_made(warehouse, "knowledge/rag_chunk")
 
 
@@ -90,11 +92,12 @@ def rag_source(storage: Storage) -> MaterializeResult:
     """Every document that can be searched, with its version and the number of its passages."""
     from pipelines.knowledge import documents as kept
     from pipelines.knowledge.chunks import read_chunks, sources
+    from pipelines.shapes import frame_of
 
     warehouse = storage.warehouse()
     with kept.changing(warehouse):
         rows = sources(kept.documents(warehouse), read_chunks(warehouse))
-        kept.keep(warehouse, "knowledge/rag_source", RagSource, rows)
+        warehouse.write_changed("knowledge/rag_source", frame_of(RagSource, rows))
     return table_made(warehouse, "knowledge/rag_source")
 
 

@@ -20,7 +20,6 @@ from assets_config.contract.knowledge import MOST_CHARACTERS, RagDeleteParams, R
 from assets_config.declared import Declarations
 from pipelines.errors import PipelineError
 from pipelines.knowledge import markdown, openapi
-from pipelines.shapes import frame_of
 from pipelines.warehouse import Warehouse
 
 DOCUMENTS = "knowledge/document"
@@ -205,13 +204,6 @@ def summary(before: Sequence[Document], after: Sequence[Document]) -> dict[str, 
     states |= {each.path: "removed" for key, each in known.items() if key not in there}
     counts = {state: list(states.values()).count(state) for state in ("indexed", "updated", "unchanged", "removed")}
     return {**counts, "documents": states}
-
-
-def keep(warehouse: Warehouse, key: str, shape: type[Struct], rows: Sequence[Struct]) -> None:
-    """Write rows as a table, unless they are there already: a file that stays the same keeps its part of the snapshot."""
-    frame = frame_of(shape, rows)
-    if not warehouse.path(key).exists() or not frame.equals(warehouse.read(key)):
-        warehouse.write(key, frame)
 
 
 def _was_read(document: Document, *, scanned: str | None, whole: bool) -> bool:

@@ -65,7 +65,7 @@ def change_aliases(warehouse: Warehouse, commands: Sequence[SetAliasParams | Del
                 found[command.name] = _named(warehouse, command, found.get(command.name), at=at, by=by)
             else:
                 found.pop(_deletable(command, found).name)
-        _keep(warehouse, ALIASES, [found[name] for name in sorted(found)])
+        warehouse.write_changed(ALIASES, frame_of(ModelAlias, [found[name] for name in sorted(found)]))
 
 
 def change_notes(warehouse: Warehouse, commands: Sequence[AnnotateRunParams], *, at: datetime, by: str) -> None:
@@ -83,7 +83,7 @@ def change_notes(warehouse: Warehouse, commands: Sequence[AnnotateRunParams], *,
             before = found.get(command.run_id) or ModelRunNote(command.run_id, False, "[]", None, at, by)
             after = annotated(before, command)
             found[command.run_id] = after if after == before else structs.replace(after, changed_at=at, changed_by=by)
-        _keep(warehouse, NOTES, [found[run_id] for run_id in sorted(found)])
+        warehouse.write_changed(NOTES, frame_of(ModelRunNote, [found[run_id] for run_id in sorted(found)]))
 
 
 def annotated(note: ModelRunNote, command: AnnotateRunParams) -> ModelRunNote:
@@ -134,10 +134,3 @@ def _refuse(why: str | None) -> None:
 
 def _rows(warehouse: Warehouse, key: str) -> pl.DataFrame:
     return warehouse.read(key) if warehouse.path(key).exists() else empty(SHAPES[key])
-
-
-def _keep(warehouse: Warehouse, key: str, rows: Sequence[ModelAlias | ModelRunNote]) -> None:
-    """Write the rows, unless they are there already: a file that stays the same keeps its part of the snapshot."""
-    frame = frame_of(SHAPES[key], rows)
-    if not warehouse.path(key).exists() or not frame.equals(warehouse.read(key)):
-        warehouse.write(key, frame)

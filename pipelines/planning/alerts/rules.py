@@ -35,9 +35,7 @@ def change_rules(
             if command.rule not in found:
                 raise PipelineError(f"no rule is called {command.rule}; there are {', '.join(found)}")
             found[command.rule] = changed(found[command.rule], as_declared(declared[command.rule]), command, at=at, by=by)
-        frame = frame_of(AlertRule, list(found.values()))
-        if not warehouse.path(RULES).exists() or not frame.equals(warehouse.read(RULES)):
-            warehouse.write(RULES, frame)
+        warehouse.write_changed(RULES, frame_of(AlertRule, list(found.values())))
 
 
 def changed(rule: AlertRule, declared: AlertRule, command: SetAlertRuleParams, *, at: datetime, by: str) -> AlertRule:

@@ -59,8 +59,7 @@ def change_scenarios(
                 saved = pl.concat([saved, frame_of(Scenario, [made])])
                 days = pl.concat([days, frame_of(ScenarioDay, rows)])
         for key, frame in ((DAYS, days), (SCENARIOS, saved)):
-            if not warehouse.path(key).exists() or not frame.equals(warehouse.read(key)):
-                warehouse.write(key, frame)
+            warehouse.write_changed(key, frame)
 
 
 def worked_out(warehouse: Warehouse, asked: ScenarioParams, *, at: datetime, by: str) -> tuple[Scenario, list[ScenarioDay]]:

@@ -221,6 +221,4 @@ def _keep(warehouse: Warehouse, book: Book) -> None:
     }
     with changing(warehouse):
         for key, found in rows.items():
-            frame = frame_of(SHAPES[key], found)
-            if not warehouse.path(key).exists() or not frame.equals(warehouse.read(key)):
-                warehouse.write(key, frame)
+            warehouse.write_changed(key, frame_of(SHAPES[key], found))
