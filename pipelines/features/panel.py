@@ -9,7 +9,6 @@ and series from outside. Prices of all other series are those paid, carried forw
 """
 
 from datetime import date, timedelta
-from io import BytesIO
 from pathlib import Path
 
 import msgspec
@@ -96,15 +95,13 @@ def panel_path(warehouse: Warehouse) -> Path:
 def write_panel(warehouse: Warehouse, panel: Panel) -> None:
     """Write the panel of the core tables that are there now as one .npz, in one step."""
     with replacing(panel_path(warehouse)) as beside, beside.open("wb") as file:
-        content = BytesIO()
         np.savez(
-            content,
+            file,
             allow_pickle=False,
             first_day=np.array(panel.first_day.isoformat()),
             dataset_id=np.array(warehouse.dataset_id()),
             **_arrays(panel),
         )
-        file.write(content.getbuffer())
 
 
 def read_panel(warehouse: Warehouse) -> Panel:
