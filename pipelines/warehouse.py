@@ -88,7 +88,7 @@ class Warehouse:
         return pl.read_parquet(self.files(key))
 
     def previous(self, key: str) -> pl.DataFrame | None:
-        """A core table as it was, where it belongs to the source that is loaded now: surrogate ids go on from it."""
+        """A table as it was last made, None where that was from another source: ids, champions and clusters go on from it."""
         if not self.path(key).exists() or self.stamp(key).lineage != self.new_stamp(key).lineage:
             return None
         return self.read(key)

@@ -19,7 +19,7 @@ GIVEN = ("panel", "horizon", "features")
 ENSEMBLE = "ensemble"
 """The one type without a module here: it is made of the others' forecasts, with weights from their backtests."""
 OF_SUMS = ("prophet_like", "sarimax", "unobserved_components")
-"""The types that are fitted to sums of series, of which each series gets its share (totals.py)."""
+"""The types that are fitted to sums of series, of which each series gets its share (aggregates.py)."""
 
 
 def module_of(model: Model) -> ModuleType:

@@ -57,7 +57,7 @@ def settle(warehouse: Warehouse, key: str) -> None:
 def add(warehouse: Warehouse, key: str, made: Rows, *, by: str, kept: Sequence[str] = ()) -> None:
     """Add rows to a table in place of those with the same value in the column `by`, of which the newest KEEP values stay.
 
-    Values in `kept` stay besides. Only while `adding`.
+    Values in `kept` stay besides. The caller holds the lock `adding`.
     """
     shape = SHAPES[key]
     frame = made if isinstance(made, pl.DataFrame) else pl.DataFrame(made, schema=schema(shape))
@@ -74,7 +74,7 @@ def named_runs(warehouse: Warehouse) -> list[str]:
 
 
 def drop_artifacts(warehouse: Warehouse) -> None:
-    """Delete the artifacts of runs that are kept no more. Published ones stay with their snapshot. Only while `adding`."""
+    """Delete the artifacts of runs that are kept no more. Published ones stay with their snapshot. The caller holds `adding`."""
     kept = set(rows(warehouse, RUN)["artifact_uri"].drop_nulls())
     for path in artifact_path(warehouse, "artifacts", stage="trials").glob("*"):
         if f"artifacts/{path.name}" not in kept:
