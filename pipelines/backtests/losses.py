@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+WEEK = 7
 STEADY = 1e-12
 """A spread over folds is relative to their mean; a mean smaller than this is none."""
 
@@ -101,9 +102,9 @@ def fva(base: float | None, stage: float | None) -> float | None:
     return None if base is None or stage is None else base - stage
 
 
-def absolute_scale(train: np.ndarray, season: int = 7) -> np.ndarray:
-    """The scale of mase, a series: mean |y_t - y_(t-season)| over training; NaN where it is 0 or unknown. [S, T] -> [S]"""
-    return _row_mean(np.abs(train[:, season:] - train[:, :-season]))
+def absolute_scale(train: np.ndarray) -> np.ndarray:
+    """The scale of mase, a series: mean |y_t - y_(t-7)| over training; NaN where it is 0 or unknown. [S, T] -> [S]"""
+    return _row_mean(np.abs(train[:, WEEK:] - train[:, :-WEEK]))
 
 
 def squared_scale(train: np.ndarray) -> np.ndarray:
