@@ -87,6 +87,12 @@ def demand(panel: Panel, series: np.ndarray | slice = slice(None)) -> np.ndarray
     return np.where(out, np.nan, y) if out.any() else y
 
 
+def departments(panel: Panel) -> np.ndarray:
+    """The department of a store that each series belongs to, numbered from 0. [S]"""
+    names = [GROUPS.index("store"), GROUPS.index("department")]
+    return np.unique(panel.groups[:, names], axis=0, return_inverse=True)[1]
+
+
 def panel_path(warehouse: Warehouse) -> Path:
     """The file that the panel lies in."""
     return warehouse.folder / "features" / "panel" / "panel.npz"

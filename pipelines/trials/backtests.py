@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from assets_config.contract.names import ENSEMBLE
 from assets_config.contract.trials import BacktestParams, BacktestResult
 from assets_config.declared import Declarations, Evaluation
 from pipelines.backtests.folds import folds
@@ -16,7 +17,7 @@ from pipelines.backtests.metrics import Truth, metric_frame, metric_rows, truths
 from pipelines.backtests.runs import backtest_id, fold_rows, predict_all, prediction_frame
 from pipelines.errors import PipelineError
 from pipelines.features.levels import read_members
-from pipelines.models.types import BASELINES, ENSEMBLE, compared
+from pipelines.models.types import BASELINES, compared
 from pipelines.trials.asked import asked_model
 from pipelines.trials.tables import BACKTEST, FOLD, METRICS, add, adding
 from pipelines.trials.window import cut, ids, panel_of_now

@@ -11,14 +11,13 @@ import numpy as np
 import polars as pl
 
 from assets_config.contract.accuracy import ForecastValueAdded
-from assets_config.contract.names import Segment, Stage
+from assets_config.contract.names import ENSEMBLE, Segment, Stage
 from assets_config.declared import Evaluation, Model
 from pipelines.backtests.folds import Fold
 from pipelines.backtests.losses import fva
 from pipelines.features.panel import Panel
 from pipelines.features.patterns import PATTERNS, patterns
 from pipelines.forecasts.champions.champion import ERRORS, choose
-from pipelines.models.types import ENSEMBLE
 from pipelines.shapes import empty, schema
 
 STAGES: tuple[str, ...] = get_args(Stage)

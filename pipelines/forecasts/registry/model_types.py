@@ -11,9 +11,10 @@ import msgspec
 import polars as pl
 
 from assets_config.contract.model_types import ModelType
+from assets_config.contract.names import ENSEMBLE
 from assets_config.declared import Declarations, Model
 from pipelines.backtests import ensemble
-from pipelines.models.types import ENSEMBLE, GIVEN
+from pipelines.models.types import GIVEN
 from pipelines.shapes import schema
 
 

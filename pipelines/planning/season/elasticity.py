@@ -6,11 +6,11 @@ import duckdb
 import numpy as np
 from msgspec import Struct
 
+from assets_config.contract.scenarios import PRIOR
 from assets_config.contract.season import PriceElasticity
 from pipelines.warehouse import Warehouse
 
-PRIOR, SPREAD = -1.5, 1.0
-"""What is assumed of a category that tells nothing, and how far categories are from it; sd."""
+SPREAD = 1.0  # how far categories are from PRIOR; sd
 AMONG = 0.3  # how far products are from their category; sd
 LOW, HIGH = -5.0, -0.1
 FEWEST_CHANGES = 8
