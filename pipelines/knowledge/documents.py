@@ -8,6 +8,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ class Found(Struct, frozen=True):
         return markdown.title_of(self.content) or self.path
 
 
-def changing(warehouse: Warehouse) -> Any:
+def changing(warehouse: Warehouse) -> AbstractContextManager[None]:
     """Hold the lock of the knowledge base; each of its assets reads and writes under it, so that none undoes a later one's work."""
     return locked(warehouse.folder / "knowledge" / "knowledge.lock")
 
@@ -92,11 +93,11 @@ def project_files() -> Path:
 def project_documents(folder: Path, *, prefix: str | None = None) -> list[Found]:
     """The project's pages and the description of its API; with a prefix only those whose path is it or lies below it."""
     pages = sorted({path for pattern in PAGES for path in folder.glob(pattern) if path.is_file()})
-    found = [(path.relative_to(folder).as_posix(), path, "markdown") for path in pages]
+    found: list[tuple[str, Path, RagKind]] = [(path.relative_to(folder).as_posix(), path, "markdown") for path in pages]
     api = next((path for path in (folder / API, folder / "openapi.json") if path.is_file()), None)
     found += [("openapi.json", api, "openapi")] if api else []
     return [
-        Found(path, kind, "project", file.read_text(encoding="utf-8", errors="replace"))  # type: ignore[arg-type]
+        Found(path, kind, "project", file.read_text(encoding="utf-8", errors="replace"))
         for path, file, kind in found
         if _is_below(path, prefix)
     ]

@@ -43,13 +43,13 @@ def results(warehouse: Warehouse, book: Book) -> list[SeasonResult]:
     asked = book.asked()
     history = read_history(warehouse, plan.category, plan.cutoff, ahead=0)
     buy, weeks = _naive(book, year_before(book, history))
-    each = [
+    each: list[tuple[Policy, int, list[Week]]] = [
         ("plan", made, season_of(book)),
         ("naive", buy, weeks),
         ("perfect_foresight", sum(map(sum, asked)), _foreseen(asked)),
     ]
     best = _profit(terms, each[2][1], each[2][2])
-    return [_result(book, policy, terms, units, told, best) for policy, units, told in each]  # type: ignore[arg-type]
+    return [_result(book, policy, terms, units, told, best) for policy, units, told in each]
 
 
 def year_before(book: Book, history: History) -> list[list[int]]:
