@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,7 +19,7 @@ from dagster import (
 from pydantic import Field
 
 from assets_config.contract.knowledge import RagChunk, RagDeleteParams, RagIndexParams, RagSource
-from pipelines.report import GRAPH_POOL, answer, job_of, table_made, upstream
+from pipelines.report import GRAPH_POOL, answer, graph_of, job_of, now, table_made, upstream
 from pipelines.resources import Storage, settings
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def document(context: AssetExecutionContext, config: KnowledgeConfig, storage: S
 
     warehouse = storage.warehouse()
     index = None if config.rag_index is None else msgspec.json.decode(config.rag_index, type=RagIndexParams)
-    by, now = job_of(context), datetime.now(UTC).replace(tzinfo=None)
+    by, at = job_of(context), now()
     with kept.changing(warehouse):
         before = after = kept.documents(warehouse)
         scanned = None
@@ -57,7 +56,7 @@ def document(context: AssetExecutionContext, config: KnowledgeConfig, storage: S
         if whole or scanned == "":
             found += kept.model_cards(warehouse)
             found += [kept.kpi_document(storage.declarations()), *kept.asset_documents(_described(context))]
-        after = kept.changed(after, found, scanned=scanned, whole=whole or scanned == "", at=now, by=by)
+        after = kept.changed(after, found, scanned=scanned, whole=whole or scanned == "", at=at, by=by)
         if config.rag_delete is not None:
             after = kept.without(after, msgspec.json.decode(config.rag_delete, type=RagDeleteParams))
         warehouse.write_changed(kept.DOCUMENTS, frame_of(kept.Document, after))
@@ -69,8 +68,7 @@ def document(context: AssetExecutionContext, config: KnowledgeConfig, storage: S
 
 def _described(context: AssetExecutionContext) -> dict[str, str]:
     """The description of each asset of the graph, by key, upstream first."""
-    is_launched = context.run.remote_job_origin is not None  # else it is of the command line, whose job holds the whole graph
-    graph = context.repository_def.asset_graph if is_launched else context.job_def.asset_layer.asset_graph
+    graph = graph_of(context)
     return {key.to_user_string(): graph.get(key).description or "" for key in graph.toposorted_asset_keys}
 
 
