@@ -126,7 +126,7 @@ class Once:
     def _read(self, key: str) -> Claim | None:
         try:
             known = msgspec.json.decode(self._path(key).read_bytes(), type=Claim)
-        except (FileNotFoundError, msgspec.MsgspecError):
+        except (FileNotFoundError, ValueError):  # a torn file: no JSON, or none of a claim
             return None
         return None if self._age(key) > KEEP else known
 
