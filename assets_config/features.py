@@ -73,13 +73,6 @@ class FeatureSet(Struct, frozen=True, forbid_unknown_fields=True):
         del said["name"], said["about"]
         return hashlib.sha256(msgspec.json.encode(said, order="sorted")).hexdigest()[:16]
 
-    @property
-    def lookback(self) -> int:
-        """Days up to the origin that a row would like to see."""
-        windows = [n for each in (*self.rolling.values(), *self.group_mean.values(), self.stockout_share) for n in each]
-        weeks = [n for each in (self.weekday_mean, *self.group_weekday_mean.values()) for n in each]
-        return max([28, *windows, *(lag + 1 for lag in self.lags), *self.target_lags, *(7 * (n + 1) for n in weeks)])
-
     def features(self, outside_names: list[str]) -> list[Feature]:
         """The columns in their order; `outside_names` are the series from outside that the data have."""
         made = [Feature(f"lag_{n}", "lags", "lagged", f"demand {n} days before the origin") for n in self.lags]

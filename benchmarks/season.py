@@ -30,7 +30,7 @@ from pipelines.planning.season.checkpoint import is_reforecast_due
 from pipelines.planning.season.forecasts import make_forecasts
 from pipelines.planning.season.plans import approval_id, change_plans, decide
 from pipelines.planning.season.results import results
-from pipelines.planning.season.tables import frame_of
+from pipelines.shapes import frame_of
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the tests have what makes the tables without Dagster
 from tests.pipelines.planning.fashion import plant

@@ -2,7 +2,6 @@
 
 import json
 from http.client import HTTPException
-from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 from demandgraph.ports import HOST, listens
@@ -39,5 +38,5 @@ def fetch(port: int, path: str, *, body: bytes | None = None, host: str = HOST) 
     try:
         with urlopen(request, timeout=5) as answer:  # noqa: S310 - our own servers
             return bytes(answer.read())
-    except (URLError, HTTPException, OSError):
+    except (HTTPException, OSError):  # URLError is one of these
         return None

@@ -1,1 +1,1 @@
-"""Makes data: sources -> core -> features -> models -> backtests -> forecasts -> kpis -> publish."""
+"""Makes data: sources -> core -> features -> models -> backtests -> forecasts -> planning -> kpis -> knowledge -> publish."""

@@ -21,6 +21,7 @@ from dagster import (
     TableRecord,
     TableSchema,
 )
+from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 
 from assets_config.contract.tables import TABLES
 from pipelines.warehouse import Warehouse
@@ -95,6 +96,13 @@ def as_in(warehouse: Warehouse, key: str, source: str) -> dict[str, Any]:
             for each in (key, source)
         )
     return came_from({name: [(source, name)] for name in own if name in others})
+
+
+def graph_of(context: AssetExecutionContext) -> BaseAssetGraph:
+    """The whole graph, from within a run of some of it: the command line's own job holds it, a launched one its repository."""
+    if context.run.remote_job_origin is None:
+        return context.job_def.asset_layer.asset_graph
+    return context.repository_def.asset_graph
 
 
 def now() -> datetime:

@@ -88,7 +88,7 @@ class Warehouse:
         return pl.read_parquet(self.files(key))
 
     def previous(self, key: str) -> pl.DataFrame | None:
-        """A core table as it was, where it belongs to the source that is loaded now: surrogate ids go on from it."""
+        """A table as it was last made, None where that was from another source: ids, champions and clusters go on from it."""
         if not self.path(key).exists() or self.stamp(key).lineage != self.new_stamp(key).lineage:
             return None
         return self.read(key)
@@ -108,6 +108,11 @@ class Warehouse:
         with replacing(self.path(key)) as beside:
             frame.write_parquet(beside, compression="zstd", metadata=msgspec.to_builtins(self.new_stamp(key)))
         return frame.height
+
+    def write_changed(self, key: str, frame: pl.DataFrame) -> None:
+        """Replace a table, unless it has these rows already: a file that stays the same keeps its part of the snapshot."""
+        if not self.path(key).exists() or not frame.equals(self.read(key)):
+            self.write(key, frame)
 
     def write_query(self, key: str, connection: duckdb.DuckDBPyConnection, query: str) -> int:
         """Replace a table by the rows of a query, without holding them in memory; gives their number."""

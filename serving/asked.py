@@ -9,8 +9,9 @@ from msgspec import Struct, structs
 from assets_config.contract.copies import ExportParams, RollbackParams
 from assets_config.contract.jobs import JOB_TYPES
 from assets_config.contract.launch import UnknownAssets, selection
+from assets_config.contract.names import ENSEMBLE
 from assets_config.contract.seeds import PRESETS, Seed, SeedParams
-from assets_config.contract.trials import BacktestParams, OfSeries, PredictParams
+from assets_config.contract.trials import NAMED, BacktestParams, OfSeries, PredictParams
 from assets_config.contract.workspaces import DemoParams, seed_of, wrong_of
 from serving.filters import product_of, store_of
 from serving.library import Library, kept
@@ -18,8 +19,6 @@ from serving.problems import Conflict, FieldError, NotFound, Validation, invalid
 from serving.snapshot import Snapshot
 
 T = TypeVar("T", bound=Struct)
-NAMED = {"season_length": "seasonal_naive", "window_size": "moving_average"}
-ENSEMBLE = "ensemble"
 HELD = (PredictParams, OfSeries, RollbackParams, ExportParams)
 """Parameters that name what is published; those of a demo run may."""
 
@@ -164,7 +163,7 @@ async def _check_model(lease: Snapshot, params: OfSeries) -> None:
     }
     if types and params.model_type not in types:
         raise invalid("params.model_type", params.model_type, f"use one of {', '.join(sorted(types))}")
-    for name, model_type in NAMED.items():
+    for name, (model_type, _) in NAMED.items():
         if getattr(params, name) is not None and params.model_type != model_type:
             raise invalid(f"params.{name}", getattr(params, name), f"it is a parameter of {model_type} alone")
     known = {each["name"] for each in types.get(params.model_type, [])}

@@ -6,7 +6,6 @@ keys rather than in the snapshot: a rollback takes none back, and they hold befo
 
 import asyncio
 import logging
-import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -16,7 +15,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct, structs
 
-from assets_config.contract.durable import locked, write_bytes
+from assets_config.contract.durable import locked, stamp_of, write_bytes
 from assets_config.settings import shown
 from serving.beside import beside
 from serving.settings import LIVE_SETTINGS, Settings
@@ -56,7 +55,7 @@ class Changed:
 
     def look(self) -> None:
         """Read the file where it is another one. One that cannot be read changes nothing: what was given holds."""
-        seen = self._stat()
+        seen = stamp_of(self.path)
         if seen == self._seen:
             return
         self._seen = seen
@@ -104,13 +103,6 @@ class Changed:
             return {}
         except (OSError, msgspec.MsgspecError) as error:
             raise UnreadableChanges(f"{self.path} cannot be read: {error}. Mend it, or delete it.") from error
-
-    def _stat(self) -> tuple[int, ...]:
-        try:
-            found = os.stat(self.path)
-        except OSError:
-            return ()
-        return (found.st_ino, found.st_mtime_ns, found.st_size)
 
 
 def _typed(name: str, value: Any) -> Any:

@@ -122,9 +122,7 @@ def day_of(match: re.Match[str], today: date) -> date | None:
             return date.fromisoformat(told["iso"])
         word = told["month"] or told["month2"] or told["month3"]
         month = next(n for n, name in enumerate(MONTHS, 1) if name.startswith(word.lower()[:3]))
-        day = int(
-            told["day"] or told["day2"] or {"mid": 15, "middle of": 15, "late": 22, "end of": 22}.get(told["part"].lower(), 1)
-        )
+        day = int(told["day"] or told["day2"] or DAYS.get(told["part"].lower(), 1))
         year = told["year"] or told["year2"] or told["year3"]
         if year:
             return date(int(year), month, day)

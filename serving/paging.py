@@ -7,12 +7,11 @@ from litestar.params import QueryParameter
 from msgspec import Meta, Struct
 
 from assets_config.contract.tables import PARTS
-from serving.reply import Metadata, metadata
+from serving.reply import Metadata, metadata, rounded
 from serving.snapshot import Snapshot
 
 T = TypeVar("T")
 MAX_PAGE_SIZE = 100
-PLACES = 6
 PART_OF = {table: part for part, tables in PARTS.items() for table in tables}
 
 Page = Annotated[int, QueryParameter(ge=1, le=1_000_000, description="Page to read, from 1. One past the end is empty.")]
@@ -57,11 +56,7 @@ async def page_from(
     part = PART_OF[table]
     rows, total = await lease.page(part, table, wanted, order=order, page=page, page_size=page_size)
     said = metadata(lease, part, model_version=model_version)
-    return Listed([say(**{name: _told(value) for name, value in row.items()}) for row in rows], page, page_size, total, said)
-
-
-def _told(value: Any) -> Any:
-    return round(value, PLACES) if isinstance(value, float) else value
+    return Listed([say(**{name: rounded(value) for name, value in row.items()}) for row in rows], page, page_size, total, said)
 
 
 def ordered(items: Iterable[T], by: str, order: str, *, tie: str) -> list[T]:

@@ -17,6 +17,7 @@ from assets_config.contract.season import (
     VarianceWeek,
 )
 from serving.problems import NotFound
+from serving.reply import rounded
 from serving.snapshot import Snapshot
 
 
@@ -103,8 +104,6 @@ def said(shape: type[Any], row: Struct, **more: Any) -> Any:
 
 def told(value: Any) -> Any:
     """A value as answers have it."""
-    if isinstance(value, float):
-        return round(value, 6)
     if isinstance(value, datetime):
         return value.replace(tzinfo=UTC)
-    return float(value) if isinstance(value, Decimal) else value
+    return float(value) if isinstance(value, Decimal) else rounded(value)

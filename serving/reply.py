@@ -1,7 +1,7 @@
 """What every answer says of where it came from, and the range of days that it is of."""
 
 from datetime import UTC, date, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from litestar.params import QueryParameter
 from msgspec import Meta, Struct, structs
@@ -12,6 +12,9 @@ from serving.snapshot import Snapshot
 
 Start = Annotated[date, QueryParameter(description="First day, inclusive, ISO 8601.")]
 End = Annotated[date, QueryParameter(description="Last day, inclusive, ISO 8601; at most 730 days after the first.")]
+
+
+PLACES = 6
 
 
 class Metadata(Struct, frozen=True):
@@ -49,6 +52,11 @@ def _metadata(snapshot: Snapshot, part: str) -> Metadata:
         published_at=manifest.published_at.astimezone(UTC),
         stale=snapshot.stale,
     )
+
+
+def rounded(value: Any) -> Any:
+    """A number with a fraction to the six places that answers have; all else as it is."""
+    return round(value, PLACES) if isinstance(value, float) else value
 
 
 def check_span(start: date | None, end: date | None, max_days: int) -> None:

@@ -13,6 +13,7 @@ from contextlib import suppress
 
 from msgspec import Struct
 
+from assets_config.contract.durable import stamp_of
 from assets_config.contract.layout import Published
 from assets_config.contract.pointer import TURN_BYTES
 
@@ -73,11 +74,7 @@ class Watch:
         with suppress(OSError):
             self._turn = Turn(self._path)
             turn = bytes(self._turn.read())
-        try:
-            found = os.stat(self._pointer)
-        except OSError:
-            return Seen(turn, ())
-        return Seen(turn, (found.st_ino, found.st_mtime_ns, found.st_size))
+        return Seen(turn, stamp_of(self._pointer))
 
     def keep(self, seen: Seen) -> None:
         """That is what is open from now on."""

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from assets_config.contract.integrity import sha256
-from assets_config.contract.knowledge import RagIndexParams
+from assets_config.contract.knowledge import RagChunk, RagIndexParams, RagSource
 from assets_config.knowledge import Encoder, LocalEncoder, NoEncoder
 from pipelines.knowledge import documents as kept
 from pipelines.knowledge.bundle import make
-from pipelines.knowledge.chunks import CHUNK_SCHEMA, SOURCE_SCHEMA, chunks, read_chunks, sources
+from pipelines.knowledge.chunks import chunks, read_chunks, sources
 from pipelines.knowledge.corpus import Corpus
+from pipelines.shapes import frame_of
 from pipelines.warehouse import Warehouse
 
 AT = datetime(2024, 7, 1, 12)
@@ -33,7 +34,8 @@ def found(pages: Mapping[str, str], **changes: object) -> list[kept.Found]:
 def index(root: Path, pages: list[kept.Found], encoder: Encoder | None = None) -> Corpus:
     """Let the knowledge base be of these documents alone; what is published stays."""
     warehouse = Warehouse(root)
-    kept.keep(warehouse, kept.DOCUMENTS, kept.changed(kept.documents(warehouse), pages, whole=True, at=AT, by=JOB), kept.SCHEMA)
+    after = kept.changed(kept.documents(warehouse), pages, whole=True, at=AT, by=JOB)
+    warehouse.write_changed(kept.DOCUMENTS, frame_of(kept.Document, after))
     return build(root, encoder)
 
 
@@ -41,8 +43,8 @@ def build(root: Path, encoder: Encoder | None = None) -> Corpus:
     """Make everything that is made of the documents."""
     warehouse = Warehouse(root)
     there = kept.documents(warehouse)
-    kept.keep(warehouse, "knowledge/rag_chunk", chunks(there), CHUNK_SCHEMA)
-    kept.keep(warehouse, "knowledge/rag_source", sources(there, read_chunks(warehouse)), SOURCE_SCHEMA)
+    warehouse.write_changed("knowledge/rag_chunk", frame_of(RagChunk, chunks(there)))
+    warehouse.write_changed("knowledge/rag_source", frame_of(RagSource, sources(there, read_chunks(warehouse))))
     corpus = Corpus(warehouse, encoder or NoEncoder(), key="")
     corpus.encode()
     make(warehouse, corpus)

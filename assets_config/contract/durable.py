@@ -63,6 +63,15 @@ def write_once(path: Path, content: bytes) -> bytes:
     return path.read_bytes()
 
 
+def stamp_of(path: str | Path) -> tuple[int, ...]:
+    """What differs once another file took the place of one, or it was written to; empty where there is none to look at."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return ()
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
 def sync(path: Path) -> None:
     """Have the disk hold what was written to a file or a folder."""
     handle = os.open(path, os.O_RDONLY)

@@ -29,6 +29,9 @@ Driver = Literal[
     "price", "promotion", "event", "outside", "stockouts", "other",
 ]  # fmt: skip
 
+ENSEMBLE = "ensemble"
+"""The one model type that is made of the others' forecasts: no job fits or evaluates it by itself."""
+
 UNKNOWN = "(unknown)"
 """The member that stands for a missing category, department or region, so that parts add up to the whole."""
 

@@ -18,6 +18,7 @@ from assets_config.contract.state import MOST_TAGS, NOT_NUL, RunId, Tag
 Method = Literal["heuristic", "model_exogenous"]
 RankBy = Literal["revenue", "units", "lost"]
 PRIOR = -1.5
+"""Elasticity where sales tell nothing of it."""
 MOST = 500  # saved scenarios
 ScenarioId = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}(?!\n)$", description="A scenario of /scenarios.")]
 First = Annotated[date | None, Meta(description="First day; null: the first that is forecast.")]

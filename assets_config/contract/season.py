@@ -17,6 +17,8 @@ Agent = Literal["orchestrator", "demand", "inventory", "pricing"]
 StepStatus = Literal["pass", "skip", "running", "waiting", "fail"]
 PlanStatus = Literal["resting", "awaiting_approval", "in_season", "rejected", "completed", "failed"]
 Policy = Literal["plan", "naive", "perfect_foresight"]
+ElasticityLevel = Literal["category", "product"]
+ElasticitySource = Literal["own", "shrunk", "prior"]
 
 PlanId = Annotated[str, column("The plan; read it at /workflows/{id}.")]
 
@@ -219,16 +221,14 @@ class SeasonStep(Struct, frozen=True):
 class PriceElasticity(Struct, frozen=True):
     """How demand of a product or category answers to its price, by regression over the sales."""
 
-    level: Annotated[Literal["category", "product"], column("Whether the member is a category or a product.")]
+    level: Annotated[ElasticityLevel, column("Whether the member is a category or a product.")]
     member: Annotated[str, column("Name of the category, or SKU.")]
     elasticity: Annotated[float, column("Percent that demand moves with a percent of the price; what plans use.", unit="ratio")]
     estimate: Annotated[float | None, column("The same by its own sales alone; null where they tell nothing.", unit="ratio")]
     std_error: Annotated[float | None, column("Standard error of the estimate; null where there is none.", unit="ratio")]
     rows: Annotated[int, column("Days of series that it was estimated from.", unit="days")]
     price_changes: Annotated[int, column("Days on which the price of a series was another than on its day before.", unit="days")]
-    source: Annotated[
-        Literal["own", "shrunk", "prior"], column("own: the estimate; shrunk: drawn to the category's; prior: assumed.")
-    ]
+    source: Annotated[ElasticitySource, column("own: the estimate; shrunk: drawn to the category's; prior: assumed.")]
     flag: Annotated[
         str | None, column("implausible: the estimate was positive, clamped: out of -5 to -0.1, sparse: too few changes.")
     ]

@@ -86,6 +86,10 @@ class OfSeries(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = {}
 
 
+NAMED = {"season_length": ("seasonal_naive", 7), "window_size": ("moving_average", 7)}
+"""The fields above that are a parameter of one type: of which, and what it is where nothing is given."""
+
+
 class TrainParams(OfSeries, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Fit one model type, for one series, a store, a product or all, as a run of the registry."""
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from dagster import AssetExecutionContext, MaterializeResult, asset
 
+from assets_config.contract.registry import Backtest, BacktestFold
 from pipelines.report import GRAPH_POOL, drawn, table_made, upstream
 from pipelines.resources import Storage
 
@@ -83,6 +84,7 @@ def backtest(storage: Storage) -> MaterializeResult:
     from pipelines.features.panel import read_panel
     from pipelines.models.fits import fitted_models
     from pipelines.models.types import compared, ensemble
+    from pipelines.shapes import schema
 
     warehouse, declared = storage.warehouse(), storage.declarations()
     models = compared(fitted_models(warehouse, declared)) + [model for model in [ensemble(declared)] if model]
@@ -106,18 +108,7 @@ def backtest(storage: Storage) -> MaterializeResult:
         for model in models
         if model.type in counts
     ]
-    schema = {
-        "backtest_id": pl.String,
-        "model_type": pl.String,
-        "config": pl.String,
-        "strategy": pl.String,
-        "n_splits": pl.Int64,
-        "horizon": pl.Int64,
-        "gap": pl.Int64,
-        "series": pl.Int64,
-        "dataset_id": pl.String,
-    }
-    warehouse.write("backtests/backtest", pl.DataFrame(rows, schema=schema))
+    warehouse.write("backtests/backtest", pl.DataFrame(rows, schema=schema(Backtest)))
     return table_made(warehouse, "backtests/backtest")
 
 
@@ -129,15 +120,14 @@ def backtest_fold(storage: Storage) -> MaterializeResult:
     from pipelines.backtests.folds import folds
     from pipelines.backtests.runs import fold_rows
     from pipelines.features.panel import read_panel
+    from pipelines.shapes import schema
 
     warehouse, declared = storage.warehouse(), storage.declarations()
     panel = read_panel(warehouse)
     windows = folds(panel.days, declared.evaluation)
     identities = warehouse.read("backtests/backtest")["backtest_id"]
     rows = [row for identity in identities for row in fold_rows(panel, identity, windows)]
-    dates = dict.fromkeys(("train_start", "cutoff", "test_start", "test_end"), pl.Date)
-    schema = {"backtest_id": pl.String, "fold": pl.Int64, **dates}
-    warehouse.write("backtests/backtest_fold", pl.DataFrame(rows, schema=schema))
+    warehouse.write("backtests/backtest_fold", pl.DataFrame(rows, schema=schema(BacktestFold)))
     return table_made(warehouse, "backtests/backtest_fold")
 
 
@@ -151,7 +141,7 @@ def backtest_metric(context: AssetExecutionContext, storage: Storage) -> Materia
     import polars as pl
 
     from pipelines.backtests.folds import folds
-    from pipelines.backtests.metrics import SCHEMA, metric_rows, truths, with_added_value
+    from pipelines.backtests.metrics import metric_frame, metric_rows, truths
     from pipelines.backtests.plots import errors_by_horizon
     from pipelines.features.levels import read_members
     from pipelines.features.panel import read_panel
@@ -163,7 +153,7 @@ def backtest_metric(context: AssetExecutionContext, storage: Storage) -> Materia
     for identity, model_type in warehouse.read("backtests/backtest").select("backtest_id", "model_type").iter_rows():
         rows += metric_rows(identity, model_type, truth, predictions.filter(pl.col("model_type") == model_type).collect())
         context.log.info(f"{model_type}: scored")
-    metrics = with_added_value(pl.DataFrame(rows, schema={name: SCHEMA[name] for name in SCHEMA if not name.startswith("fva_")}))
+    metrics = metric_frame(rows)
     warehouse.write("backtests/backtest_metric", metrics)
     whole = metrics.filter(fold=-1, bucket="all", level="series", segment="all")
     wape = dict(whole.select("model_type", "wape").iter_rows())

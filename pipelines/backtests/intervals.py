@@ -9,6 +9,8 @@ size, then of all.
 import numpy as np
 
 LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
+NAMES = tuple(f"q{round(level * 100):02}" for level in LEVELS)
+"""What tables call their columns: q05 to q95."""
 FEWEST = 50
 SIZES = 10
 BUCKET_STARTS = (1, 8, 15, 29)

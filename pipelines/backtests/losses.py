@@ -13,6 +13,7 @@ import numpy as np
 
 from pipelines.backtests.intervals import LEVELS
 
+WEEK = 7
 STEADY = 1e-12
 """A spread over folds is relative to their mean; a mean smaller than this is none."""
 WEIGHTED = (0.1, 0.5, 0.9)
@@ -132,9 +133,9 @@ def fva(base: float | None, stage: float | None) -> float | None:
     return None if base is None or stage is None else base - stage
 
 
-def absolute_scale(train: np.ndarray, season: int = 7) -> np.ndarray:
-    """The scale of mase, a series: mean |y_t - y_(t-season)| over training; NaN where it is 0 or unknown. [S, T] -> [S]"""
-    return _scale(train, lambda rows: np.abs(rows[:, season:] - rows[:, :-season]))
+def absolute_scale(train: np.ndarray) -> np.ndarray:
+    """The scale of mase, a series: mean |y_t - y_(t-7)| over training; NaN where it is 0 or unknown. [S, T] -> [S]"""
+    return _scale(train, lambda rows: np.abs(rows[:, WEEK:] - rows[:, :-WEEK]))
 
 
 def squared_scale(train: np.ndarray) -> np.ndarray:

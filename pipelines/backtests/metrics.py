@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 import msgspec
@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from assets_config.contract.names import Bucket
+from assets_config.contract.registry import BacktestMetric
 from pipelines.backtests import losses
 from pipelines.backtests.folds import Fold
 from pipelines.backtests.intervals import LEVELS as QUANTILES
@@ -17,6 +18,7 @@ from pipelines.backtests.intervals import honest_quantiles
 from pipelines.features import levels
 from pipelines.features.panel import Panel
 from pipelines.features.patterns import PATTERNS, Patterns, patterns
+from pipelines.shapes import schema
 
 BUCKET_ENDS = {"h_1_7": (1, 7), "h_8_14": (8, 14), "h_15_28": (15, 28), "h_29_plus": (29, 10**6)}
 SEGMENTS = ("all", *PATTERNS)
@@ -33,22 +35,6 @@ UNDEFINED = {
     "quantiles need a second fold": ("pinball", "coverage_80", "coverage_90"),
 }
 """Why a metric can be null."""
-SCHEMA: dict[str, Any] = {
-    "backtest_id": pl.String,
-    "model_type": pl.String,
-    "fold": pl.Int64,
-    "bucket": pl.String,
-    "n": pl.Int64,
-    **dict.fromkeys(("mae", "rmse", "wape", "smape", "mape"), pl.Float64),
-    "mape_n": pl.Int64,
-    **dict.fromkeys(("mase", "rmsse", "bias", "bias_ratio"), pl.Float64),
-    "level": pl.String,
-    "segment": pl.String,
-    **dict.fromkeys(("wrmsse", "tracking_signal", "pinball", "wql", "coverage_80", "coverage_90"), pl.Float64),
-    **dict.fromkeys(("fva_naive", "fva_seasonal_naive"), pl.Float64),
-    "stability_pct": pl.String,
-    "reason": pl.String,
-}
 
 
 class Truth(msgspec.Struct, frozen=True):
@@ -127,8 +113,13 @@ def metric_rows(
                 yield {**keys, **found, "level": level, "segment": segment, "stability_pct": spread}
 
 
-def with_added_value(metrics: pl.DataFrame) -> pl.DataFrame:
-    """As contract.registry.BacktestMetric: how much lower the wape is than that of either baseline on the same points."""
+def metric_frame(rows: Sequence[Mapping[str, object]]) -> pl.DataFrame:
+    """The columns of contract.registry.BacktestMetric.
+
+    Takes    what `metric_rows` gives of all model types, the baselines among them: by how much a wape is lower than theirs on
+             the same points is told here.
+    """
+    metrics = pl.DataFrame(rows, schema=schema(BacktestMetric))
     keys = ["fold", "bucket", "level", "segment"]
     for base in ("naive", "seasonal_naive"):
         of_base = metrics.filter(pl.col("model_type") == base).select(*keys, pl.col("wape").alias("base"))
@@ -137,7 +128,7 @@ def with_added_value(metrics: pl.DataFrame) -> pl.DataFrame:
             .with_columns((pl.col("base") - pl.col("wape")).alias(f"fva_{base}"))
             .drop("base")
         )
-    return metrics.select(*SCHEMA)
+    return metrics
 
 
 def buckets(steps: np.ndarray) -> np.ndarray:

@@ -77,7 +77,8 @@ def _build(
             f"FROM read_parquet('{quoted(keys_path(warehouse))}') WHERE entity = '{entity}'"
         )
     for month, lines in sorted(months.items()) or [(ALL, [])]:
-        wanted = _signature(fact, lines, keys, known.get(month))
+        unknown = month in known and known[month].unknown
+        wanted = _signature(fact, lines, keys, unknown=unknown)
         if month in known and known[month].signature == wanted and (table.folder / known[month].file).exists():
             partitions[month] = known[month]
             continue
@@ -88,12 +89,8 @@ def _build(
     return made
 
 
-def _signature(fact: Fact, lines: Sequence[Lines], keys: Keys, known: Partition | None) -> str:
-    """What a month is made of; where it has lines of unknown ids, all ids that there are belong to it."""
-    return _hash(fact, lines, keys, unknown=known is not None and known.unknown)
-
-
-def _hash(fact: Fact, lines: Sequence[Lines], keys: Keys, *, unknown: bool) -> str:
+def _signature(fact: Fact, lines: Sequence[Lines], keys: Keys, *, unknown: bool) -> str:
+    """What a month is made of; where it has lines of `unknown` ids, all ids that there are belong to it."""
     said = [CODE, fact.table, signature_of(lines), keys.epoch, keys.now if unknown else ""]
     return hashlib.sha256(msgspec.json.encode(said)).hexdigest()[:16]
 
@@ -108,7 +105,7 @@ def _make(
         "SELECT rank, fault, count(*) FROM resolved WHERE fault IS NOT NULL GROUP BY ALL ORDER BY ALL"
     ).fetchall()
     may_be_told = any(code.startswith("UNKNOWN_") for _, code, _ in unknown)
-    signature = _hash(fact, lines, keys, unknown=may_be_told)
+    signature = _signature(fact, lines, keys, unknown=may_be_told)
     ids = (*fact.ids, *(name for name in fact.grain if name not in fact.ids))
     grain = ", ".join(ids)
     connection.execute(

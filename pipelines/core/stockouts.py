@@ -8,8 +8,8 @@ from pipelines.partitions import ALL, Index, Partition
 from pipelines.warehouse import Warehouse, scan
 
 WEEKS = 16
-"""How far back same weekdays are looked for; the newest EIGHT of them with stock are used."""
-EIGHT = 8
+"""How far back same weekdays are looked for; the newest USED of them with stock tell."""
+USED = 8
 
 
 def write_unconstrained(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection) -> list[str]:
@@ -75,7 +75,7 @@ def _query(stockouts: str, stock: str, sales: str) -> str:
             LEFT JOIN {sales} s ON s.store_id = l.store_id AND s.product_id = l.product_id AND s.date = l.past
         ),
         newest AS (
-            SELECT * FROM in_stock QUALIFY row_number() OVER (PARTITION BY store_id, product_id, date ORDER BY k) <= {EIGHT}
+            SELECT * FROM in_stock QUALIFY row_number() OVER (PARTITION BY store_id, product_id, date ORDER BY k) <= {USED}
         ),
         means AS (SELECT store_id, product_id, date, avg(quantity) AS mean FROM newest GROUP BY ALL)
         SELECT o.store_id, o.product_id, o.date, coalesce(s.quantity, 0) AS sold,

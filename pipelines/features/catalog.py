@@ -6,9 +6,11 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from assets_config.contract.sales import FeatureCatalog, FeaturePreview
 from assets_config.features import FeatureSet
 from pipelines.features.blocks import Blocks
 from pipelines.features.panel import Panel
+from pipelines.shapes import schema
 
 SERIES = 50
 """Series whose rows are published: those that sold most."""
@@ -23,9 +25,7 @@ def catalog(feature_sets: Mapping[str, FeatureSet], panel: Panel) -> pl.DataFram
         for each in feature_sets.values()
         for position, feature in enumerate(each.features(panel.outside_names.tolist()))
     ]
-    text = dict.fromkeys(("feature_set", "hash", "about"), pl.String)
-    more = dict.fromkeys(("feature", "feature_group", "leak", "meaning"), pl.String)
-    return pl.DataFrame(rows, schema={**text, "position": pl.Int64, **more}, orient="row")
+    return pl.DataFrame(rows, schema=schema(FeatureCatalog), orient="row")
 
 
 def preview(feature_sets: Mapping[str, FeatureSet], panel: Panel) -> pl.DataFrame:
@@ -42,5 +42,4 @@ def preview(feature_sets: Mapping[str, FeatureSet], panel: Panel) -> pl.DataFram
                 cells = [None if np.isnan(cell) else round(float(cell), 6) for cell in values[n, m]]
                 said = msgspec.json.encode(dict(zip(blocks.names, cells, strict=True))).decode()
                 rows.append((each.name, panel.store_id[s], panel.product_id[s], panel.day(day), panel.day(day - 1), said))
-    ids = {"feature_set": pl.String, "store_id": pl.Int64, "product_id": pl.Int64}
-    return pl.DataFrame(rows, schema={**ids, "date": pl.Date, "origin": pl.Date, "features": pl.String}, orient="row")
+    return pl.DataFrame(rows, schema=schema(FeaturePreview), orient="row")

@@ -9,7 +9,6 @@ and series from outside. Prices of all other series are those paid, carried forw
 """
 
 from datetime import date, timedelta
-from io import BytesIO
 from pathlib import Path
 
 import msgspec
@@ -88,6 +87,12 @@ def demand(panel: Panel, series: np.ndarray | slice = slice(None)) -> np.ndarray
     return np.where(out, np.nan, y) if out.any() else y
 
 
+def departments(panel: Panel) -> np.ndarray:
+    """The department of a store that each series belongs to, numbered from 0. [S]"""
+    names = [GROUPS.index("store"), GROUPS.index("department")]
+    return np.unique(panel.groups[:, names], axis=0, return_inverse=True)[1]
+
+
 def panel_path(warehouse: Warehouse) -> Path:
     """The file that the panel lies in."""
     return warehouse.folder / "features" / "panel" / "panel.npz"
@@ -96,15 +101,13 @@ def panel_path(warehouse: Warehouse) -> Path:
 def write_panel(warehouse: Warehouse, panel: Panel) -> None:
     """Write the panel of the core tables that are there now as one .npz, in one step."""
     with replacing(panel_path(warehouse)) as beside, beside.open("wb") as file:
-        content = BytesIO()
         np.savez(
-            content,
+            file,
             allow_pickle=False,
             first_day=np.array(panel.first_day.isoformat()),
             dataset_id=np.array(warehouse.dataset_id()),
             **_arrays(panel),
         )
-        file.write(content.getbuffer())
 
 
 def read_panel(warehouse: Warehouse) -> Panel:

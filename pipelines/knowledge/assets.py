@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -19,8 +18,8 @@ from dagster import (
 )
 from pydantic import Field
 
-from assets_config.contract.knowledge import RagDeleteParams, RagIndexParams
-from pipelines.report import GRAPH_POOL, answer, job_of, table_made, upstream
+from assets_config.contract.knowledge import RagChunk, RagDeleteParams, RagIndexParams, RagSource
+from pipelines.report import GRAPH_POOL, answer, graph_of, job_of, now, table_made, upstream
 from pipelines.resources import Storage, settings
 
 if TYPE_CHECKING:
@@ -40,10 +39,11 @@ class KnowledgeConfig(Config):
 def document(context: AssetExecutionContext, config: KnowledgeConfig, storage: Storage) -> MaterializeResult:
     """Every document of the knowledge base: the project's pages, its API, model cards, KPIs, assets, and what was posted."""
     from pipelines.knowledge import documents as kept
+    from pipelines.shapes import frame_of
 
     warehouse = storage.warehouse()
     index = None if config.rag_index is None else msgspec.json.decode(config.rag_index, type=RagIndexParams)
-    by, now = job_of(context), datetime.now(UTC).replace(tzinfo=None)
+    by, at = job_of(context), now()
     with kept.changing(warehouse):
         before = after = kept.documents(warehouse)
         scanned = None
@@ -56,10 +56,10 @@ def document(context: AssetExecutionContext, config: KnowledgeConfig, storage: S
         if whole or scanned == "":
             found += kept.model_cards(warehouse)
             found += [kept.kpi_document(storage.declarations()), *kept.asset_documents(_described(context))]
-        after = kept.changed(after, found, scanned=scanned, whole=whole or scanned == "", at=now, by=by)
+        after = kept.changed(after, found, scanned=scanned, whole=whole or scanned == "", at=at, by=by)
         if config.rag_delete is not None:
             after = kept.without(after, msgspec.json.decode(config.rag_delete, type=RagDeleteParams))
-        kept.keep(warehouse, kept.DOCUMENTS, after, kept.SCHEMA)
+        warehouse.write_changed(kept.DOCUMENTS, frame_of(kept.Document, after))
         summary = kept.summary(before, after)
     is_told = index is not None or config.rag_delete is not None  # else the run was asked for something else, and answers that
     said = answer(summary) if is_told else {"documents": MetadataValue.json(msgspec.to_builtins(summary))}
@@ -68,8 +68,7 @@ def document(context: AssetExecutionContext, config: KnowledgeConfig, storage: S
 
 def _described(context: AssetExecutionContext) -> dict[str, str]:
     """The description of each asset of the graph, by key, upstream first."""
-    is_launched = context.run.remote_job_origin is not None  # else it is of the command line, whose job holds the whole graph
-    graph = context.repository_def.asset_graph if is_launched else context.job_def.asset_layer.asset_graph
+    graph = graph_of(context)
     return {key.to_user_string(): graph.get(key).description or "" for key in graph.toposorted_asset_keys}
 
 
@@ -77,11 +76,12 @@ def _described(context: AssetExecutionContext) -> dict[str, str]:
 def rag_chunk(storage: Storage) -> MaterializeResult:
     """The documents cut into passages: along headings, an operation of an API each, a fence of code in one piece."""
     from pipelines.knowledge import documents as kept
-    from pipelines.knowledge.chunks import CHUNK_SCHEMA, chunks
+    from pipelines.knowledge.chunks import chunks
+    from pipelines.shapes import frame_of
 
     warehouse = storage.warehouse()
     with kept.changing(warehouse):
-        kept.keep(warehouse, "knowledge/rag_chunk", chunks(kept.documents(warehouse)), CHUNK_SCHEMA)
+        warehouse.write_changed("knowledge/rag_chunk", frame_of(RagChunk, chunks(kept.documents(warehouse))))
     return table_made(warehouse, "knowledge/rag_chunk")
 
 
@@ -89,12 +89,13 @@ def rag_chunk(storage: Storage) -> MaterializeResult:
 def rag_source(storage: Storage) -> MaterializeResult:
     """Every document that can be searched, with its version and the number of its passages."""
     from pipelines.knowledge import documents as kept
-    from pipelines.knowledge.chunks import SOURCE_SCHEMA, read_chunks, sources
+    from pipelines.knowledge.chunks import read_chunks, sources
+    from pipelines.shapes import frame_of
 
     warehouse = storage.warehouse()
     with kept.changing(warehouse):
         rows = sources(kept.documents(warehouse), read_chunks(warehouse))
-        kept.keep(warehouse, "knowledge/rag_source", rows, SOURCE_SCHEMA)
+        warehouse.write_changed("knowledge/rag_source", frame_of(RagSource, rows))
     return table_made(warehouse, "knowledge/rag_source")
 
 

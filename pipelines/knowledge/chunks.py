@@ -3,10 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
-
-import polars as pl
+from collections.abc import Iterator, Sequence
 
 from assets_config.contract.knowledge import RagChunk, RagSource
 from pipelines.errors import PipelineError
@@ -16,21 +13,6 @@ from pipelines.knowledge.passages import CODE, Passage
 from pipelines.warehouse import Warehouse
 
 MOST_CHUNKS = 50_000
-CHUNK_SCHEMA: Mapping[str, Any] = {
-    "position": pl.Int64,
-    **dict.fromkeys(("chunk_id", "source_id"), pl.String),
-    "ordinal": pl.Int64,
-    **dict.fromkeys(("heading_path", "text"), pl.String),
-    **dict.fromkeys(("first_line", "last_line"), pl.Int64),
-    **dict.fromkeys(("content_hash", "operation_id", "anchor"), pl.String),
-}
-SOURCE_SCHEMA: Mapping[str, Any] = {
-    **dict.fromkeys(("source_id", "path", "kind", "origin", "title", "tags", "content_hash"), pl.String),
-    **dict.fromkeys(("size_bytes", "chunks"), pl.Int64),
-    "indexed_at": pl.Datetime("us"),
-    "indexed_by": pl.String,
-    "version": pl.Int64,
-}
 
 
 def chunks(documents: Sequence[Document]) -> list[RagChunk]:

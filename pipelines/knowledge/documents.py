@@ -8,11 +8,11 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 from msgspec import Struct, structs
 
 from assets_config.contract.documents import Documents
@@ -49,15 +49,6 @@ class Document(Struct, frozen=True):
     removed: bool = False
 
 
-SCHEMA: Mapping[str, Any] = {
-    **dict.fromkeys(("source_id", "path", "kind", "origin", "title", "tags", "content", "content_hash"), pl.String),
-    "indexed_at": pl.Datetime("us"),
-    "indexed_by": pl.String,
-    "version": pl.Int64,
-    "removed": pl.Boolean,
-}
-
-
 class Found(Struct, frozen=True):
     """A document as it was found or posted."""
 
@@ -82,7 +73,7 @@ class Found(Struct, frozen=True):
         return markdown.title_of(self.content) or self.path
 
 
-def changing(warehouse: Warehouse) -> Any:
+def changing(warehouse: Warehouse) -> AbstractContextManager[None]:
     """Hold the lock of the knowledge base; each of its assets reads and writes under it, so that none undoes a later one's work."""
     return locked(warehouse.folder / "knowledge" / "knowledge.lock")
 
@@ -102,11 +93,11 @@ def project_files() -> Path:
 def project_documents(folder: Path, *, prefix: str | None = None) -> list[Found]:
     """The project's pages and the description of its API; with a prefix only those whose path is it or lies below it."""
     pages = sorted({path for pattern in PAGES for path in folder.glob(pattern) if path.is_file()})
-    found = [(path.relative_to(folder).as_posix(), path, "markdown") for path in pages]
+    found: list[tuple[str, Path, RagKind]] = [(path.relative_to(folder).as_posix(), path, "markdown") for path in pages]
     api = next((path for path in (folder / API, folder / "openapi.json") if path.is_file()), None)
     found += [("openapi.json", api, "openapi")] if api else []
     return [
-        Found(path, kind, "project", file.read_text(encoding="utf-8", errors="replace"))  # type: ignore[arg-type]
+        Found(path, kind, "project", file.read_text(encoding="utf-8", errors="replace"))
         for path, file, kind in found
         if _is_below(path, prefix)
     ]
@@ -214,13 +205,6 @@ def summary(before: Sequence[Document], after: Sequence[Document]) -> dict[str, 
     states |= {each.path: "removed" for key, each in known.items() if key not in there}
     counts = {state: list(states.values()).count(state) for state in ("indexed", "updated", "unchanged", "removed")}
     return {**counts, "documents": states}
-
-
-def keep(warehouse: Warehouse, key: str, rows: Sequence[Struct], schema: Mapping[str, Any]) -> None:
-    """Write rows as a table, unless they are there already: a file that stays the same keeps its part of the snapshot."""
-    frame = pl.DataFrame([structs.asdict(row) for row in rows], schema=schema)
-    if not warehouse.path(key).exists() or not frame.equals(warehouse.read(key)):
-        warehouse.write(key, frame)
 
 
 def _was_read(document: Document, *, scanned: str | None, whole: bool) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from pipelines.features.panel import Panel
+from pipelines.features.panel import Panel, departments
 from pipelines.models.arrays import from_bytes
 
 SHARE_DAYS = 28
@@ -67,7 +67,7 @@ def first_steps(artifact: bytes, horizon: int) -> np.ndarray:
 
 def _groups(panel: Panel, sales: np.ndarray, most: int) -> Iterator[np.ndarray]:
     """The series of each store and department, those that sold most first; the last takes all that are left."""
-    _, group = np.unique(panel.groups[:, [0, 2]], axis=0, return_inverse=True)
+    group = departments(panel)
     place = np.argsort(np.argsort(-np.bincount(group, sales), kind="stable"))
     place = np.minimum(place[group], most - 1)
     for n in range(int(place.max(initial=-1)) + 1):

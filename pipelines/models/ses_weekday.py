@@ -5,7 +5,7 @@ A single series of slow sales says little about its weekdays; all series of a de
 
 import numpy as np
 
-from pipelines.features.panel import Panel, demand
+from pipelines.features.panel import Panel, demand, departments
 from pipelines.models.arrays import from_bytes, to_bytes
 from pipelines.models.known import fill_unknown
 
@@ -38,7 +38,7 @@ def predict(artifact: bytes, panel: Panel, *, horizon: int) -> np.ndarray:  # no
 
 def _profiles(panel: Panel, y: np.ndarray) -> np.ndarray:
     """The profile of each series' store and department from the window's first day on; one where nothing was sold. [S, 7]"""
-    _, group = np.unique(panel.groups[:, [0, 2]], axis=0, return_inverse=True)
+    group = departments(panel)
     weekdays = [y[:, day::7] for day in range(7)]
     sums = np.stack([np.bincount(group, np.nansum(each, axis=1)) for each in weekdays], axis=1)
     counts = np.stack([np.bincount(group, np.sum(~np.isnan(each), axis=1)) for each in weekdays], axis=1)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
+from assets_config.contract.names import ENSEMBLE
 from assets_config.declared import Declarations, Model
 from assets_config.entries import DeclarationError
 from assets_config.features import FeatureSet
@@ -16,10 +17,8 @@ from pipelines.features.panel import Panel
 NOT_TYPES = {"aggregates", "arrays", "assets", "calendar_terms", "expected", "fits", "known", "totals", "types"}
 GIVEN = ("panel", "horizon", "features")
 """Arguments of a fit that are no parameters of the model."""
-ENSEMBLE = "ensemble"
-"""The one type without a module here: it is made of the others' forecasts, with weights from their backtests."""
 OF_SUMS = ("prophet_like", "sarimax", "unobserved_components")
-"""The types that are fitted to sums of series, of which each series gets its share (totals.py)."""
+"""The types that are fitted to sums of series, of which each series gets its share (aggregates.py)."""
 
 
 def module_of(model: Model) -> ModuleType:

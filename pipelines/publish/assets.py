@@ -17,7 +17,7 @@ from pipelines.publish.exports import export as write_export
 from pipelines.publish.parts import TABLE_KEYS
 from pipelines.publish.snapshot import amend, current, manifests, publish, rollback
 from pipelines.publish.workspaces import assets as workspaces
-from pipelines.report import GRAPH_POOL, answer, job_of, upstream
+from pipelines.report import GRAPH_POOL, answer, graph_of, job_of, upstream
 from pipelines.resources import Storage
 
 OWN: dict[str, Any] = {"key_prefix": "publish", "group_name": "publish", "owners": ["team:data"]}
@@ -60,9 +60,7 @@ def snapshot(context: AssetExecutionContext, storage: Storage) -> MaterializeRes
 def checks_so_far(context: AssetExecutionContext) -> list[Check]:
     """The newest result of each asset check of the graph, by asset and name; those that never ran are left out."""
     storage, found = context.instance.event_log_storage, []
-    is_launched = context.run.remote_job_origin is not None  # else it is of the command line, whose job holds the whole graph
-    graph = context.repository_def.asset_graph if is_launched else context.job_def.asset_layer.asset_graph
-    for key in sorted(graph.asset_check_keys):
+    for key in sorted(graph_of(context).asset_check_keys):
         for record in storage.get_asset_check_execution_history(key, limit=1, status=COMPLETED):
             if record.event is None or record.event.dagster_event is None:
                 continue

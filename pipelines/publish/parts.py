@@ -182,7 +182,7 @@ def _knowledge(warehouse: Warehouse) -> list[PartInputs]:
 
 
 def _trials(warehouse: Warehouse) -> list[PartInputs]:
-    """The tables of trials of the source that is loaded, with the artifacts of their runs. Only while `tables.adding`."""
+    """The tables of trials of the source that is loaded, with the artifacts of their runs. The caller holds the lock `adding`."""
     keys = {table: TABLE_KEYS[table] for table in PARTS[TRIALS]}
     tables = {table: [warehouse.path(key)] for table, key in keys.items() if is_there(warehouse, key)}
     if not tables:

@@ -1,11 +1,9 @@
 """The model that a trial asks for: its type with the parameters that were given, over those that are declared."""
 
-from assets_config.contract.trials import OfSeries, Value
+from assets_config.contract.names import ENSEMBLE
+from assets_config.contract.trials import NAMED, OfSeries, Value
 from assets_config.declared import Declarations, Model
-from pipelines.models.types import ENSEMBLE, module_of
-
-NAMED = {"season_length": ("seasonal_naive", 7), "window_size": ("moving_average", 7)}
-"""Parameters with a name of their own in a job: whose they are, and what they are where nothing is given."""
+from pipelines.models.types import module_of
 
 
 def asked_model(declarations: Declarations, asked: OfSeries) -> Model:

@@ -9,14 +9,15 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from assets_config.contract.names import ENSEMBLE
 from assets_config.contract.trials import BacktestParams, BacktestResult
 from assets_config.declared import Declarations, Evaluation
 from pipelines.backtests.folds import folds
-from pipelines.backtests.metrics import SCHEMA, Truth, metric_rows, truths, with_added_value
+from pipelines.backtests.metrics import Truth, metric_frame, metric_rows, truths
 from pipelines.backtests.runs import backtest_id, fold_rows, predict_all, prediction_frame
 from pipelines.errors import PipelineError
 from pipelines.features.levels import read_members
-from pipelines.models.types import BASELINES, ENSEMBLE, compared
+from pipelines.models.types import BASELINES, compared
 from pipelines.trials.asked import asked_model
 from pipelines.trials.tables import BACKTEST, FOLD, METRICS, add, adding
 from pipelines.trials.window import cut, ids, panel_of_now
@@ -92,7 +93,7 @@ def _metrics(identity: str, truth: dict[str, list[Truth]], predictions: pl.DataF
         for model_type in predictions["model_type"].unique(maintain_order=True)
         for row in metric_rows(identity, model_type, truth, predictions.filter(pl.col("model_type") == model_type))
     ]
-    return with_added_value(pl.DataFrame(scored, schema={name: SCHEMA[name] for name in SCHEMA if not name.startswith("fva_")}))
+    return metric_frame(scored)
 
 
 def _answer(said: dict[str, Any], metrics: pl.DataFrame, *, milliseconds: int) -> BacktestResult:

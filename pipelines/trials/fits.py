@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 import duckdb
 import msgspec
 
+from assets_config.contract.names import ENSEMBLE
 from assets_config.contract.trials import TrainParams, TrainResult
 from assets_config.declared import Declarations
 from pipelines.errors import PipelineError
 from pipelines.models.fits import keep
-from pipelines.models.types import ENSEMBLE, feature_set_of, fit, module_of
+from pipelines.models.types import feature_set_of, fit, module_of
 from pipelines.trials.asked import asked_model
 from pipelines.trials.tables import RUN, add, adding, drop_artifacts, named_runs
 from pipelines.trials.window import cut, ids, observations, panel_of_now

@@ -20,7 +20,7 @@ from pipelines.features.panel import Panel
 from pipelines.features.patterns import patterns
 from pipelines.models.fits import read_artifact
 from pipelines.models.types import module_of
-from pipelines.trials.tables import FORECAST, RUN, SCHEMAS, add, adding, rows
+from pipelines.trials.tables import FORECAST, RUN, add, adding, rows
 from pipelines.trials.window import cut, ids, panel_of_now
 from pipelines.warehouse import Warehouse
 
@@ -77,7 +77,7 @@ def predict(
         pl.lit(by).alias("made_by"),
     )
     with adding(warehouse):
-        add(warehouse, FORECAST, frame.select(*SCHEMAS[FORECAST]), by="forecast_id")
+        add(warehouse, FORECAST, frame, by="forecast_id")
     total = yhat[chosen].sum(axis=0)
     return PredictResult(
         forecast_id=identity,

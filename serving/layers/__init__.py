@@ -1,1 +1,1 @@
-"""What every request passes on its way in, outermost first: browsers, edge, moved, access, cache, limits."""
+"""What every request passes on its way in, outermost first: edge and browsers, traces, moved, access, cache and direct, limits."""

@@ -2,11 +2,11 @@
 
 import hmac
 import logging
-import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from assets_config.contract.durable import stamp_of
 from assets_config.contract.keys import Key, KeyFile, KeysError, digest, key_of
 
 log = logging.getLogger("serving.keyring")
@@ -46,7 +46,7 @@ class Keyring:
 
     def _refresh(self) -> None:
         """Read the file again where it changed. One that cannot be read has no key: nobody is let in by mistake."""
-        seen = self._stat()
+        seen = stamp_of(self._file.path)
         if seen == self._seen:
             return
         self._seen = seen
@@ -55,10 +55,3 @@ class Keyring:
         except KeysError as error:
             log.error("%s Until then no key of the file counts.", error)
             self._keys = self._fixed
-
-    def _stat(self) -> tuple[int, ...]:
-        try:
-            found = os.stat(self._file.path)
-        except OSError:
-            return ()
-        return (found.st_ino, found.st_mtime_ns, found.st_size)

@@ -34,15 +34,15 @@ LAST = PLACES - 1  # the place after all that was told
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
 
 
-class AlertLog:
-    """A source of events: what became of alerts in the last hundred looks at them and since."""
+class History:
+    """A source of events: what some assets told in the last times that they were made, and since."""
 
     has_more = False
     is_story = False
-    assets: tuple[str, ...] = ("planning/alert",)
+    assets: tuple[str, ...]
     pages = 1  # of AT_ONCE times each that are read at first
 
-    def __init__(self, dagster: Dagster, topic: str = ALERTS) -> None:
+    def __init__(self, dagster: Dagster, topic: str) -> None:
         self.topic = topic
         self.seq = self.first = 0
         self.is_over = False
@@ -124,7 +124,16 @@ class AlertLog:
         return False
 
 
-class WorkflowLog(AlertLog):
+class AlertLog(History):
+    """A source of events: what became of alerts in the last hundred looks at them and since."""
+
+    assets = ("planning/alert",)
+
+    def __init__(self, dagster: Dagster) -> None:
+        super().__init__(dagster, ALERTS)
+
+
+class WorkflowLog(History):
     """A source of events: a season plan from its first job on, until the season is over or will not be."""
 
     is_story = True
@@ -176,7 +185,7 @@ class WorkflowLog(AlertLog):
         return float(entry["timestamp"]) / 1000 < self._began
 
 
-class SessionLog(AlertLog):
+class SessionLog(History):
     """A source of events: a conversation with an agent from the job that opens it on, until it is closed."""
 
     is_story = True

@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from msgspec import Struct
@@ -239,10 +240,11 @@ class Jobs:
 
 
 def _dashed(job_id: str) -> str:
-    plain = job_id.replace("-", "").lower()
-    if len(plain) != 32 or not all(letter in "0123456789abcdef" for letter in plain):
+    """The id of the Dagster run that a job is; what is no id is asked for as it is."""
+    try:
+        return str(UUID(job_id))
+    except ValueError:
         return job_id
-    return "-".join((plain[:8], plain[8:12], plain[12:16], plain[16:20], plain[20:]))
 
 
 def _launched(answer: Mapping[str, Any]) -> str:

@@ -2,15 +2,14 @@
 
 import asyncio
 import hashlib
-import json
 import os
 import secrets
 import socket
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from assets_config.contract.durable import locked
@@ -28,10 +27,15 @@ class Claim(Struct, frozen=True):
     """What is known of a key: the body that it came with, who launches for it, and the run once there is one."""
 
     body: str
-    host: str
-    pid: int
-    run: str | None
+    run: str | None = None
+    host: str = ""
+    pid: int = 0
     token: str = ""  # tells two claims of one process apart
+
+    @classmethod
+    def mine(cls, body: str, run: str | None = None) -> "Claim":
+        """A claim of this process."""
+        return cls(body, run, socket.gethostname(), os.getpid(), secrets.token_hex(8))
 
 
 class Once:
@@ -79,7 +83,7 @@ class Once:
         except BaseException:
             self._path(key).unlink(missing_ok=True)
             raise
-        self._write(key, _claim(body, run))
+        self._write(key, Claim.mine(body, run))
         return run
 
     async def _take_over(self, key: str, body: str, left: Claim, launch: Launch, launched: Find) -> str | None:
@@ -88,7 +92,7 @@ class Once:
         with locked(self._folder / ".lock"):
             if self._read(key) != left:
                 return None
-            self._write(key, _claim(body, run))
+            self._write(key, Claim.mine(body, run))
         return run if run is not None else await self._launch(key, body, launch)
 
     def _is_left_behind(self, key: str, known: Claim) -> bool:
@@ -104,7 +108,7 @@ class Once:
         if self._age(key) > KEEP:
             path.unlink(missing_ok=True)
         beside = path.with_name(f"{path.name}.{os.getpid()}.{time.monotonic_ns()}.tmp")
-        beside.write_text(json.dumps(_claim(body, None)))
+        beside.write_bytes(msgspec.json.encode(Claim.mine(body)))
         try:
             os.link(beside, path)  # whole or absent, and fails where it is there: no reader sees half of it
         except FileExistsError:
@@ -121,21 +125,16 @@ class Once:
 
     def _read(self, key: str) -> Claim | None:
         try:
-            said = json.loads(self._path(key).read_text())
-        except (FileNotFoundError, ValueError):
+            known = msgspec.json.decode(self._path(key).read_bytes(), type=Claim)
+        except (FileNotFoundError, ValueError):  # a torn file: no JSON, or none of a claim
             return None
-        known = Claim(said["body"], said.get("host", ""), said.get("pid", 0), said.get("run"), said.get("token", ""))
         return None if self._age(key) > KEEP else known
 
-    def _write(self, key: str, content: dict[str, Any]) -> None:
+    def _write(self, key: str, claim: Claim) -> None:
         path = self._path(key)
         beside = path.with_name(f"{path.name}.{os.getpid()}.{time.monotonic_ns()}.tmp")
-        beside.write_text(json.dumps(content))
+        beside.write_bytes(msgspec.json.encode(claim))
         beside.replace(path)
 
     def _path(self, key: str) -> Path:
         return self._folder / hashlib.sha256(key.encode()).hexdigest()
-
-
-def _claim(body: str, run: str | None) -> dict[str, Any]:
-    return {"body": body, "host": socket.gethostname(), "pid": os.getpid(), "run": run, "token": secrets.token_hex(8)}

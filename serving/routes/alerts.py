@@ -18,7 +18,7 @@ from serving.orchestrator.job import Job
 from serving.paging import Listed, Page, PageSize, page_from
 from serving.parameters import OfProduct, OfStore
 from serving.problems import Conflict, NotFound, invalid
-from serving.reply import Metadata, metadata
+from serving.reply import Metadata, metadata, rounded
 from serving.routes.jobs import IdempotencyKey, start
 from serving.snapshot import Snapshot
 
@@ -96,7 +96,7 @@ async def get_alert(lease: NamedDependency[Snapshot], alert_id: AlertPath) -> Al
     /notifications tells who was told of it.
     """
     found = await alert_of(lease, alert_id)
-    evidence = [EvidenceRow(name, _told(value)) for name, value in msgspec.json.decode(found.evidence).items()]
+    evidence = [EvidenceRow(name, rounded(value)) for name, value in msgspec.json.decode(found.evidence).items()]
     said = structs.asdict(_said(**structs.asdict(found)))
     return AlertAnswer(**said, evidence=evidence, metadata=metadata(lease, "alerts"))
 
@@ -143,7 +143,3 @@ def _said(**row: Any) -> AlertSaid:
 
 def _utc(at: datetime | None) -> datetime | None:
     return None if at is None else at.replace(tzinfo=UTC)
-
-
-def _told(value: Any) -> Any:
-    return round(value, 6) if isinstance(value, float) else value

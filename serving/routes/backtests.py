@@ -14,7 +14,7 @@ from assets_config.contract.tables import TRIALS
 from serving.formats import table
 from serving.paging import Listed, Page, PageSize, page_of
 from serving.problems import NotFound
-from serving.reply import Metadata, metadata
+from serving.reply import Metadata, metadata, rounded
 from serving.snapshot import Snapshot
 
 GRAPH, TRIED = ("registry", "backtest_metric"), (TRIALS, "trial_metric")
@@ -112,7 +112,7 @@ async def get_backtest(lease: NamedDependency[Snapshot], backtest_id: FromPath[s
             if other["model_type"] in BASELINES
         }
     [pooled] = await lease.rows(*source, f"{own_rows} AND {OF_SEGMENT}", [*values, "all"])
-    added = {name: _rounded(pooled[f"fva_{name}"]) for name in BASELINES}
+    added = {name: rounded(pooled[f"fva_{name}"]) for name in BASELINES}
     parts = await lease.rows(*source, f"{own_rows} AND {PARTS}", values)
     buckets = _buckets(metrics, backtest_id, ALL_FOLDS)
     return BacktestAnswer(
@@ -123,7 +123,7 @@ async def get_backtest(lease: NamedDependency[Snapshot], backtest_id: FromPath[s
         forecast_value_added=added,
         level_results={each["level"]: _errors(each) for each in parts if each["level"] != "series"},
         segment_results={each["segment"]: _errors(each) for each in parts if each["level"] == "series"},
-        stability_pct={name: _rounded(value) for name, value in msgspec.json.decode(pooled["stability_pct"]).items()},
+        stability_pct={name: rounded(value) for name, value in msgspec.json.decode(pooled["stability_pct"]).items()},
         reason=pooled["reason"],
         metadata=metadata(lease, "registry"),
     )
@@ -167,12 +167,8 @@ async def _metrics(lease: Snapshot) -> dict[tuple[str, int, str], Errors]:
 
 
 def _errors(row: dict[str, Any]) -> Errors:
-    return {name: _rounded(row[name]) for name in ERRORS}
+    return {name: rounded(row[name]) for name in ERRORS}
 
 
 def _buckets(metrics: dict[tuple[str, int, str], Errors], backtest_id: str, fold: int) -> dict[str, Errors]:
     return {key[2]: errors for key, errors in sorted(metrics.items()) if key[:2] == (backtest_id, fold) and key[2] != "all"}
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 6)

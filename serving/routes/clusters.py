@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from assets_config.contract.clusters import ClusterDiagnostic, ClusterId, ClusterName, StoreCluster
 from serving.formats import table
 from serving.paging import Listed, Page, PageSize, page_of
-from serving.reply import Metadata, metadata
+from serving.reply import Metadata, metadata, rounded
 from serving.snapshot import Snapshot
 
 
@@ -74,12 +74,7 @@ async def get_cluster_diagnostics(lease: NamedDependency[Snapshot]) -> ClusterDi
     cluster is worth a plan of its own. The job `cluster` takes the number.
     """
     rows = [ClusterDiagnostic(**row) for row in await lease.rows("clusters", "cluster_diagnostic", "true ORDER BY k")]
-    items = [
-        msgspec.structs.replace(
-            row, inertia=round(row.inertia, 6), silhouette=None if row.silhouette is None else round(row.silhouette, 6)
-        )
-        for row in rows
-    ]
+    items = [msgspec.structs.replace(row, inertia=rounded(row.inertia), silhouette=rounded(row.silhouette)) for row in rows]
     scale: dict[str, tuple[float, float]] = {}
     for each in (await _clusters(lease))[:1]:
         scale = msgspec.json.decode(each.scale, type=dict[str, tuple[float, float]])

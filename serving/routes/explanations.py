@@ -15,6 +15,7 @@ from serving.filters import product_of, store_of
 from serving.formats import table
 from serving.paging import Listed, Page, PageSize, page_from
 from serving.problems import Conflict, NotFound
+from serving.reply import rounded
 from serving.snapshot import Snapshot
 
 
@@ -133,9 +134,9 @@ def _said(*, parts: str, caveats: str, band: float | None, yhat: float, **others
     found = msgspec.json.decode(parts, type=list[Part])
     return ExplanationSaid(
         **others,
-        forecast=round(yhat, 6),
+        forecast=rounded(yhat),
         parts=[PartSaid(each.name, each.units, each.reason_code, DRIVERS[each.name]) for each in found],
-        band=None if band is None else round(band, 6),
+        band=rounded(band),
         caveats=[CaveatSaid(code, CAVEATS[code]) for code in msgspec.json.decode(caveats, type=list[str])],
     )
 

@@ -16,7 +16,7 @@ from serving.filters import product_of, store_of
 from serving.formats import table
 from serving.paging import Listed, Order, Page, PageSize, page_from
 from serving.parameters import FromDay, OfProduct, OfStore, ProductPath, ToDay
-from serving.reply import Metadata, check_span, metadata
+from serving.reply import Metadata, check_span, metadata, rounded
 from serving.snapshot import Snapshot
 from serving.stock import cover_of, demand_ahead, newest_counts, why_no_cover, why_no_policy
 
@@ -165,9 +165,9 @@ async def get_stock(
 def _stock(lease: Snapshot, row: dict[str, Any], as_of: date | None) -> dict[str, Any]:
     """The fields of StoreStock."""
     said = {name: row[name] for name in ("store_id", "date", "on_hand", "on_order", "is_stockout", "outlasts")}
-    days = None if row["days"] is None else round(row["days"], 6)
+    days = rounded(row["days"])
     code = next(each.code for each in lease.stores if each.store_id == row["store_id"])
-    planned = {name: None if row[name] is None else round(row[name], 6) for name in ("reorder_point", "safety_stock")}
+    planned = {name: rounded(row[name]) for name in ("reorder_point", "safety_stock")}
     said |= planned | {"policy_reason": why_no_policy(lease, as_of, row["reorder_point"])}
     return {**said, "code": code, "days_of_cover": days, "reason": why_no_cover(lease, as_of, days, row["date"])}
 

@@ -12,7 +12,7 @@ from serving.comparison import KpiComparison, Metrics, compared
 from serving.cubes import sums
 from serving.filters import Filters
 from serving.periods import Compare, whole
-from serving.reply import Metadata, metadata
+from serving.reply import Metadata, metadata, rounded
 from serving.snapshot import Snapshot
 
 DAYS = 28
@@ -151,7 +151,7 @@ async def _accuracy(lease: Snapshot) -> Accuracy:
 
 def _errors(row: dict[str, Any]) -> Errors:
     named = {name: row.get(name) for name in ("wape", "bias_ratio", "coverage_90", "fva_naive")}
-    return Errors(row["n"], **{name: None if value is None else round(value, 6) for name, value in named.items()})
+    return Errors(row["n"], **{name: rounded(value) for name, value in named.items()})
 
 
 def _freshness(lease: Snapshot) -> Freshness:

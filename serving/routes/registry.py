@@ -17,7 +17,7 @@ from serving.filters import product_of, store_of
 from serving.formats import table
 from serving.paging import Listed, Order, Page, PageSize, ordered, page_of
 from serving.problems import BadRequest, NotFound
-from serving.reply import Metadata, metadata
+from serving.reply import Metadata, metadata, rounded
 from serving.routes.backtests import OF_SEGMENT
 from serving.snapshot import Snapshot
 
@@ -197,8 +197,7 @@ async def list_standings(
     found = []
     for rank, row in enumerate(rows, 1):
         added = (_difference(row["wape"], wape.get(baseline)).diff for baseline in ("naive", "seasonal_naive"))
-        rounded = None if row["wape"] is None else round(row["wape"], 6)
-        found.append(Standing(rank, row["model_type"], row["backtest_id"], rounded, *added))
+        found.append(Standing(rank, row["model_type"], row["backtest_id"], rounded(row["wape"]), *added))
     return page_of(found, page, page_size, metadata(lease, "registry"))
 
 

@@ -16,7 +16,7 @@ from serving.formats import table
 from serving.paging import Listed, Order, Page, PageSize, ordered, page_of
 from serving.parameters import OfProduct, OfStore, SetPath
 from serving.problems import Gone, NotFound
-from serving.reply import Metadata, metadata
+from serving.reply import Metadata, metadata, rounded
 from serving.routes.explanations import ExplanationSaid, explanations_of
 from serving.routes.results import WeekSaid, weeks_of
 from serving.snapshot import Snapshot
@@ -102,7 +102,7 @@ async def get_forecast_set(lease: NamedDependency[Snapshot], set_id: SetPath) ->
     if found.kind == "season":
         return SetAnswer(**asdict(found), **await season_set(lease, set_id), curve=[], metadata=metadata(lease, "season"))
     rows = await lease.rows("sets", "forecast_set_level", "set_id = ? ORDER BY level, member, date", [set_id])
-    curve = [CurvePoint(*(_rounded(row[name]) for name in CurvePoint.__struct_fields__)) for row in rows if row["level"] == "total"]
+    curve = [CurvePoint(*(rounded(row[name]) for name in CurvePoint.__struct_fields__)) for row in rows if row["level"] == "total"]
     sums: dict[str, dict[str, float]] = {}
     for row in rows:
         of_level = sums.setdefault(row["level"], {})
@@ -145,7 +145,7 @@ async def set_of(lease: Snapshot, set_id: str) -> SetSaid:
 
 
 def _said(*, models: str, units: float, made_at: datetime, **others: Any) -> SetSaid:
-    return SetSaid(**others, models=msgspec.json.decode(models), units=_rounded(units), made_at=made_at.replace(tzinfo=UTC))
+    return SetSaid(**others, models=msgspec.json.decode(models), units=rounded(units), made_at=made_at.replace(tzinfo=UTC))
 
 
 async def season_sets(lease: Snapshot, set_id: str | None = None) -> list[SetSaid]:
@@ -203,8 +203,4 @@ def require_current(found: SetSaid) -> None:
 
 def _members(units: dict[str, float], whole: float) -> list[Member]:
     largest = sorted(units.items(), key=lambda each: (-each[1], each[0]))
-    return [Member(name, _rounded(value), round(value / whole, 6) if whole else None) for name, value in largest]
-
-
-def _rounded(value: Any) -> Any:
-    return round(value, 6) if isinstance(value, float) else value
+    return [Member(name, rounded(value), round(value / whole, 6) if whole else None) for name, value in largest]

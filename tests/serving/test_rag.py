@@ -18,6 +18,7 @@ from assets_config.contract.integrity import damage
 from assets_config.contract.knowledge import RagDeleteParams
 from assets_config.declared import load_declarations
 from pipelines.knowledge import documents as kept
+from pipelines.shapes import frame_of
 from pipelines.warehouse import Warehouse
 from serving.extracts import sentences
 from serving.layers.rules import rule
@@ -298,7 +299,8 @@ def test_a_deleted_source_is_gone_and_the_pinned_snapshot_keeps_it(fruit_root: P
         source = before["results"][0]["source_id"]
 
         warehouse = Warehouse(root)
-        kept.keep(warehouse, kept.DOCUMENTS, kept.without(kept.documents(warehouse), RagDeleteParams(source)), kept.SCHEMA)
+        left = kept.without(kept.documents(warehouse), RagDeleteParams(source))
+        warehouse.write_changed(kept.DOCUMENTS, frame_of(kept.Document, left))
         build(root)
         publish_made(root)
 

@@ -6,28 +6,24 @@ says and the true band is wider. The choice of champions has seen all folds.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import polars as pl
 
+from assets_config.contract.accuracy import IntervalCoverage
 from pipelines.backtests.folds import Fold
 from pipelines.backtests.intervals import LEVELS, honest_quantiles
 from pipelines.backtests.metrics import buckets
 from pipelines.features.panel import Panel
 from pipelines.features.patterns import PATTERNS, patterns
+from pipelines.shapes import schema
 
 NOMINAL = 0.9
 ACCEPTED = (0.88, 0.93)
 Z = 1.959964
 LOW, HIGH = LEVELS.index(0.05), LEVELS.index(0.95)
 CELL = ("level", "bucket", "segment", "demand")
-SCHEMA: dict[str, Any] = {
-    **dict.fromkeys(CELL, pl.String),
-    "n": pl.Int64,
-    **dict.fromkeys(("coverage", "low", "high"), pl.Float64),
-    "inside": pl.Boolean,
-}
+SCHEMA = schema(IntervalCoverage)
 
 
 def wilson(covered: int, n: int) -> tuple[float, float]:

@@ -16,7 +16,7 @@ import polars as pl
 
 from assets_config.contract.durable import remove_leftovers, write_bytes
 from assets_config.contract.integrity import sha256
-from pipelines.forecasts.champions.levels import NAMES
+from pipelines.backtests.intervals import NAMES
 from pipelines.warehouse import Warehouse
 
 KEY = "forecasts/frozen"

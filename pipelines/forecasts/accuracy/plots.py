@@ -2,10 +2,10 @@
 
 import polars as pl
 
+from pipelines.backtests.plots import BUCKETS
 from pipelines.charts import bar_chart
 from pipelines.forecasts.accuracy.coverage import NOMINAL
 
-BUCKETS = {"h_1_7": "1-7 days", "h_8_14": "8-14", "h_15_28": "15-28", "h_29_plus": "29 and more", "all": "all days"}
 DEMAND = {"over_1": "over 1 a day", "up_to_1": "up to 1 a day", "all": "all series"}
 
 

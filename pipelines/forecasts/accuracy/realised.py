@@ -5,11 +5,11 @@ Each set is reduced to sums a cell, so that only one of them is held at a time.
 
 from collections.abc import Iterable
 from datetime import date
-from typing import Any
 
 import numpy as np
 import polars as pl
 
+from assets_config.contract.accuracy import ForecastAccuracy
 from pipelines.backtests.losses import group_sums
 from pipelines.backtests.metrics import buckets
 from pipelines.features.levels import Members
@@ -18,12 +18,6 @@ from pipelines.features.panel import Panel
 CELL = ("level", "bucket", "model_type", "segment")
 SUMS = ("n", "absolute", "signed", "demand", "covered")
 NO_DEMAND = "wape, bias_ratio: no demand to divide by"
-SCHEMA: dict[str, Any] = {
-    **dict.fromkeys(CELL, pl.String),
-    **dict.fromkeys(("cutoffs", "n"), pl.Int64),
-    **dict.fromkeys(("mae", "wape", "bias_ratio", "coverage_90"), pl.Float64),
-    "reason": pl.String,
-}
 
 
 def accuracy_frame(sets: Iterable[tuple[date, pl.DataFrame]], panel: Panel, members: Members) -> pl.DataFrame:
@@ -44,7 +38,7 @@ def accuracy_frame(sets: Iterable[tuple[date, pl.DataFrame]], panel: Panel, memb
         pl.when(has_demand).then(pl.col("signed") / pl.col("demand")).alias("bias_ratio"),
         (pl.col("covered") / pl.col("n")).alias("coverage_90"),
         pl.when(~has_demand).then(pl.lit(NO_DEMAND)).alias("reason"),
-    ).select(*SCHEMA)
+    ).select(ForecastAccuracy.__struct_fields__)
 
 
 def realised(rows: pl.DataFrame, panel: Panel, members: Members) -> pl.DataFrame:

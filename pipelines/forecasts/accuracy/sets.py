@@ -9,27 +9,12 @@ from typing import Any
 
 import polars as pl
 
+from assets_config.contract.sets import ForecastSet, ForecastSetLevel
 from pipelines.forecasts.accuracy.frozen import listed_sets
-from pipelines.forecasts.champions.levels import NAMES
+from pipelines.shapes import empty, schema
 from pipelines.warehouse import Warehouse
 
 LEVELS = ("total", "region", "store", "category", "department")
-SET: dict[str, Any] = {
-    "set_id": pl.String,
-    "kind": pl.String,
-    "cutoff": pl.Date,
-    "start_date": pl.Date,
-    "end_date": pl.Date,
-    "horizon": pl.Int64,
-    "series": pl.Int64,
-    "units": pl.Float64,
-    "models": pl.String,
-    "is_current": pl.Boolean,
-    "is_scored": pl.Boolean,
-    "dataset_id": pl.String,
-    "made_at": pl.Datetime("us"),
-}
-LEVEL_KEYS: dict[str, Any] = {"set_id": pl.String, "level": pl.String, "member": pl.String, "date": pl.Date, "step": pl.Int64}
 
 
 def set_frame(warehouse: Warehouse, now: pl.DataFrame) -> pl.DataFrame:
@@ -38,13 +23,12 @@ def set_frame(warehouse: Warehouse, now: pl.DataFrame) -> pl.DataFrame:
     Takes    what would be frozen now, by `frozen_frame`: the set that is the same is the current one.
     """
     rows = [_row(listed, rows, is_current=rows.equals(now)) for listed, rows in listed_sets(warehouse)]
-    return pl.DataFrame(rows, schema=SET).sort("made_at", "set_id")
+    return pl.DataFrame(rows, schema=schema(ForecastSet)).sort("made_at", "set_id")
 
 
 def level_frame(warehouse: Warehouse) -> pl.DataFrame:
     """The columns of contract.sets.ForecastSetLevel for the sets of `set_frame`."""
-    none = pl.DataFrame(schema={**LEVEL_KEYS, "yhat": pl.Float64, **dict.fromkeys(NAMES, pl.Float64)})
-    return pl.concat([none, *_levels(warehouse)]).sort("set_id", "level", "member", "date")
+    return pl.concat([empty(ForecastSetLevel), *_levels(warehouse)]).sort("set_id", "level", "member", "date")
 
 
 def _row(listed: dict[str, Any], rows: pl.DataFrame, *, is_current: bool) -> dict[str, Any]:
@@ -71,4 +55,4 @@ def _row(listed: dict[str, Any], rows: pl.DataFrame, *, is_current: bool) -> dic
 def _levels(warehouse: Warehouse) -> Iterator[pl.DataFrame]:
     for listed, rows in listed_sets(warehouse):
         above = rows.filter(pl.col("level").is_in(LEVELS))
-        yield above.with_columns(pl.lit(listed["sha256"][:16]).alias("set_id")).select(*LEVEL_KEYS, "yhat", *NAMES)
+        yield above.with_columns(pl.lit(listed["sha256"][:16]).alias("set_id")).select(ForecastSetLevel.__struct_fields__)

@@ -5,31 +5,23 @@ the best of many on the very days that it is scored on looks better than it is. 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 import polars as pl
 
-from assets_config.contract.names import Segment, Stage
+from assets_config.contract.accuracy import ForecastValueAdded
+from assets_config.contract.names import ENSEMBLE, Segment, Stage
 from assets_config.declared import Evaluation, Model
 from pipelines.backtests.folds import Fold
 from pipelines.backtests.losses import fva
 from pipelines.features.panel import Panel
 from pipelines.features.patterns import PATTERNS, patterns
 from pipelines.forecasts.champions.champion import ERRORS, choose
-from pipelines.models.types import ENSEMBLE
+from pipelines.shapes import empty, schema
 
 STAGES: tuple[str, ...] = get_args(Stage)
 IN_SAMPLE = "chosen on the one fold that it is scored on: another fold would say less good of it"
-SCHEMA: dict[str, Any] = {
-    "segment": pl.String,
-    "position": pl.Int64,
-    "stage": pl.String,
-    "model_type": pl.String,
-    "n": pl.Int64,
-    **dict.fromkeys(("wape", "fva", "fva_naive"), pl.Float64),
-    "reason": pl.String,
-}
 
 
 def value_added_frame(
@@ -46,7 +38,7 @@ def value_added_frame(
     Gives    no row without a backtest, none of a segment without series; of the ensemble none where it is not enabled.
     """
     if not windows:
-        return pl.DataFrame(schema=SCHEMA)
+        return empty(ForecastValueAdded)
     errors = predictions.group_by("fold", "s", "model_type").agg(ERRORS).filter(pl.col("days") > 0)
     chosen = pl.concat([_chosen(errors, fold.number, candidates, series, evaluation) for fold in windows])
     pattern = pl.concat([_patterns(panel, fold) for fold in windows])
@@ -56,7 +48,7 @@ def value_added_frame(
     found = {(segment, stage): values for segment, stage, *values in sums.iter_rows()}
     best = chosen.filter(stage="best_single")["model_type"].unique(maintain_order=True)
     named = {"naive": "naive", "seasonal_naive": "seasonal_naive", "ensemble": ENSEMBLE, "best_single": ", ".join(best)}
-    return pl.DataFrame(list(_rungs(found, named, is_one_fold=len(windows) == 1)), schema=SCHEMA)
+    return pl.DataFrame(list(_rungs(found, named, is_one_fold=len(windows) == 1)), schema=schema(ForecastValueAdded))
 
 
 def _rungs(

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from pipelines.backtests.folds import Fold
-from pipelines.backtests.intervals import LEVELS, quantiles
+from pipelines.backtests.intervals import NAMES, quantiles
 from pipelines.features.panel import Panel
 from pipelines.features.patterns import patterns
 
@@ -47,7 +47,7 @@ def forecast_frame(
         kind=kind,
         past_kind=scored["kind"].to_numpy(),
     )
-    named = {f"q{round(level * 100):02}": pl.Series(f"q{round(level * 100):02}", levels[:, n]) for n, level in enumerate(LEVELS)}
+    named = {name: pl.Series(name, levels[:, n]) for n, name in enumerate(NAMES)}
     first = pl.lit(panel.first_day)
     return both.select(
         pl.Series(panel.store_id).gather(both["s"]).alias("store_id"),

@@ -7,12 +7,11 @@ a level's own residuals on the days of the backtests give them, by the rule of `
 import numpy as np
 import polars as pl
 
-from pipelines.backtests.intervals import LEVELS, honest_quantiles, quantiles
+from pipelines.backtests.intervals import LEVELS, NAMES, honest_quantiles, quantiles
 from pipelines.backtests.losses import group_sums
 from pipelines.features.levels import PUBLISHED, Members
 
 ABOVE = tuple(level for level in PUBLISHED if level != "series")
-NAMES = tuple(f"q{round(level * 100):02}" for level in LEVELS)
 COLUMNS = ("level", "member", "date", "source", "step", "cutoff", "series", "yhat", *NAMES, "y")
 
 

@@ -6,12 +6,13 @@ from functools import partial
 import numpy as np
 import polars as pl
 
+from assets_config.contract.names import ENSEMBLE
 from assets_config.declared import Declarations
 from pipelines.features.panel import Panel
 from pipelines.features.patterns import PATTERNS, patterns
 from pipelines.forecasts.explanations.parts import Contributor
 from pipelines.models.fits import read_artifact
-from pipelines.models.types import ENSEMBLE, module_of
+from pipelines.models.types import module_of
 from pipelines.warehouse import Warehouse
 
 

@@ -6,12 +6,15 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from assets_config.contract.cards import ModelCard
+from assets_config.contract.names import ENSEMBLE
 from assets_config.declared import Declarations
 from pipelines.backtests import ensemble
 from pipelines.charts import bar_chart
 from pipelines.features.panel import Panel
 from pipelines.models.fits import fitted, read_artifact
-from pipelines.models.types import BASELINES, ENSEMBLE, OF_SUMS, feature_set_of, module_of
+from pipelines.models.types import BASELINES, OF_SUMS, feature_set_of, module_of
+from pipelines.shapes import schema
 from pipelines.warehouse import Warehouse
 
 BUCKETS = {"all": "all days", "h_1_7": "1-7", "h_8_14": "8-14", "h_15_28": "15-28", "h_29_plus": "29 and more"}
@@ -71,7 +74,7 @@ def card_frame(subjects: list[Subject], metrics: pl.DataFrame, champion: pl.Data
                 "plot": _plot(model_type, by_bucket),
             }
         )
-    return pl.DataFrame(rows, schema=dict.fromkeys(("run_id", "model_type", "markdown", "plot"), pl.String))
+    return pl.DataFrame(rows, schema=schema(ModelCard))
 
 
 def _errors(pooled: pl.DataFrame, by: str) -> dict[str, dict[str, Row]]:
@@ -141,7 +144,7 @@ def _limits(subject: Subject) -> list[str]:
         found.append("It knows prices, promotions and events as they are planned; what was never tried, it cannot foretell.")
     elif run["model_type"] in OF_SUMS:
         found.append("It forecasts a store's department; a series gets its share of the last 28 days, its weekdays too.")
-    elif run["model_type"] == "ensemble":
+    elif run["model_type"] == ENSEMBLE:
         found.append("It is as good as its members, and knows what they know.")
     else:
         found.append("No price, promotion or event moves its forecast.")

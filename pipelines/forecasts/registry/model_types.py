@@ -10,21 +10,12 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from assets_config.contract.model_types import ModelType
+from assets_config.contract.names import ENSEMBLE
 from assets_config.declared import Declarations, Model
 from pipelines.backtests import ensemble
-from pipelines.models.types import ENSEMBLE, GIVEN
-
-SCHEMA = {
-    "model_type": pl.String,
-    "position": pl.Int64,
-    "enabled": pl.Boolean,
-    "reason": pl.String,
-    "description": pl.String,
-    "params": pl.String,
-    "learns_from_features": pl.Boolean,
-    "feature_set": pl.String,
-    "patterns": pl.String,
-}
+from pipelines.models.types import GIVEN
+from pipelines.shapes import schema
 
 
 def model_types(declared: Declarations, catalog: pl.DataFrame) -> pl.DataFrame:
@@ -52,7 +43,7 @@ def model_types(declared: Declarations, catalog: pl.DataFrame) -> pl.DataFrame:
                 "patterns": msgspec.json.encode(model.patterns).decode(),
             }
         )
-    return pl.DataFrame(rows, schema=SCHEMA)
+    return pl.DataFrame(rows, schema=schema(ModelType))
 
 
 def _module(model: Model) -> ModuleType | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 import polars as pl
-from msgspec import structs
+from msgspec import Struct, structs
 
 from assets_config.contract.durable import locked
 from assets_config.contract.state import (
@@ -26,20 +26,12 @@ from assets_config.contract.state import (
     why_not_set,
 )
 from pipelines.errors import PipelineError
+from pipelines.shapes import empty, frame_of
 from pipelines.trials.tables import RUN, rows
 from pipelines.warehouse import Warehouse
 
 ALIASES, NOTES, RUNS = "forecasts/model_alias", "forecasts/model_run_note", "forecasts/model_run"
-CHANGED = {"changed_at": pl.Datetime("us"), "changed_by": pl.String}
-SCHEMAS: dict[str, Mapping[str, Any]] = {
-    ALIASES: {
-        **dict.fromkeys(("name", "run_id", "model_type"), pl.String),
-        "protected": pl.Boolean,
-        "note": pl.String,
-        **CHANGED,
-    },
-    NOTES: {"run_id": pl.String, "archived": pl.Boolean, "tags": pl.String, "notes": pl.String, **CHANGED},
-}
+SHAPES: dict[str, type[Struct]] = {ALIASES: ModelAlias, NOTES: ModelRunNote}
 
 
 @contextmanager
@@ -73,7 +65,7 @@ def change_aliases(warehouse: Warehouse, commands: Sequence[SetAliasParams | Del
                 found[command.name] = _named(warehouse, command, found.get(command.name), at=at, by=by)
             else:
                 found.pop(_deletable(command, found).name)
-        _keep(warehouse, ALIASES, [found[name] for name in sorted(found)])
+        warehouse.write_changed(ALIASES, frame_of(ModelAlias, [found[name] for name in sorted(found)]))
 
 
 def change_notes(warehouse: Warehouse, commands: Sequence[AnnotateRunParams], *, at: datetime, by: str) -> None:
@@ -91,7 +83,7 @@ def change_notes(warehouse: Warehouse, commands: Sequence[AnnotateRunParams], *,
             before = found.get(command.run_id) or ModelRunNote(command.run_id, False, "[]", None, at, by)
             after = annotated(before, command)
             found[command.run_id] = after if after == before else structs.replace(after, changed_at=at, changed_by=by)
-        _keep(warehouse, NOTES, [found[run_id] for run_id in sorted(found)])
+        warehouse.write_changed(NOTES, frame_of(ModelRunNote, [found[run_id] for run_id in sorted(found)]))
 
 
 def annotated(note: ModelRunNote, command: AnnotateRunParams) -> ModelRunNote:
@@ -141,11 +133,4 @@ def _refuse(why: str | None) -> None:
 
 
 def _rows(warehouse: Warehouse, key: str) -> pl.DataFrame:
-    return warehouse.read(key) if warehouse.path(key).exists() else pl.DataFrame(schema=SCHEMAS[key])
-
-
-def _keep(warehouse: Warehouse, key: str, rows: Sequence[ModelAlias | ModelRunNote]) -> None:
-    """Write the rows, unless they are there already: a file that stays the same keeps its part of the snapshot."""
-    frame = pl.DataFrame([structs.asdict(row) for row in rows], schema=SCHEMAS[key])
-    if not warehouse.path(key).exists() or not frame.equals(warehouse.read(key)):
-        warehouse.write(key, frame)
+    return warehouse.read(key) if warehouse.path(key).exists() else empty(SHAPES[key])

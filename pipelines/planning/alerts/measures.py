@@ -208,8 +208,6 @@ def _series(rows: pl.DataFrame, names: pl.DataFrame, value: pl.Expr, title: pl.E
 
 def _frame(rows: pl.DataFrame, entity: pl.Expr, value: pl.Expr, title: pl.Expr, evidence: tuple[str, ...]) -> pl.DataFrame:
     ids = [pl.col(name) if name in rows.columns else pl.lit(None, pl.Int64).alias(name) for name in ("store_id", "product_id")]
-    if "store_id" not in rows.columns:
-        ids[1] = pl.col("product_id") if "product_id" in rows.columns else ids[1]
     return rows.select(
         entity.alias("entity"),
         value.cast(pl.Float64).alias("value"),

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 import polars as pl
 from msgspec import structs
@@ -11,17 +10,10 @@ from assets_config.alerts import Rule
 from assets_config.contract.alerts import AlertRule, SetAlertRuleParams, why_not_set_rule
 from assets_config.contract.durable import locked
 from pipelines.errors import PipelineError
+from pipelines.shapes import frame_of
 from pipelines.warehouse import Warehouse
 
 RULES = "planning/alert_rule"
-SCHEMA: dict[str, Any] = {
-    **dict.fromkeys(("rule", "about"), pl.String),
-    "enabled": pl.Boolean,
-    **dict.fromkeys(("warn", "critical", "clear"), pl.Float64),
-    **dict.fromkeys(("opens_after", "clears_after"), pl.Int64),
-    "changed_at": pl.Datetime("us"),
-    "changed_by": pl.String,
-}
 
 
 def rules_of(frame: pl.DataFrame) -> dict[str, AlertRule]:
@@ -43,9 +35,7 @@ def change_rules(
             if command.rule not in found:
                 raise PipelineError(f"no rule is called {command.rule}; there are {', '.join(found)}")
             found[command.rule] = changed(found[command.rule], as_declared(declared[command.rule]), command, at=at, by=by)
-        frame = pl.DataFrame([structs.asdict(rule) for rule in found.values()], schema=SCHEMA)
-        if not warehouse.path(RULES).exists() or not frame.equals(warehouse.read(RULES)):
-            warehouse.write(RULES, frame)
+        warehouse.write_changed(RULES, frame_of(AlertRule, list(found.values())))
 
 
 def changed(rule: AlertRule, declared: AlertRule, command: SetAlertRuleParams, *, at: datetime, by: str) -> AlertRule:

@@ -1,40 +1,21 @@
 """The alerts of a warehouse, looked at and changed under one lock; signals are written after alerts, so that a kill loses none."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from typing import Any
 
 import polars as pl
-from msgspec import Struct, structs
 
 from assets_config.contract.alerts import Alert, AlertRule, UpdateAlertParams, why_not_update
 from assets_config.contract.durable import locked
 from pipelines.errors import PipelineError
 from pipelines.planning.alerts.machine import Book, Key, Measured, Signal, alert_id, looked_at, updated
+from pipelines.shapes import frame_of
 from pipelines.warehouse import Warehouse
 
 ALERTS, SIGNALS = "planning/alert", "planning/alert_signal"
 KEPT = 10_000
 """Resolved alerts that are kept, the newest; the others are forgotten."""
-TEXTS = ("alert_id", "rule", "entity", "window", "state", "severity", "title", "value", "threshold", "evidence")
-SCHEMA: dict[str, Any] = {
-    **dict.fromkeys(TEXTS, pl.String),
-    "window": pl.Date,
-    **dict.fromkeys(("value", "threshold"), pl.Float64),
-    **dict.fromkeys(("store_id", "product_id"), pl.Int64),
-    **dict.fromkeys(("opened_at", "changed_at"), pl.Datetime("us")),
-    "changed_by": pl.String,
-    "snoozed_until": pl.Datetime("us"),
-    "note": pl.String,
-    "as_of": pl.Date,
-}
-SIGNAL_SCHEMA: dict[str, Any] = {
-    **dict.fromkeys(("rule", "entity"), pl.String),
-    "since": pl.Date,
-    **dict.fromkeys(("found", "gone"), pl.Int64),
-    "dataset_id": pl.String,
-}
 
 
 @contextmanager
@@ -101,9 +82,5 @@ def _keep(warehouse: Warehouse, book: Book) -> None:
     begun = {alert_id(*key, signal.since) for key, signal in book.signals.items()}  # not to be opened again
     done = [alert.alert_id for alert in ordered if alert.state == "resolved" and alert.alert_id not in begun]
     forgotten = set(done[:-KEPT])
-    _write(warehouse, ALERTS, [alert for alert in ordered if alert.alert_id not in forgotten], SCHEMA)
-    _write(warehouse, SIGNALS, [book.signals[key] for key in sorted(book.signals)], SIGNAL_SCHEMA)
-
-
-def _write(warehouse: Warehouse, key: str, rows: Sequence[Struct], schema: Mapping[str, Any]) -> None:
-    warehouse.write(key, pl.DataFrame([structs.asdict(row) for row in rows], schema=schema))
+    warehouse.write(ALERTS, frame_of(Alert, [alert for alert in ordered if alert.alert_id not in forgotten]))
+    warehouse.write(SIGNALS, frame_of(Signal, [book.signals[key] for key in sorted(book.signals)]))

@@ -1,6 +1,5 @@
 """Assets of store clusters."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -9,7 +8,7 @@ from dagster_duckdb import DuckDBResource
 from pydantic import Field
 
 from assets_config.contract.clusters import ClusterParams
-from pipelines.report import GRAPH_POOL, table_made, upstream
+from pipelines.report import GRAPH_POOL, now, table_made, upstream
 from pipelines.resources import Storage, settings
 
 GROUP: dict[str, Any] = {"key_prefix": "planning", "group_name": "planning", "owners": ["team:planning"], "pool": GRAPH_POOL}
@@ -44,8 +43,8 @@ def store_cluster(config: ClusterConfig, storage: Storage) -> MaterializeResult:
     before = warehouse.previous("planning/store_cluster")
     if before is None or before.is_empty() or config.cluster is not None:
         asked = ClusterParams() if config.cluster is None else msgspec.json.decode(config.cluster, type=ClusterParams)
-        rules, at = segment_rules(settings().config), datetime.now(UTC).replace(tzinfo=None)
-        before = cluster_frame(warehouse.read("planning/store_feature"), rules, at=at, clusters=asked.clusters)
+        rules = segment_rules(settings().config)
+        before = cluster_frame(warehouse.read("planning/store_feature"), rules, at=now(), clusters=asked.clusters)
     warehouse.write("planning/store_cluster", before)
     sizes = dict(before.select("cluster_name", "store_count").iter_rows())
     return table_made(warehouse, "planning/store_cluster", stores=sizes)

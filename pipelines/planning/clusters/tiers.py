@@ -2,42 +2,25 @@
 
 import json
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 import polars as pl
 
+from assets_config.contract.clusters import ClusterDiagnostic, StoreCluster, StoreClusterMember
 from assets_config.segments import SegmentRules
 from pipelines.planning.clusters.features import scale_of, standardised
 from pipelines.planning.clusters.kmeans import kmeans, settled, silhouette, squared
+from pipelines.shapes import empty, schema
 
 NAMES = {1: ("mainstream",), 2: ("premium", "value"), 3: ("premium", "mainstream", "value")}
 TRIED = range(2, 9)
-CLUSTERS: dict[str, Any] = {
-    "cluster_id": pl.Int64,
-    **dict.fromkeys(("cluster_name", "fashion_tier"), pl.String),
-    "store_count": pl.Int64,
-    "mean_revenue": pl.Float64,
-    **dict.fromkeys(("centroid", "scale"), pl.String),
-    "fitted_at": pl.Datetime("us"),
-}
-MEMBERS: dict[str, Any] = {
-    **dict.fromkeys(("store_id", "cluster_id"), pl.Int64),
-    "cluster_name": pl.String,
-    "distance": pl.Float64,
-    "is_assigned": pl.Boolean,
-    "fitted_at": pl.Datetime("us"),
-}
-DIAGNOSTICS: dict[str, Any] = {
-    "k": pl.Int64, **dict.fromkeys(("inertia", "silhouette"), pl.Float64), "smallest": pl.Int64, "is_chosen": pl.Boolean,
-}  # fmt: skip
 
 
 def cluster_frame(features: pl.DataFrame, rules: SegmentRules, *, at: datetime, clusters: int | None = None) -> pl.DataFrame:
     """The columns of contract.clusters.StoreCluster, made from the stores of `features`; no row where there are none."""
     features = features.sort("store_id")
     if features.is_empty():
-        return pl.DataFrame(schema=CLUSTERS)
+        return empty(StoreCluster)
     scale = scale_of(features)
     points, revenue = standardised(features, scale), features["revenue"].to_numpy()
     wanted = min(clusters or rules.clusters, len(points))
@@ -60,7 +43,7 @@ def cluster_frame(features: pl.DataFrame, rules: SegmentRules, *, at: datetime, 
         }
         for n, (name, label) in enumerate(zip(names, order, strict=True), 1)
     ]
-    return pl.DataFrame(rows, schema=CLUSTERS)
+    return pl.DataFrame(rows, schema=schema(StoreCluster))
 
 
 def joined(points: np.ndarray, labels: np.ndarray, centroids: np.ndarray, fewest: int) -> tuple[np.ndarray, np.ndarray]:
@@ -77,7 +60,7 @@ def member_frame(features: pl.DataFrame, clusters: pl.DataFrame, previous: pl.Da
     """
     features = features.sort("store_id")
     if features.is_empty() or clusters.is_empty():
-        return pl.DataFrame(schema=MEMBERS)
+        return empty(StoreClusterMember)
     scale, fitted_at = json.loads(clusters["scale"][0]), clusters["fitted_at"][0]
     centroids = np.array([list(json.loads(each).values()) or [0.0] for each in clusters["centroid"]])
     distance = np.sqrt(squared(standardised(features, scale), centroids))
@@ -90,7 +73,7 @@ def member_frame(features: pl.DataFrame, clusters: pl.DataFrame, previous: pl.Da
         cluster = known.get(store, int(distance[place].argmin()) + 1)
         is_assigned = not is_first and (store not in known or store in was_new)
         rows.append((store, cluster, names[cluster], float(distance[place, cluster - 1]), is_assigned, fitted_at))
-    return pl.DataFrame(rows, schema=MEMBERS, orient="row")
+    return pl.DataFrame(rows, schema=schema(StoreClusterMember), orient="row")
 
 
 def diagnostic_frame(features: pl.DataFrame, rules: SegmentRules, *, chosen: int) -> pl.DataFrame:
@@ -101,4 +84,4 @@ def diagnostic_frame(features: pl.DataFrame, rules: SegmentRules, *, chosen: int
     for k in (k for k in TRIED if k <= len(points)):
         labels, _, inertia = kmeans(points, k, starts=rules.starts, seed=rules.seed)
         rows.append((k, inertia, silhouette(points, labels), int(np.bincount(labels, minlength=k).min()), k == chosen))
-    return pl.DataFrame(rows, schema=DIAGNOSTICS, orient="row")
+    return pl.DataFrame(rows, schema=schema(ClusterDiagnostic), orient="row")

@@ -7,19 +7,16 @@ under the same id, but for the file, which is looked into: no channel loses one,
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
-
-import polars as pl
-from msgspec import structs
 
 from assets_config.contract.durable import locked
-from assets_config.contract.notifications import RetryNotificationParams
+from assets_config.contract.notifications import Notification, NotificationDelivery, RetryNotificationParams
 from pipelines.errors import PipelineError
 from pipelines.planning.alerts.state import read_book
 from pipelines.planning.notifications.channels import Outlets, Undelivered, is_written, send
 from pipelines.planning.notifications.journal import Again, Began, Ended, Held, Journal, Line, folded
 from pipelines.planning.notifications.queue import queue, told_so_far
 from pipelines.planning.notifications.state import preferences, templates
+from pipelines.shapes import frame_of
 from pipelines.warehouse import Warehouse
 
 NOTIFICATIONS, DELIVERIES = "planning/notification", "planning/notification_delivery"
@@ -28,23 +25,6 @@ FIRST_WAIT = timedelta(minutes=1)
 """Before the second try; each further one waits twice as long."""
 MOST_A_RUN, SECONDS_A_RUN = 2000, 120.0
 """What one run sends at most, and how long; the rest is due at the next."""
-SCHEMA: dict[str, Any] = {
-    **dict.fromkeys(
-        ("notification_id", "alert_id", "event", "severity", "channel", "recipient", "subject", "state"),
-        pl.String,
-    ),
-    "attempts": pl.Int64,
-    "due_at": pl.Datetime("us"),
-    "reason": pl.String,
-    "created_at": pl.Datetime("us"),
-    "changed_at": pl.Datetime("us"),
-}
-DELIVERY_SCHEMA: dict[str, Any] = {
-    "notification_id": pl.String,
-    "attempt": pl.Int64,
-    **dict.fromkeys(("began_at", "ended_at"), pl.Datetime("us")),
-    **dict.fromkeys(("outcome", "detail"), pl.String),
-}
 Now = Callable[[], datetime]  # UTC without a zone
 
 
@@ -72,13 +52,13 @@ def deliver(
         _send_due(journal, outlets, now)
         journal.forget(book.alerts)
         found = [each.row for each in folded(journal.lines()).values()]
-        warehouse.write(NOTIFICATIONS, pl.DataFrame([structs.asdict(row) for row in found], schema=SCHEMA))
+        warehouse.write(NOTIFICATIONS, frame_of(Notification, found))
 
 
 def write_deliveries(warehouse: Warehouse) -> None:
     """Write planning/notification_delivery from the journal."""
     found = [row for each in folded(journal_of(warehouse).lines()).values() for row in each.deliveries]
-    warehouse.write(DELIVERIES, pl.DataFrame([structs.asdict(row) for row in found], schema=DELIVERY_SCHEMA))
+    warehouse.write(DELIVERIES, frame_of(NotificationDelivery, found))
 
 
 def due(warehouse: Warehouse, at: datetime) -> list[str]:

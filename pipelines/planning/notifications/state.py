@@ -1,11 +1,8 @@
 """Who is told and in which words, as people set it over notifications.yaml; changed under one lock, by jobs alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
-
-import polars as pl
-from msgspec import Struct, structs
 
 from assets_config.contract.durable import locked
 from assets_config.contract.notifications import (
@@ -20,19 +17,10 @@ from assets_config.contract.notifications import (
 )
 from assets_config.notifications import Declared, plain
 from pipelines.errors import PipelineError
+from pipelines.shapes import frame_of
 from pipelines.warehouse import Warehouse
 
 PREFERENCES, TEMPLATES = "planning/notification_preference", "planning/notification_template"
-CHANGED = {"changed_at": pl.Datetime("us"), "changed_by": pl.String}
-SCHEMAS: dict[str, Mapping[str, Any]] = {
-    PREFERENCES: {
-        "user": pl.String,
-        "enabled": pl.Boolean,
-        **dict.fromkeys(("channels", "severity", "rules", "email", "quiet_from", "quiet_until", "time_zone"), pl.String),
-        **CHANGED,
-    },
-    TEMPLATES: {**dict.fromkeys(("event", "subject", "body"), pl.String), **CHANGED},
-}
 MOST_USERS = 1000
 
 
@@ -61,7 +49,7 @@ def change_preferences(
             found[command.user] = _preference(command.user, command, at, by)
         if len(found) > MOST_USERS:
             raise PipelineError(f"{len(found)} users have preferences, at most {MOST_USERS} may")
-        _keep(warehouse, PREFERENCES, [found[key] for key in sorted(found)])
+        warehouse.write_changed(PREFERENCES, frame_of(NotificationPreference, [found[key] for key in sorted(found)]))
 
 
 def change_templates(
@@ -77,7 +65,7 @@ def change_templates(
         for command in commands:
             _refuse(command.event, why_not_template(command))
             found[command.event] = _template(command.event, command, at, by)
-        _keep(warehouse, TEMPLATES, [found[key] for key in sorted(found)])
+        warehouse.write_changed(TEMPLATES, frame_of(NotificationTemplate, [found[key] for key in sorted(found)]))
 
 
 def _preference(user: str, given: Preference, at: datetime | None, by: str | None) -> NotificationPreference:
@@ -96,10 +84,3 @@ def _refuse(name: str, fault: tuple[str, str] | None) -> None:
 
 def _rows(warehouse: Warehouse, key: str) -> list[dict[str, Any]]:
     return list(warehouse.read(key).iter_rows(named=True)) if warehouse.path(key).exists() else []
-
-
-def _keep(warehouse: Warehouse, key: str, rows: Sequence[Struct]) -> None:
-    """Write the rows, unless they are there already: a file that stays the same keeps its part of the snapshot."""
-    frame = pl.DataFrame([structs.asdict(row) for row in rows], schema=SCHEMAS[key])
-    if not warehouse.path(key).exists() or not frame.equals(warehouse.read(key)):
-        warehouse.write(key, frame)

@@ -24,7 +24,7 @@ from assets_config.contract.scenarios import (
 )
 from pipelines.errors import PipelineError
 from pipelines.planning.scenarios.future import Baseline, asked_of_model, forecast_of
-from pipelines.planning.season.tables import empty, frame_of
+from pipelines.shapes import empty, frame_of
 from pipelines.warehouse import Warehouse
 
 SCENARIOS, DAYS = "planning/scenario", "planning/scenario_day"
@@ -59,8 +59,7 @@ def change_scenarios(
                 saved = pl.concat([saved, frame_of(Scenario, [made])])
                 days = pl.concat([days, frame_of(ScenarioDay, rows)])
         for key, frame in ((DAYS, days), (SCENARIOS, saved)):
-            if not warehouse.path(key).exists() or not frame.equals(warehouse.read(key)):
-                warehouse.write(key, frame)
+            warehouse.write_changed(key, frame)
 
 
 def worked_out(warehouse: Warehouse, asked: ScenarioParams, *, at: datetime, by: str) -> tuple[Scenario, list[ScenarioDay]]:

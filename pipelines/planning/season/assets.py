@@ -162,7 +162,7 @@ def variance_week(storage: Storage) -> MaterializeResult:
 def price_elasticity(storage: Storage) -> MaterializeResult:
     """How demand of each category and product answers to its price, estimated from the sales of two years."""
     from pipelines.planning.season.elasticity import elasticities
-    from pipelines.planning.season.tables import frame_of
+    from pipelines.shapes import frame_of
 
     warehouse = storage.warehouse()
     rows = elasticities(warehouse)
@@ -189,8 +189,8 @@ def approval(storage: Storage) -> MaterializeResult:
     from pipelines.planning.season.approvals import approvals
     from pipelines.planning.season.book import forecast_books, read_books
     from pipelines.planning.season.plans import APPROVALS, state
-    from pipelines.planning.season.tables import frame_of
     from pipelines.planning.season.told import told_of_approvals
+    from pipelines.shapes import frame_of
 
     warehouse, at = storage.warehouse(), now()
     earlier = {row["approval_id"]: Approval(**row) for row in state(warehouse, APPROVALS, Approval).iter_rows(named=True)}
@@ -217,8 +217,8 @@ def season_step(storage: Storage) -> MaterializeResult:
     from pipelines.planning.season.book import read_books
     from pipelines.planning.season.plans import state
     from pipelines.planning.season.steps import steps
-    from pipelines.planning.season.tables import frame_of
     from pipelines.planning.season.told import told_of_steps
+    from pipelines.shapes import frame_of
 
     warehouse = storage.warehouse()
     cuts, waits = (
@@ -245,7 +245,7 @@ def units_are_kept(storage: Storage) -> AssetCheckResult:
 def _written(storage: Storage, name: str, shape: type[Struct], rows_of: "Callable[[Book], Iterable[Struct]]") -> MaterializeResult:
     """Write what follows from every plan that has a forecast."""
     from pipelines.planning.season.book import forecast_books, read_books
-    from pipelines.planning.season.tables import frame_of
+    from pipelines.shapes import frame_of
 
     warehouse = storage.warehouse()
     rows = [row for book in forecast_books(read_books(warehouse)) for row in rows_of(book)]

@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping
 
+from assets_config.contract.scenarios import PRIOR
 from assets_config.contract.season import Markdown, VarianceWeek
 from pipelines.planning.season.book import Book
 from pipelines.planning.season.markdown import Checkpoint, lift_needed, options
+from pipelines.planning.season.quantities import money
 from pipelines.planning.season.stock import allotted, manufactured, season_of
-from pipelines.planning.season.tables import money
 from pipelines.planning.season.variance import is_exceeded, variance
-
-PRIOR = -1.5
-"""Elasticity where nothing is known."""
 
 
 def variances(book: Book) -> list[VarianceWeek]:

@@ -6,11 +6,11 @@ import duckdb
 import numpy as np
 from msgspec import Struct
 
-from assets_config.contract.season import PriceElasticity
+from assets_config.contract.scenarios import PRIOR
+from assets_config.contract.season import ElasticityLevel, ElasticitySource, PriceElasticity
 from pipelines.warehouse import Warehouse
 
-PRIOR, SPREAD = -1.5, 1.0
-"""What is assumed of a category that tells nothing, and how far categories are from it; sd."""
+SPREAD = 1.0  # how far categories are from PRIOR; sd
 AMONG = 0.3  # how far products are from their category; sd
 LOW, HIGH = -5.0, -0.1
 FEWEST_CHANGES = 8
@@ -87,11 +87,11 @@ def estimate(days: Days) -> Estimate:
     return Estimate(float(found[0]), error, rows, changes)
 
 
-def settled(level: str, member: str, own: Estimate, prior: float, spread: float) -> PriceElasticity:
+def settled(level: ElasticityLevel, member: str, own: Estimate, prior: float, spread: float) -> PriceElasticity:
     """An estimate drawn to a prior, and within what is plausible; the prior where it is not, or tells nothing."""
 
-    def told(value: float, source: str, flag: str | None) -> PriceElasticity:
-        return PriceElasticity(level, member, value, own.value, own.std_error, own.rows, own.changes, source, flag)  # type: ignore[arg-type]
+    def told(value: float, source: ElasticitySource, flag: str | None) -> PriceElasticity:
+        return PriceElasticity(level, member, value, own.value, own.std_error, own.rows, own.changes, source, flag)
 
     if own.value is None or own.std_error is None:
         return told(prior, "prior", "sparse")
@@ -100,8 +100,7 @@ def settled(level: str, member: str, own: Estimate, prior: float, spread: float)
     known, assumed = 1 / max(own.std_error, 1e-9) ** 2, 1 / spread**2
     value = (known * own.value + assumed * prior) / (known + assumed)
     bounded = min(max(value, LOW), HIGH)
-    source = "own" if known > 99 * assumed else "shrunk"
-    return told(bounded, source, None if bounded == value else "clamped")
+    return told(bounded, "own" if known > 99 * assumed else "shrunk", None if bounded == value else "clamped")
 
 
 def by_category(rows: Iterable[PriceElasticity]) -> dict[str | None, float]:

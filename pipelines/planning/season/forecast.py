@@ -11,8 +11,7 @@ from msgspec import Struct
 from assets_config.contract.season import SeasonForecast, SeasonPlan, SeasonStore, SeasonWeek
 from pipelines.planning.season.ensemble import WEEK, season
 from pipelines.planning.season.history import History, read_history
-from pipelines.planning.season.quantities import apportion
-from pipelines.planning.season.tables import money
+from pipelines.planning.season.quantities import apportion, money
 from pipelines.planning.season.variance import reforecast
 from pipelines.warehouse import Warehouse
 

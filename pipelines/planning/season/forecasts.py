@@ -11,7 +11,7 @@ from pipelines.errors import PipelineError
 from pipelines.planning.season.book import FORECAST, STORES, WEEKS
 from pipelines.planning.season.forecast import Made, forecast_again, forecast_first
 from pipelines.planning.season.plans import changing, living, state
-from pipelines.planning.season.tables import frame_of
+from pipelines.shapes import frame_of
 from pipelines.warehouse import Warehouse
 
 TABLES: Mapping[str, type[Struct]] = {FORECAST: SeasonForecast, WEEKS: SeasonWeek, STORES: SeasonStore}

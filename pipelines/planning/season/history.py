@@ -6,11 +6,11 @@ import duckdb
 import numpy as np
 from msgspec import Struct
 
+from assets_config.contract.names import UNKNOWN
 from pipelines.errors import PipelineError
 from pipelines.warehouse import Warehouse
 
 YEAR = 364  # days, in whole weeks
-UNKNOWN = "(unknown)"
 
 
 class History(Struct, frozen=True):

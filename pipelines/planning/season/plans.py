@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
-from typing import Any
 
 import polars as pl
 from msgspec import Struct, structs
@@ -27,7 +26,7 @@ from assets_config.contract.plans import (
 from assets_config.contract.season import Approval, SeasonPlan
 from pipelines.errors import PipelineError
 from pipelines.planning.season.history import read_history
-from pipelines.planning.season.tables import empty, frame_of
+from pipelines.shapes import empty, frame_of
 from pipelines.warehouse import Warehouse
 
 PLANS, DECISIONS, APPROVALS = "planning/season_plan", "planning/approval_decision", "planning/approval"
@@ -120,7 +119,7 @@ def change_plans(
                     told.append(_again(warehouse, command, told, at=at, by=by))
             elif by not in found:
                 found[by] = [_planned(warehouse, command, last_sale=last_sale, first_sale=first_sale, at=at, by=by)]
-        _keep(warehouse, PLANS, SeasonPlan, [each for told in found.values() for each in told])
+        warehouse.write_changed(PLANS, frame_of(SeasonPlan, [each for told in found.values() for each in told]))
 
 
 def decide(warehouse: Warehouse, commands: Sequence[DecideApprovalParams], *, at: datetime, by: str) -> list[str]:
@@ -149,7 +148,7 @@ def decide(warehouse: Warehouse, commands: Sequence[DecideApprovalParams], *, at
                 note = "nobody decided in time"
                 made[approval.approval_id] = _decided(approval, approval.default_action, value, note, at=at, by="deadline")
                 due.append(approval.approval_id)
-        _keep(warehouse, DECISIONS, ApprovalDecision, [made[key] for key in sorted(made)])
+        warehouse.write_changed(DECISIONS, frame_of(ApprovalDecision, [made[key] for key in sorted(made)]))
     return due
 
 
@@ -219,10 +218,3 @@ def _refuse(why: str | None) -> None:
 def state(warehouse: Warehouse, key: str, shape: type[Struct]) -> pl.DataFrame:
     """The rows of a table as they are; none before the first time."""
     return warehouse.read(key) if warehouse.path(key).exists() else empty(shape)
-
-
-def _keep(warehouse: Warehouse, key: str, shape: type[Struct], rows: Sequence[Any]) -> None:
-    """Write the rows, unless they are there already: a file that stays the same keeps its part of the snapshot."""
-    frame = frame_of(shape, rows)
-    if not warehouse.path(key).exists() or not frame.equals(warehouse.read(key)):
-        warehouse.write(key, frame)

@@ -1,9 +1,10 @@
-"""Whole units: how many to buy, how many to hold back, and a total shared so that its parts add up to it."""
+"""Whole units and cents: how many to buy, how many to hold back, and a total shared so that its parts add up to it."""
 
 import math
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
+CENT = Decimal("0.01")
 STEPS = 2**40  # weights with a fraction are taken as whole numbers of these of the largest
 
 
@@ -24,6 +25,11 @@ def held_back(buy: int, share: float) -> tuple[int, int]:
     """
     kept = int((buy * Decimal(str(share))).quantize(Decimal(1), ROUND_HALF_UP))
     return buy - kept, kept
+
+
+def money(amount: float) -> Decimal:
+    """An amount to the cent; a half goes to the even one."""
+    return Decimal(repr(amount)).quantize(CENT)
 
 
 def apportion(total: int, weights: Sequence[float]) -> list[int]:

@@ -12,10 +12,9 @@ from pipelines.planning.season.approvals import cut_of
 from pipelines.planning.season.book import Book
 from pipelines.planning.season.ensemble import WEEK
 from pipelines.planning.season.history import YEAR, History, read_history
-from pipelines.planning.season.quantities import bought, held_back
+from pipelines.planning.season.quantities import bought, held_back, money
 from pipelines.planning.season.replenishment import Week, walk
 from pipelines.planning.season.stock import manufactured, season_of
-from pipelines.planning.season.tables import money
 from pipelines.warehouse import Warehouse
 
 SALVAGE = 0.5
@@ -44,13 +43,13 @@ def results(warehouse: Warehouse, book: Book) -> list[SeasonResult]:
     asked = book.asked()
     history = read_history(warehouse, plan.category, plan.cutoff, ahead=0)
     buy, weeks = _naive(book, year_before(book, history))
-    each = [
+    each: list[tuple[Policy, int, list[Week]]] = [
         ("plan", made, season_of(book)),
         ("naive", buy, weeks),
         ("perfect_foresight", sum(map(sum, asked)), _foreseen(asked)),
     ]
     best = _profit(terms, each[2][1], each[2][2])
-    return [_result(book, policy, terms, units, told, best) for policy, units, told in each]  # type: ignore[arg-type]
+    return [_result(book, policy, terms, units, told, best) for policy, units, told in each]
 
 
 def year_before(book: Book, history: History) -> list[list[int]]:

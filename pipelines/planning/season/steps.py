@@ -30,8 +30,10 @@ def _steps(book: Book, approvals: dict[str, Approval], cuts: Sequence[Markdown])
     is_rejected = approvals["manufacturing"].status == "rejected"
     if made is None:
         after: StepStatus = "skip" if is_rejected else "waiting"
-        for name, agent in (("allocation", "inventory"), ("replenishment", "inventory"), ("markdown", "pricing")):
-            yield name, agent, after, "the buy was rejected" if is_rejected else "for the decision on the buy"  # type: ignore[misc]
+        why = "the buy was rejected" if is_rejected else "for the decision on the buy"
+        yield "allocation", "inventory", after, why
+        yield "replenishment", "inventory", after, why
+        yield "markdown", "pricing", after, why
         yield "results", "orchestrator", after, ""
         return
     yield "allocation", "inventory", "pass", buy(book).reason

@@ -10,7 +10,7 @@ from assets_config.contract.season import Approval, VarianceWeek
 from pipelines.planning.season.book import forecast_books, read_books
 from pipelines.planning.season.checkpoint import is_reforecast_due, variances
 from pipelines.planning.season.plans import APPROVALS, PLANS, state
-from pipelines.planning.season.tables import frame_of
+from pipelines.shapes import frame_of
 from pipelines.warehouse import Warehouse
 
 VARIANCE = "planning/variance_week"

@@ -11,7 +11,6 @@ from hashlib import sha256
 from typing import Any
 
 import msgspec
-import polars as pl
 from msgspec import Struct, structs
 
 from assets_config.contract.durable import locked
@@ -36,31 +35,12 @@ from assets_config.contract.turns import Turns
 from pipelines.errors import PipelineError
 from pipelines.forecasts.registry.state import change_aliases, change_notes, changing
 from pipelines.planning.sessions import told
+from pipelines.shapes import frame_of
 from pipelines.warehouse import Warehouse
 
 SESSIONS, TURNS, APPROVALS = "planning/agent_session", "planning/agent_turn", "planning/tool_approval"
 Command = OpenSessionParams | ChatParams | CloseSessionParams | DecideToolCallParams
-AT = pl.Datetime("us")
-SCHEMAS: dict[str, dict[str, Any]] = {
-    SESSIONS: {
-        **dict.fromkeys(("session_id", "agent_type", "opened_by"), pl.String),
-        "opened_at": AT,
-        "minutes": pl.Int64,
-        "closed_at": AT,
-    },
-    TURNS: {
-        "session_id": pl.String,
-        "position": pl.Int64,
-        "turn_id": pl.String,
-        "at": AT,
-        **dict.fromkeys(("message", "reply", "tool_calls", "made_by"), pl.String),
-    },
-    APPROVALS: {
-        **dict.fromkeys(("approval_id", "session_id", "tool_call_id", "tool_name", "arguments", "reason", "status"), pl.String),
-        **dict.fromkeys(("opened_at", "deadline", "decided_at"), AT),
-        **dict.fromkeys(("decided_by", "note"), pl.String),
-    },
-}
+SHAPES: dict[str, type[Struct]] = {SESSIONS: AgentSession, TURNS: AgentTurn, APPROVALS: ToolApproval}
 
 
 class Book(Struct):
@@ -241,6 +221,4 @@ def _keep(warehouse: Warehouse, book: Book) -> None:
     }
     with changing(warehouse):
         for key, found in rows.items():
-            frame = pl.DataFrame([structs.asdict(each) for each in found], schema=SCHEMAS[key])
-            if not warehouse.path(key).exists() or not frame.equals(warehouse.read(key)):
-                warehouse.write(key, frame)
+            warehouse.write_changed(key, frame_of(SHAPES[key], found))

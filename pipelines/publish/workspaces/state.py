@@ -10,7 +10,7 @@ from msgspec import structs
 from assets_config.contract.durable import locked
 from assets_config.contract.workspaces import MOST, DeleteWorkspaceParams, UpdateWorkspaceParams, Workspace, changed
 from pipelines.errors import PipelineError
-from pipelines.planning.season.tables import empty, frame_of
+from pipelines.shapes import empty, frame_of
 from pipelines.warehouse import Warehouse
 
 KEY = "publish/workspace"
@@ -63,9 +63,7 @@ def add(warehouse: Warehouse, made: Workspace) -> None:
 def write(warehouse: Warehouse, rows: Iterable[Workspace]) -> None:
     """Write the rows, unless they are there already: a file that stays the same keeps its part of the snapshot."""
     by_age: list[Workspace] = sorted(rows, key=lambda each: (each.created_at, each.workspace_id))
-    frame = frame_of(Workspace, by_age)
-    if not warehouse.path(KEY).exists() or not frame.equals(warehouse.read(KEY)):
-        warehouse.write(KEY, frame)
+    warehouse.write_changed(KEY, frame_of(Workspace, by_age))
 
 
 def known(warehouse: Warehouse, key: str, column: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""Features: two executors that agree, windows that end at the origin, and a row that can be recomputed by hand."""
+"""Features: the same by other means, windows that end at the origin, and a row that can be recomputed by hand."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ import pytest
 from assets_config.declared import load_declarations
 from assets_config.features import Events, FeatureSet
 from pipelines.features.blocks import Blocks
-from pipelines.features.frame import feature_frame
+from tests.pipelines.features.frame import feature_frame
 from tests.pipelines.panels import panel_of, rich_panel
 
 EVERYTHING = FeatureSet(
@@ -39,7 +39,7 @@ EVERYTHING = FeatureSet(
 
 @pytest.mark.parametrize("feature_set", [EVERYTHING, load_declarations().feature_sets["demand"]], ids=lambda each: each.name)
 @pytest.mark.parametrize("seed", range(3))
-def test_both_executors_give_the_same_numbers(feature_set: FeatureSet, seed: int) -> None:
+def test_other_means_give_the_same_numbers(feature_set: FeatureSet, seed: int) -> None:
     panel, draw = rich_panel(seed=seed), np.random.default_rng(seed)
     blocks = Blocks(panel, feature_set)
     series = np.array([5, 0, 11, 2])

@@ -17,7 +17,7 @@ from pipelines.planning.season.book import Book, read_books
 from pipelines.planning.season.checkpoint import markdowns
 from pipelines.planning.season.forecasts import make_forecasts
 from pipelines.planning.season.plans import change_plans, decide, state
-from pipelines.planning.season.tables import frame_of
+from pipelines.shapes import frame_of
 from pipelines.sources.synthetic.generator import generate
 from tests.plant import Plant
 

@@ -13,7 +13,6 @@ from threading import Timer
 from typing import Any
 
 import msgspec
-import polars as pl
 import pytest
 from dagster import DagsterInstance, RunRequest, SkipReason, build_sensor_context
 from msgspec.structs import replace
@@ -33,11 +32,12 @@ from assets_config.entries import DeclarationError
 from assets_config.notifications import notification_rules
 from pipelines.automation.delivery import delivery
 from pipelines.errors import PipelineError
-from pipelines.planning.alerts.state import ALERTS, SCHEMA
+from pipelines.planning.alerts.state import ALERTS
 from pipelines.planning.notifications.channels import Outlets
 from pipelines.planning.notifications.deliver import DELIVERIES, NOTIFICATIONS, deliver, due, journal_of, write_deliveries
 from pipelines.planning.notifications.queue import awake_at, events_of, queue, targets
 from pipelines.planning.notifications.state import PREFERENCES, change_preferences, change_templates, preferences, templates
+from pipelines.shapes import frame_of
 from pipelines.warehouse import Warehouse
 from tests.pipelines.planning.outlets import Hook, Post, closed_port, http_server, smtp_server
 
@@ -78,7 +78,7 @@ class Bench:
         change_preferences(self.warehouse, DECLARED, [command], at=AT, by=JOB)
 
     def put(self, *alerts: Alert) -> None:
-        self.warehouse.write(ALERTS, pl.DataFrame([msgspec.structs.asdict(each) for each in alerts], schema=SCHEMA))
+        self.warehouse.write(ALERTS, frame_of(Alert, alerts))
 
     def run(self, minutes: float = 0, **given: Any) -> list[dict[str, Any]]:
         self.at += timedelta(minutes=minutes)

@@ -10,8 +10,9 @@ import polars as pl
 import pytest
 
 from assets_config.contract.names import UNKNOWN
+from pipelines.backtests.intervals import NAMES
 from pipelines.features.levels import Members
-from pipelines.forecasts.champions.levels import ABOVE, NAMES, level_frame
+from pipelines.forecasts.champions.levels import ABOVE, level_frame
 from pipelines.warehouse import Warehouse
 
 DAY = date(2024, 6, 30)

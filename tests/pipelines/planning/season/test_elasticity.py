@@ -7,8 +7,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from assets_config.contract.scenarios import PRIOR
 from assets_config.contract.seeds import Seed
-from pipelines.planning.season.elasticity import AMONG, PRIOR, Days, Estimate, by_category, elasticities, estimate, settled
+from pipelines.planning.season.elasticity import AMONG, Days, Estimate, by_category, elasticities, estimate, settled
 from pipelines.sources.synthetic.generator import generate
 from tests.pipelines.planning.fashion import plant
 

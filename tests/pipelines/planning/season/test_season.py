@@ -23,9 +23,9 @@ from pipelines.planning.season.plans import change_plans, versions
 from pipelines.planning.season.results import results, year_before
 from pipelines.planning.season.steps import steps
 from pipelines.planning.season.stock import allocations, buy, replenishment, season_of
-from pipelines.planning.season.tables import frame_of
 from pipelines.planning.season.variance import reforecast
 from pipelines.planning.season.watch import Errand, errands
+from pipelines.shapes import frame_of
 from tests.pipelines.planning.fashion import JOBS, SEED, START, Desk, plant, share
 from tests.plant import Plant
 

@@ -1,4 +1,4 @@
-"""Frames of the contract's Structs, with its types whether or not there are rows."""
+"""Frames of the contract's Structs: its columns, in its order and with its types, whether or not there are rows."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -18,7 +18,6 @@ TYPES: dict[Any, Any] = {
     datetime: pl.Datetime("us"),
     Decimal: pl.Decimal(18, 2),
 }
-CENT = Decimal("0.01")
 
 
 def schema(shape: type[Struct]) -> dict[str, Any]:
@@ -33,13 +32,8 @@ def frame_of(shape: type[Struct], rows: Sequence[Struct]) -> pl.DataFrame:
 
 
 def empty(shape: type[Struct]) -> pl.DataFrame:
-    """A table of season plans without a row."""
+    """A table without a row."""
     return pl.DataFrame(schema=schema(shape))
-
-
-def money(amount: float) -> Decimal:
-    """An amount to the cent."""
-    return Decimal(repr(amount)).quantize(CENT)
 
 
 def _plain(hint: Any) -> Any:

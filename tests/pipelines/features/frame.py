@@ -1,4 +1,4 @@
-"""The same features as blocks.py by Polars expressions over a long frame: for small jobs, and the second opinion in tests.
+"""The same features as those of pipelines/features/blocks.py, by Polars expressions over a long frame: a second opinion on them.
 
 The whole frame is held: a row a series and day.
 """
