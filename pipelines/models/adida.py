@@ -49,7 +49,8 @@ def _buckets(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     place = rows * most + most - 1 - bucket[rows, columns]
     sums = np.bincount(place, y[rows, columns], minlength=len(y) * most).reshape(len(y), most).astype(np.float64)
     oldest = sums[np.arange(len(y)), most - np.maximum(whole, 1)]
-    return np.where(np.arange(most) < (most - whole)[:, None], oldest[:, None], sums), length
+    filled = np.where(np.arange(most) < (most - whole)[:, None], oldest[:, None], sums)
+    return np.asfortranarray(filled), length  # the buckets of one age lie side by side: they are smoothed together
 
 
 def _smooth(sums: np.ndarray, alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
