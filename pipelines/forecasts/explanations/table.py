@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -16,6 +17,15 @@ FEWEST_DAYS = 56
 RECENT_DAYS = 28
 NOTHING = 1e-6  # of the forecast, or of a unit: a part below this is rounding
 HIGH, MEDIUM = 1.0, 2.0  # widest bands, over the forecast
+SCHEMA: dict[str, Any] = {
+    **dict.fromkeys(("store_id", "product_id"), pl.Int64),
+    "span": pl.String,
+    **dict.fromkeys(("start_date", "end_date", "cutoff"), pl.Date),
+    "yhat": pl.Float64,
+    "parts": pl.String,
+    "band": pl.Float64,
+    **dict.fromkeys(("confidence", "caveats", "summary", "model_type", "model_version"), pl.String),
+}
 
 
 def ahead(forecast: pl.DataFrame, series: int) -> tuple[np.ndarray, np.ndarray]:
@@ -63,7 +73,7 @@ def explanation_frame(
                     "model_version": versions[model_type],
                 }
             )
-    return pl.DataFrame(rows)
+    return pl.DataFrame(rows, schema=SCHEMA)
 
 
 def caveats(panel: Panel, champion: pl.DataFrame, segments: pl.DataFrame, is_failed: np.ndarray) -> list[list[str]]:
