@@ -70,8 +70,8 @@ def build_panel(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection) -> 
 
 
 def _planned_prices(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection, price: np.ndarray, first: date) -> np.ndarray:
-    """Write the prices of core/price_history over those that were paid; gives which series have any. A store's own go first."""
-    planned = np.zeros(len(price), dtype=bool)
+    """Write the prices of core/price_history over those that were paid; gives on which days. A store's own go first."""
+    planned = np.zeros(price.shape, dtype=bool)
     end = price.shape[1]
     for own in (False, True):  # chain-wide prices, then those of single stores over them
         found = connection.sql(
@@ -84,10 +84,10 @@ def _planned_prices(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection,
         ).to_arrow_reader(1_000_000)
         for batch in found:
             s, a, b, value = (column.to_numpy(zero_copy_only=False) for column in batch.columns)
-            planned[s] = True
             length = np.maximum(b - a, 0)
             places = np.repeat(s.astype(np.int64) * end + a, length) + _counting(length)
             price.reshape(-1)[places] = np.repeat(value, length)
+            planned.reshape(-1)[places] = True
     return planned
 
 

@@ -74,7 +74,7 @@ def _panel(daily: np.ndarray, first_day: date, holiday: np.ndarray) -> Panel:
         y=daily[None].astype(np.float64),
         state=np.zeros((1, days), dtype=np.int8),
         price=np.zeros((1, len(holiday)), dtype=np.float32),
-        planned=np.zeros(1, dtype=bool),
+        planned=np.zeros((1, len(holiday)), dtype=bool),
         promotion=np.zeros((1, len(holiday)), dtype=np.uint8),
         event=holiday,
         event_names=np.array([], dtype=np.str_),

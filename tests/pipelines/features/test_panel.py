@@ -4,12 +4,13 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
 
 from pipelines.errors import PipelineError
-from pipelines.features.panel import CLOSED, DISCONTINUED, NOT_LAUNCHED, OPEN, STOCKED_OUT, panel_path, read_panel
+from pipelines.features.panel import CLOSED, DISCONTINUED, NOT_LAUNCHED, OPEN, STOCKED_OUT, panel_path, read_panel, write_panel
 from pipelines.features.scatter import build_panel
 from pipelines.warehouse import Warehouse
 from tests.plant import Plant, rewrite
@@ -32,7 +33,7 @@ def test_the_panel_equals_a_loop_over_the_sales(demo_root: Path) -> None:
             else:
                 assert panel.y[s, d] == (row["quantity"] if row else 0)
                 assert (panel.state[s, d] == STOCKED_OUT) == ((store, product, panel.day(d)) in out)
-            if row and row["unit_price"] is not None and not panel.planned[s]:
+            if row and row["unit_price"] is not None and not panel.planned[s, d]:
                 assert panel.price[s, d] == np.float32(row["unit_price"])
     assert len({(row["store_id"], row["product_id"]) for row in sales}) == panel.series
     assert np.isfinite(panel.price).all()
@@ -64,7 +65,8 @@ def test_what_is_planned_reaches_past_the_end(tmp_path: Path) -> None:
         plant.finish(connection)
         panel = build_panel(plant.warehouse, connection)
 
-    assert panel.planned.tolist() == [True, False, True]
+    assert panel.planned.all(axis=1).tolist() == [True, False, True]
+    assert not panel.planned[1].any()
     assert panel.price[0, :14].tolist() == [8.0] * 12 + [7.0] * 2
     assert panel.price[2, :8].tolist() == [8.0] * 4 + [5.0] * 2 + [8.0] * 2
     assert panel.price[1].tolist() == [4.0] * 100
@@ -73,6 +75,26 @@ def test_what_is_planned_reaches_past_the_end(tmp_path: Path) -> None:
     assert panel.event_names[panel.event[14] - 1] == "Fair"
     assert panel.outside[0, :, 15].tolist() == [1.0, 3.0]
     assert np.isnan(panel.outside[0, :, 14]).all()
+
+
+def test_a_price_is_known_ahead_on_the_days_of_its_interval_only(tmp_path: Path) -> None:
+    plant, first = Plant(tmp_path), date(2024, 1, 1)
+    plant.post(
+        "sales-daily",
+        [
+            {"date": first + timedelta(days=d), "store_code": "S", "sku": "A", "quantity": 2, "unit_price": 10 if d < 20 else 5}
+            for d in range(30)
+        ],
+    )
+    plant.post("prices", [{"sku": "A", "price": 9, "valid_from": "2024-01-03", "valid_to": "2024-01-05"}])
+    plant.run()
+    with duckdb.connect() as connection:
+        plant.finish(connection)
+        panel = build_panel(plant.warehouse, connection)
+
+    assert np.flatnonzero(panel.planned[0]).tolist() == [2, 3, 4]
+    assert panel.until(15).price[0].tolist() == [10.0] * 2 + [9.0] * 3 + [10.0] * 100
+    assert panel.price[0, 15:].tolist() == [10.0] * 5 + [5.0] * 100
 
 
 def test_counts_that_float32_does_not_hold_are_kept_exactly(tmp_path: Path) -> None:
@@ -147,6 +169,12 @@ def test_a_panel_of_other_tables_is_refused(own_root: Path) -> None:
     rewrite(warehouse, "core/sales_daily", lambda frame: frame.head(100))
 
     with pytest.raises(PipelineError, match="made from other core tables"):
+        read_panel(warehouse)
+
+    with duckdb.connect() as connection:
+        made = build_panel(warehouse, connection)
+    write_panel(warehouse, msgspec.structs.replace(made, planned=made.planned[:, 0]))
+    with pytest.raises(PipelineError, match="by an older version: materialise features/panel again"):
         read_panel(warehouse)
 
     panel_path(warehouse).unlink()
