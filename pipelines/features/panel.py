@@ -37,7 +37,7 @@ class Panel(msgspec.Struct, frozen=True):
     first_day: date
     store_id: np.ndarray  # [S] int64
     product_id: np.ndarray  # [S] int64
-    groups: np.ndarray  # [S, 5] int16: codes of GROUPS, for pooled models
+    groups: np.ndarray  # [S, 5] int32: codes of GROUPS, for pooled models
     y: np.ndarray  # [S, T] float32 (float64 where counts pass 2^24), units a day, NaN before the first sale
     state: np.ndarray  # [S, T] int8, a position in STATES
     price: np.ndarray  # [S, T + AHEAD] float32, money a unit

@@ -56,7 +56,7 @@ def build_panel(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection) -> 
         first_day=first,
         store_id=index["store_id"],
         product_id=index["product_id"],
-        groups=np.stack([index[name] for name in GROUPS], axis=1).astype(np.int16),
+        groups=np.stack([index[name] for name in GROUPS], axis=1).astype(np.int32),
         y=y,
         state=state,
         price=price,

@@ -15,7 +15,7 @@ def panel_of(y: np.ndarray, *, first_day: date = date(2024, 1, 1), **fields: Any
         "first_day": first_day,
         "store_id": np.ones(series, dtype=np.int64),
         "product_id": np.arange(1, series + 1),
-        "groups": np.zeros((series, len(GROUPS)), dtype=np.int16),
+        "groups": np.zeros((series, len(GROUPS)), dtype=np.int32),
         "y": y.astype(np.float32),
         "state": np.zeros(y.shape, dtype=np.int8),
         "price": np.full((series, days + AHEAD), 2.0, dtype=np.float32),
@@ -43,7 +43,7 @@ def rich_panel(series: int = 12, days: int = 420, seed: int = 3) -> Panel:
     places = np.arange(series)
     planned = np.repeat(draw.random((series, 1)) < 0.5, end, axis=1)
     planned[::4] = np.arange(end) // 11 % 3 == 0  # for some days only
-    groups = np.stack([places % 3, places // 3 % 2, places // 3 % 4, places // 3, places % 3 // 2], axis=1).astype(np.int16)
+    groups = np.stack([places % 3, places // 3 % 2, places // 3 % 4, places // 3, places % 3 // 2], axis=1).astype(np.int32)
     return panel_of(
         y,
         groups=groups,

@@ -70,7 +70,7 @@ def _panel(daily: np.ndarray, first_day: date, holiday: np.ndarray) -> Panel:
         first_day=first_day,
         store_id=np.array([0]),
         product_id=np.array([0]),
-        groups=np.zeros((1, 5), dtype=np.int16),
+        groups=np.zeros((1, 5), dtype=np.int32),
         y=daily[None].astype(np.float64),
         state=np.zeros((1, days), dtype=np.int8),
         price=np.zeros((1, len(holiday)), dtype=np.float32),

@@ -10,7 +10,17 @@ import polars as pl
 import pytest
 
 from pipelines.errors import PipelineError
-from pipelines.features.panel import CLOSED, DISCONTINUED, NOT_LAUNCHED, OPEN, STOCKED_OUT, panel_path, read_panel, write_panel
+from pipelines.features.panel import (
+    CLOSED,
+    DISCONTINUED,
+    GROUPS,
+    NOT_LAUNCHED,
+    OPEN,
+    STOCKED_OUT,
+    panel_path,
+    read_panel,
+    write_panel,
+)
 from pipelines.features.scatter import build_panel
 from pipelines.warehouse import Warehouse
 from tests.plant import Plant, rewrite
@@ -106,6 +116,18 @@ def test_counts_that_float32_does_not_hold_are_kept_exactly(tmp_path: Path) -> N
         panel = build_panel(plant.warehouse, connection)
 
     assert panel.y.tolist() == [[float(large)]]
+
+
+def test_more_products_than_16_bits_count_have_codes_of_their_own(tmp_path: Path) -> None:
+    plant, count = Plant(tmp_path), 2**15 + 1
+    lines = [f"2024-01-01,S,P{n:05},1,{1 + n % 7}" for n in range(count)]
+    plant.post("sales-daily", "\n".join(["date,store_code,sku,quantity,unit_price", *lines]))
+    plant.run()
+    with duckdb.connect() as connection:
+        plant.finish(connection)
+        panel = build_panel(plant.warehouse, connection)
+
+    assert panel.groups[:, GROUPS.index("product")].tolist() == list(range(count))
 
 
 def test_the_calendar_reaches_ninety_days_ahead(demo_root: Path) -> None:
