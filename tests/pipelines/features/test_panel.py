@@ -17,6 +17,7 @@ from pipelines.features.panel import (
     NOT_LAUNCHED,
     OPEN,
     STOCKED_OUT,
+    Panel,
     panel_path,
     read_panel,
     write_panel,
@@ -184,6 +185,40 @@ def test_closed_and_ended_days_are_told_apart_from_zero_demand(tmp_path: Path) -
 
     assert panel.state[0].tolist() == [OPEN, OPEN, OPEN, CLOSED, OPEN, OPEN, OPEN]
     assert panel.state[1].tolist() == [NOT_LAUNCHED, NOT_LAUNCHED, OPEN, CLOSED, STOCKED_OUT, OPEN, DISCONTINUED]
+
+
+def panel_of_store(root: Path, sold: dict[str, dict[int, int]]) -> Panel:
+    """One store: product -> day of January 2024, from 0 -> quantity."""
+    plant, first = Plant(root), date(2024, 1, 1)
+    rows = [
+        {"date": first + timedelta(days=d), "store_code": "S", "sku": sku, "quantity": quantity, "unit_price": 1}
+        for sku, days in sold.items()
+        for d, quantity in days.items()
+    ]
+    plant.post("sales-daily", rows)
+    plant.run()
+    with duckdb.connect() as connection:
+        plant.finish(connection)
+        return build_panel(plant.warehouse, connection)
+
+
+@pytest.mark.parametrize("products", [1, 2])
+def test_a_row_of_zero_says_that_a_small_store_was_open(products: int, tmp_path: Path) -> None:
+    sold = {0: 6, 1: 0, 3: 6, 4: 0, 6: 6}  # no row on days 2 and 5
+
+    panel = panel_of_store(tmp_path, {f"P{n}": sold for n in range(products)})
+
+    for state in panel.state:
+        assert state.tolist() == [OPEN, OPEN, CLOSED, OPEN, OPEN, CLOSED, OPEN]
+
+
+def test_a_store_in_which_all_of_many_products_are_zero_was_closed(tmp_path: Path) -> None:
+    sold = {0: 2, 1: 3, 2: 0, 3: 1}  # as extracts that have a row for every day say of a holiday
+
+    panel = panel_of_store(tmp_path, {f"P{n:02}": sold for n in range(12)})
+
+    for state in panel.state:
+        assert state.tolist() == [OPEN, OPEN, CLOSED, OPEN]
 
 
 def test_a_panel_of_other_tables_is_refused(own_root: Path) -> None:
