@@ -117,12 +117,12 @@ class FeatureSet(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 PRICES = {
-    "price": "price of the target day, where it is planned, else that of the origin",
+    "price": "price of the target day as it was known at the origin: planned for it, else the last before it",
     "to_mean": "that price over the series' mean price up to the origin",
     "to_max": "that price over the series' highest price up to the origin",
     "change_7": "that price over the one 7 days before the origin",
     "change_28": "that price over the one 28 days before the origin",
-    "to_other_stores": "that price over the mean price of the product in all stores on that day",
+    "to_other_stores": "that price over the mean price of the product in all stores, as known for that day",
 }
 
 

@@ -88,11 +88,11 @@ def panel(stores: int, products: int) -> Panel:
     return Panel(
         first_day=LAST - timedelta(days=YEAR - 1),
         **named,
-        groups=np.zeros((len(y), len(GROUPS)), dtype=np.int16),
+        groups=np.zeros((len(y), len(GROUPS)), dtype=np.int32),
         y=y,
         state=np.zeros(y.shape, dtype=np.int8),
         price=np.full((len(y), YEAR + AHEAD), 2.0, dtype=np.float32),
-        planned=np.zeros(len(y), dtype=bool),
+        planned=np.zeros((len(y), YEAR + AHEAD), dtype=bool),
         promotion=np.zeros((len(y), 1), dtype=np.uint8),
         event=np.zeros(YEAR + AHEAD, dtype=np.int16),
         event_names=np.array([], dtype=np.str_),

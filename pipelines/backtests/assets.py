@@ -50,7 +50,7 @@ def prediction(context: AssetExecutionContext, storage: Storage) -> MaterializeR
     ]
     schema = {"model_type": pl.String, "fold": pl.Int32, "s": pl.Int32, "step": pl.Int32, "yhat": pl.Float32}
     empty = pl.DataFrame(schema={**schema, "y": pl.Float32})
-    warehouse.write("backtests/prediction", pl.concat([empty, *frames]))
+    warehouse.write("backtests/prediction", pl.concat([empty, *frames], how="vertical_relaxed"))  # y as the panel has it
     return table_made(warehouse, "backtests/prediction", failed=failed)
 
 

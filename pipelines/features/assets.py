@@ -34,7 +34,7 @@ def panel(storage: Storage, duckdb: DuckDBResource) -> MaterializeResult:
             "series": made.series,
             "days": made.days,
             "series-days a state": {name: int((made.state == n).sum()) for n, name in enumerate(STATES)},
-            "price known ahead": f"{int(made.planned.sum())} of {made.series} series",
+            "price known ahead": f"{int(made.planned[:, made.days :].any(axis=1).sum())} of {made.series} series",
             "series from outside": ", ".join(made.outside_names.tolist()) or "none",
         }
     )

@@ -11,7 +11,7 @@ import numpy as np
 
 from assets_config.features import FeatureSet, event_name, price_name
 from pipelines.features.panel import GROUPS, STOCKED_OUT, Panel, demand
-from pipelines.features.windows import plan, put_days, put_windows
+from pipelines.features.windows import groups_of, plan, put_days, put_known, put_known_means, put_windows
 
 Array = np.ndarray[Any, Any]
 
@@ -40,7 +40,7 @@ class Blocks:
         self._first = np.argmax(~np.isnan(panel.y), axis=1) if feature_set.age else None
         calendar = _calendar(panel)
         self._calendar = {name: calendar[name].astype(np.float32) for name in feature_set.calendar}
-        self._product_price = _product_price(panel) if "to_other_stores" in feature_set.price else None
+        self._products = groups_of(panel.groups[:, GROUPS.index("product")]) if "to_other_stores" in feature_set.price else None
 
     def features(self, series: Array, days: Array, steps: Array) -> Array:
         """The features of every given series on every given target day, float32 [len(series) * len(days), len(names)].
@@ -93,12 +93,9 @@ class Blocks:
             columns["step"][:] = days - origins
 
     def _put_prices(self, columns: dict[str, Array], series: Array, days: Array, origins: Array) -> None:
-        panel, rows = self.panel, _span(series)
-        price, planned = panel.price[rows], panel.planned[rows]
-        now = np.empty((len(series), len(days)), np.float32)
-        put_days(price, days, now)
-        if not planned.all():
-            now = np.where(planned[:, None], now, price[:, origins])
+        panel = self.panel
+        price, now = panel.price[_span(series)], np.empty((len(series), len(days)), np.float32)
+        put_known(panel.price, panel.planned, series, days, origins, now)
         for name in self.set.price:
             column = columns[price_name(name)]
             if name == "price":
@@ -108,9 +105,10 @@ class Blocks:
                 column[:] = _ratio(now, running[:, origins])
             elif name == "to_max":
                 column[:] = _ratio(now, np.maximum.accumulate(price, axis=1)[:, origins])
-            elif name == "to_other_stores" and self._product_price is not None:
-                product = panel.groups[series, GROUPS.index("product")]
-                column[:] = _ratio(now, self._product_price[product[:, None], days])
+            elif name == "to_other_stores" and self._products is not None:
+                product, others = panel.groups[series, GROUPS.index("product")], np.empty(now.shape)
+                put_known_means(panel.price, panel.planned, self._products, product, days, origins, others)
+                column[:] = _ratio(now, others)
             else:
                 back = int(name.removeprefix("change_"))
                 column[:] = _ratio(now, np.where(origins >= back, price[:, np.maximum(origins - back, 0)], np.nan))
@@ -125,8 +123,7 @@ class _Group:
         _, self.of = np.unique(combined, return_inverse=True)
         total = np.zeros((int(self.of.max()) + 1, panel.days))
         count = np.zeros_like(total)
-        order = np.argsort(self.of, kind="stable")
-        starts = np.searchsorted(self.of[order], np.arange(len(total) + 1))
+        order, starts = groups_of(self.of)
         for g in range(len(total)):
             y = demand(panel, order[starts[g] : starts[g + 1]])
             total[g], count[g] = np.nansum(y, axis=0, dtype=np.float64), (~np.isnan(y)).sum(axis=0)
@@ -138,17 +135,6 @@ def _span(at: Array) -> Array | slice:
     if len(at) > 0 and at[0] >= 0 and at[-1] - at[0] == len(at) - 1 and (np.diff(at) == 1).all():
         return slice(int(at[0]), int(at[-1]) + 1)
     return at
-
-
-def _product_price(panel: Panel) -> Array:
-    """The mean price of each product over the stores that have one, a day. [P, T + AHEAD]"""
-    product = panel.groups[:, GROUPS.index("product")]
-    total = np.zeros((int(product.max()) + 1, panel.price.shape[1]))
-    count = np.zeros_like(total)
-    for s in range(panel.series):
-        total[product[s]] += panel.price[s]
-        count[product[s]] += panel.price[s] > 0
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def _ratio(over: Array, under: Array) -> Array:

@@ -29,12 +29,15 @@ def catalog(feature_sets: Mapping[str, FeatureSet], panel: Panel) -> pl.DataFram
 
 
 def preview(feature_sets: Mapping[str, FeatureSet], panel: Panel) -> pl.DataFrame:
-    """The columns of contract.sales.FeaturePreview: rows as of the day before, of the series that sold most."""
+    """The columns of contract.sales.FeaturePreview: rows as of the day before, of the series that sold most.
+
+    Gives    no rows where the panel has one day: none has a day before.
+    """
     sold = np.nansum(panel.y, axis=1, dtype=np.float64)
     series = np.sort(np.argsort(-sold, kind="stable")[:SERIES])
     days = np.arange(max(1, panel.days - ROWS), panel.days)
     rows = []
-    for each in feature_sets.values():
+    for each in feature_sets.values() if len(days) else ():
         blocks = Blocks(panel, each)
         values = blocks.features(series, days, np.ones(len(days), dtype=np.int64)).reshape(len(series), len(days), -1)
         for n, s in enumerate(series):

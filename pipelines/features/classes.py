@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from pipelines.features.panel import OPEN, Panel
+from pipelines.features.panel import CLOSED, OPEN, Panel
 
 ABC, XYZ = "ABC", "XYZ"
 FEWEST_WEEKS = 8
@@ -52,14 +52,20 @@ def abc_codes(revenue: np.ndarray, cuts: Sequence[float]) -> np.ndarray:
 
 
 def _weekly(panel: Panel, rows: slice, weeks: int) -> tuple[np.ndarray, np.ndarray]:
-    """Revenue, and the coefficient of variation of the demand of whole weeks on sale; NaN where they say too little."""
+    """Revenue, and the coefficient of variation of the demand of whole weeks on sale; NaN where they say too little.
+
+    A day of the week on which the store is closed as a rule is no gap in its weeks; any other closed day is.
+    """
     days = min(weeks, panel.days // 7) * 7
     y = panel.y[rows, panel.days - days :].astype(np.float64)
     price = panel.price[rows, panel.days - days : panel.days]
     revenue = np.nansum(y * np.nan_to_num(price), axis=1)
-    y[panel.state[rows, panel.days - days :] != OPEN] = np.nan
-    sums = y.reshape(len(y), -1, 7).sum(axis=2)
-    counted = ~np.isnan(sums)
+    state = panel.state[rows, panel.days - days :].reshape(len(y), -1, 7)
+    is_open, closed = state == OPEN, state == CLOSED
+    traded = is_open.any(axis=2, keepdims=True)  # weeks without an open day tell no rule
+    rule = (closed & traded).sum(axis=1, keepdims=True) > (is_open & traded).sum(axis=1, keepdims=True)
+    sums = np.where(is_open | (closed & rule), y.reshape(state.shape), np.nan).sum(axis=2)
+    counted = ~np.isnan(sums) & traded[:, :, 0]
     n = counted.sum(axis=1)
     known = np.where(counted, sums, 0)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -4,8 +4,8 @@ A series is one store x product that ever sold. Demand is NaN before its first r
 as tills export nothing for what was not sold. `state` says why a day is what it is, so that
 zero demand is not confused with a closed store or an empty shelf.
 
-What is planned is known ahead and reaches AHEAD days past the end: prices of series with price intervals, promotions, events
-and series from outside. Prices of all other series are those paid, carried forward, and back to the first day.
+What is planned is known ahead and reaches AHEAD days past the end: prices on days of price intervals, promotions, events and
+series from outside. Prices of all other days are those paid, carried forward, and back to the first day.
 """
 
 from datetime import date, timedelta
@@ -36,11 +36,11 @@ class Panel(msgspec.Struct, frozen=True):
     first_day: date
     store_id: np.ndarray  # [S] int64
     product_id: np.ndarray  # [S] int64
-    groups: np.ndarray  # [S, 5] int16: codes of GROUPS, for pooled models
+    groups: np.ndarray  # [S, 5] int32: codes of GROUPS, for pooled models
     y: np.ndarray  # [S, T] float32 (float64 where counts pass 2^24), units a day, NaN before the first sale
     state: np.ndarray  # [S, T] int8, a position in STATES
     price: np.ndarray  # [S, T + AHEAD] float32, money a unit
-    planned: np.ndarray  # [S] bool: the price is known ahead, from price intervals
+    planned: np.ndarray  # [S, T + AHEAD] bool: the price of the day is known ahead, from a price interval
     promotion: np.ndarray  # [S, T + AHEAD] uint8, discount in percent, 1 where it is not known; 0 without promotion
     event: np.ndarray  # [T + AHEAD] int16, 0 on a day without, else a position in event_names + 1
     event_names: np.ndarray  # [E] text
@@ -65,16 +65,22 @@ class Panel(msgspec.Struct, frozen=True):
         return self.first_day + timedelta(days=n)
 
     def until(self, days: int) -> "Panel":
-        """The panel as it was known after its first `days` days; what is planned stays, it is known ahead."""
+        """The panel as it was known after its first `days` days; what is planned stays, it is known ahead.
+
+        The prices of other days ahead are the last that were known, of the days seen or planned since.
+        """
         end = days + AHEAD
-        price = self.price[:, :end]
-        if not self.planned.all():
-            price = np.where(self.planned[:, None], price, price[:, np.minimum(np.arange(end), days - 1)])
+        price, planned = self.price[:, :end], self.planned[:, :end]
+        ahead = np.where(planned[:, days:], np.arange(days, planned.shape[1]), days - 1)
+        known = np.take_along_axis(price, np.maximum.accumulate(ahead, axis=1), axis=1)
+        if not np.array_equal(known, price[:, days:]):  # else a view does, and nothing is copied
+            price = np.concatenate([price[:, :days], known], axis=1)
         return msgspec.structs.replace(
             self,
             y=self.y[:, :days],
             state=self.state[:, :days],
             price=price,
+            planned=planned,
             promotion=self.promotion[:, :end],
             event=self.event[:end],
             outside=self.outside[:, :, :end],
@@ -113,7 +119,7 @@ def write_panel(warehouse: Warehouse, panel: Panel) -> None:
 def read_panel(warehouse: Warehouse) -> Panel:
     """The panel as it was written.
 
-    Raises PipelineError, when features/panel was never materialised or was made from other core tables.
+    Raises PipelineError, when features/panel was never materialised, or was made from other core tables or by an older version.
     """
     path = panel_path(warehouse)
     if not path.exists():
@@ -122,6 +128,8 @@ def read_panel(warehouse: Warehouse) -> Panel:
         if str(stored["dataset_id"]) != warehouse.dataset_id():
             raise PipelineError("features/panel was made from other core tables: materialise features/panel again")
         arrays = {name: stored[name] for name in stored.files if name not in ("first_day", "dataset_id")}
+        if arrays["planned"].shape != arrays["price"].shape:  # before prices were planned a day, they were a series
+            raise PipelineError("features/panel was made by an older version: materialise features/panel again")
         return Panel(first_day=date.fromisoformat(str(stored["first_day"])), **arrays)
 
 

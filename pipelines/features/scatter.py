@@ -17,6 +17,9 @@ from pipelines.features.panel import (
 )
 from pipelines.warehouse import Warehouse
 
+MANY = 10
+"""Products that a store sells on a usual day; where as many sell nothing it was closed, even if there are rows that say 0."""
+
 
 def build_panel(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection) -> Panel:
     """Scatter core/sales_daily into arrays, a chunk of rows at a time."""
@@ -56,7 +59,7 @@ def build_panel(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection) -> 
         first_day=first,
         store_id=index["store_id"],
         product_id=index["product_id"],
-        groups=np.stack([index[name] for name in GROUPS], axis=1).astype(np.int16),
+        groups=np.stack([index[name] for name in GROUPS], axis=1).astype(np.int32),
         y=y,
         state=state,
         price=price,
@@ -70,8 +73,8 @@ def build_panel(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection) -> 
 
 
 def _planned_prices(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection, price: np.ndarray, first: date) -> np.ndarray:
-    """Write the prices of core/price_history over those that were paid; gives which series have any. A store's own go first."""
-    planned = np.zeros(len(price), dtype=bool)
+    """Write the prices of core/price_history over those that were paid; gives on which days. A store's own go first."""
+    planned = np.zeros(price.shape, dtype=bool)
     end = price.shape[1]
     for own in (False, True):  # chain-wide prices, then those of single stores over them
         found = connection.sql(
@@ -84,10 +87,10 @@ def _planned_prices(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection,
         ).to_arrow_reader(1_000_000)
         for batch in found:
             s, a, b, value = (column.to_numpy(zero_copy_only=False) for column in batch.columns)
-            planned[s] = True
             length = np.maximum(b - a, 0)
             places = np.repeat(s.astype(np.int64) * end + a, length) + _counting(length)
             price.reshape(-1)[places] = np.repeat(value, length)
+            planned.reshape(-1)[places] = True
     return planned
 
 
@@ -140,14 +143,20 @@ def _states(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection, y: np.n
     """Why each day of each series is what it is; `y` is NaN where there is no row of sales.
 
     Not launched: before the first row, or before the launch that lifecycle or product tell, if nothing was sold then. Closed:
-    the store sold nothing at all. Discontinued: after the last day on sale, without a sale. Stocked out: the stock says so.
+    the store sold nothing at all; where few products sell a day a row of zero says that it was open. Discontinued: after the
+    last day on sale, without a sale. Stocked out: the stock says so.
     """
     sold = ~np.isnan(y)
     state = np.zeros(y.shape, dtype=np.int8)
     stores = connection.execute("SELECT dense_rank() OVER (ORDER BY store_id) - 1 AS c FROM series ORDER BY s").fetchnumpy()["c"]
     for store in np.unique(stores):
         rows = stores == store
-        state[np.ix_(rows, ~np.any(y[rows] > 0, axis=0))] = CLOSED
+        selling = np.count_nonzero(y[rows] > 0, axis=0)
+        closed = selling == 0
+        usual = 0 if closed.all() else np.median(selling[~closed])
+        if usual < MANY:
+            closed &= ~sold[rows].any(axis=0)
+        state[np.ix_(rows, closed)] = CLOSED
     days = np.arange(y.shape[1])
     for s, launched, ended in _lives(warehouse, connection, first):
         if ended is not None:

@@ -7,7 +7,7 @@ while it sums up: two threads gain little by it. `benchmarks/features.py` says w
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 from numba import njit
@@ -20,6 +20,19 @@ MEAN, STD, MIN, MAX, SUM, ZERO_SHARE = (1 + STATISTICS.index(name) for name in (
 NOWHERE = -1
 KEPT = os.access(Path(__file__).parent, os.W_OK)
 """Whether compiled code is kept, for the next process, where Python keeps its own; a read-only installation compiles anew."""
+
+
+class Groups(NamedTuple):
+    """Rows in groups: those of group g are members[starts[g] : starts[g + 1]], in rising order."""
+
+    members: Array
+    starts: Array
+
+
+def groups_of(codes: Array) -> Groups:
+    """The rows of each code, from 0."""
+    members = np.argsort(codes, kind="stable")
+    return Groups(members, np.searchsorted(codes[members], np.arange(int(codes.max()) + 2)))
 
 
 def plan(places: Mapping[str, int], windows: Mapping[Statistic, Iterable[int]], name: str) -> Array:
@@ -52,6 +65,26 @@ def put_days(values: Array, days: Array, out: Array) -> None:
     """The values of some days, NaN before the first: values [n, T], days [D], before T, to out [n, D]."""
     _check(values, days)
     _days(np.ascontiguousarray(values), days, out)
+
+
+def put_known(values: Array, planned: Array, rows: Array, days: Array, origins: Array, out: Array) -> None:
+    """The values of some days as they were known at their origins: as last planned since, up to the day, else as they were then.
+
+    Takes    values [n, T], which of them are planned, bool [n, T]; rows [R]; days [D], before T; their origins [D], from 0.
+    Gives    out [R, D].
+    """
+    _check(values, days)
+    _known(values, planned, rows, days, origins, out)
+
+
+def put_known_means(values: Array, planned: Array, groups: Groups, wanted: Array, days: Array, origins: Array, out: Array) -> None:
+    """The mean of what was known at the origins of the rows of some groups, as put_known has it; values of 0 are none.
+
+    Takes    wanted [R], the number of the group that each row of `out` is about.
+    Gives    out [R, D] float64, NaN where no row of the group has a value.
+    """
+    _check(values, days)
+    _known_means(values, planned, groups.members, groups.starts, wanted, days, origins, out)
 
 
 def _check(values: Array, days: Array) -> None:
@@ -112,3 +145,31 @@ def _windows(values, rows, ends, stride, planned, out):  # type: ignore[no-untyp
                         out[min_at, r, d] = least
                     if max_at != NOWHERE:
                         out[max_at, r, d] = most
+
+
+@njit(nogil=True, cache=KEPT, error_model="numpy")
+def _known_day(planned, row, day, origin):  # type: ignore[no-untyped-def]
+    while day > origin and not planned[row, day]:
+        day -= 1
+    return day
+
+
+@njit(nogil=True, cache=KEPT, error_model="numpy")
+def _known(values, planned, rows, days, origins, out):  # type: ignore[no-untyped-def]
+    for r in range(len(rows)):
+        for d in range(len(days)):
+            out[r, d] = values[rows[r], _known_day(planned, rows[r], days[d], origins[d])]
+
+
+@njit(nogil=True, cache=KEPT, error_model="numpy")
+def _known_means(values, planned, members, starts, wanted, days, origins, out):  # type: ignore[no-untyped-def]
+    count = np.empty(len(days))
+    for r in range(len(wanted)):
+        out[r], count[:] = 0, 0
+        for row in members[starts[wanted[r]] : starts[wanted[r] + 1]]:
+            for d in range(len(days)):
+                value = values[row, _known_day(planned, row, days[d], origins[d])]
+                out[r, d] += value
+                count[d] += 1 if value > 0 else 0
+        for d in range(len(days)):
+            out[r, d] = out[r, d] / count[d] if count[d] > 0 else np.nan

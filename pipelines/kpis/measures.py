@@ -52,10 +52,15 @@ def columns_of(expression: str, connection: duckdb.DuckDBPyConnection) -> list[s
 
 
 def weekly(warehouse: Warehouse, measure: str, connection: duckdb.DuckDBPyConnection) -> list[tuple[date, float]]:
-    """The sums of a measure over the whole chain, by the Mondays of the weeks that are known in full."""
+    """The sums of a measure over the whole chain, by the Mondays of the weeks that lie within the days that are known.
+
+    Days on which the chain is closed are no gap.
+    """
+    facts = warehouse.parquet("kpis/kpi_daily")
     query = f"""
-        SELECT date_trunc('week', date)::DATE AS week, sum("{measure}")::DOUBLE FROM {warehouse.parquet("kpis/kpi_daily")}
-        GROUP BY week HAVING count(DISTINCT date) = 7 ORDER BY week"""
+        SELECT date_trunc('week', date)::DATE AS week, sum("{measure}")::DOUBLE FROM {facts}
+        GROUP BY week HAVING week >= (SELECT min(date) FROM {facts}) AND week + 6 <= (SELECT max(date) FROM {facts})
+        ORDER BY week"""
     return connection.execute(query).fetchall()
 
 

@@ -26,8 +26,12 @@ SIDES = {"store": "store", "region": "store", "product": "product", "category": 
 
 
 def is_finer(finer: Sequence[str], grain: Sequence[str]) -> bool:
-    """Whether a grain is a sum of a finer one: each axis is one of it, or what its stores or products belong to."""
-    return all(axis in finer or SIDES[axis] in finer for axis in grain)
+    """Whether a grain is a sum of a finer one: each axis is one of it, or what its stores or products belong to.
+
+    An axis can be summed to one other: [category, department] is no sum of [product].
+    """
+    taken = [axis if axis in finer else SIDES[axis] for axis in grain]
+    return set(taken) <= set(finer) and len(set(taken)) == len(taken)
 
 
 def belonging(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[int, str]]:
@@ -51,7 +55,7 @@ def coarser(
     left = list(finer)
     for axis in finer:
         place = left.index(axis)
-        target = next((each for each in grain if each == axis or SIDES[each] == axis), None)
+        target = next((each for each in grain if each == axis or (SIDES[each] == axis and each not in finer)), None)
         if target == axis:
             continue
         if target is None:

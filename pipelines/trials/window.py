@@ -61,7 +61,7 @@ def cut(panel: Panel, store_id: int | None, product_id: int | None, start: date 
         y=seen.y[rows, a:b],
         state=seen.state[rows, a:b],
         price=seen.price[rows, days],
-        planned=seen.planned[rows],
+        planned=seen.planned[rows, days],
         promotion=seen.promotion[rows, days],
         event=seen.event[days],
         outside=seen.outside[:, :, days],

@@ -2,12 +2,15 @@
 
 import msgspec
 import numpy as np
+import polars as pl
 import pytest
 
 from assets_config.declared import Evaluation, Model, load_declarations
 from pipelines.backtests.folds import folds
 from pipelines.backtests.runs import predict_fold
-from pipelines.features.panel import Panel
+from pipelines.features.blocks import Blocks
+from pipelines.features.panel import GROUPS, Panel
+from tests.pipelines.features.frame import feature_frame
 from tests.pipelines.panels import panel_of, rich_panel
 
 HORIZON = 14
@@ -31,7 +34,7 @@ def spoiled(panel: Panel, cutoff: int) -> Panel:
     """Every sale, price paid and state after the cutoff is another; what is planned stays."""
     y, state, price = panel.y.copy(), panel.state.copy(), panel.price.copy()
     y[:, cutoff:], state[:, cutoff:] = 1e9, 3
-    price[np.ix_(~panel.planned, np.arange(cutoff, price.shape[1]))] = 1e9
+    price[:, cutoff:][~panel.planned[:, cutoff:]] = 1e9
     return msgspec.structs.replace(panel, y=y, state=state, price=price)
 
 
@@ -46,6 +49,27 @@ def test_no_forecast_of_a_fold_moves_when_its_future_does(model: Model, gap: int
         np.testing.assert_array_equal(clean, after)
         assert clean.shape == (panel.series, HORIZON)
         assert np.isfinite(clean).all()
+
+
+@pytest.mark.parametrize("executor", ["blocks", "frame"])
+def test_no_feature_of_a_day_moves_when_prices_paid_since_its_origin_do(executor: str) -> None:
+    """Eight stores sell the same product: one plans all its prices, some plan none, some those of some days."""
+    panel = rich_panel(series=8, days=200)
+    panel.groups[:, GROUPS.index("product")] = 0
+    feature_set, series = FEATURE_SETS["demand"], np.arange(panel.series)
+    days, steps = np.arange(150, 230), np.arange(1, 81)  # all of the origin 149
+    price = panel.price.copy()
+    price[:, 150:][~panel.planned[:, 150:]] *= 0.5
+    changed = msgspec.structs.replace(panel, price=price)
+
+    def features(panel: Panel) -> np.ndarray:
+        if executor == "blocks":
+            return Blocks(panel, feature_set).features(series, days, steps)
+        pairs = [(s, day, step) for s in series for day, step in zip(days, steps, strict=True)]
+        targets = pl.DataFrame(pairs, schema={"s": pl.Int64, "day": pl.Int64, "step": pl.Int64}, orient="row")
+        return feature_frame(panel, feature_set, targets).to_numpy()
+
+    np.testing.assert_array_equal(features(panel), features(changed))
 
 
 def test_a_perfect_week_is_repeated_exactly() -> None:

@@ -16,9 +16,10 @@ from pipelines.backtests.plots import errors_by_horizon
 from pipelines.charts import bar_chart, line_chart
 from pipelines.forecasts.accuracy.plots import calibration
 from pipelines.forecasts.champions.plots import PAST, fan
-from pipelines.kpis.measures import columns_of, weekly
+from pipelines.kpis.measures import columns_of, weekly, write_kpi_daily
 from pipelines.report import as_in, came_from, drawn
 from pipelines.warehouse import Warehouse
+from tests.plant import Plant
 
 DAYS = [date(2024, 1, 1) + timedelta(n) for n in range(4)]
 LARGEST = 24_000  # bytes: a chart is kept in the event log of every run
@@ -105,6 +106,19 @@ def test_weeks_are_whole_and_add_up(published_once: Path) -> None:
         by_week.setdefault(day - timedelta(day.weekday()), []).append((day, units))
     whole = {week: sum(units for _, units in found) for week, found in by_week.items() if len({day for day, _ in found}) == 7}
     assert sums == whole
+
+
+def test_a_chain_that_is_closed_on_sundays_has_whole_weeks_too(tmp_path: Path) -> None:
+    plant, first = Plant(tmp_path), date(2024, 1, 3)  # a Wednesday
+    days = [first + timedelta(days=n) for n in range(26)]
+    sold = [{"date": day, "store_code": "S", "sku": "A", "quantity": 2, "unit_price": 1} for day in days if day.weekday() != 6]
+    plant.post("sales-daily", [*sold, {**sold[-1], "date": "2024-01-28"}])
+    plant.run()
+    with duckdb.connect() as connection:
+        write_kpi_daily(plant.warehouse, load_declarations().measures, connection)
+        found = weekly(plant.warehouse, "units", connection)
+
+    assert found == [(date(2024, 1, 8), 12), (date(2024, 1, 15), 12), (date(2024, 1, 22), 14)]
 
 
 @pytest.mark.parametrize(

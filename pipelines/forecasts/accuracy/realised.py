@@ -44,10 +44,10 @@ def accuracy_frame(sets: Iterable[tuple[date, pl.DataFrame]], panel: Panel, memb
 def realised(rows: pl.DataFrame, panel: Panel, members: Members) -> pl.DataFrame:
     """The rows of a frozen set whose demand is known by now, with it as `y`: that of a level is the sum of all its series.
 
-    A series or member that the panel no longer has is not scored.
+    A series or member that the panel no longer has is not scored, nor is a day before its first.
     """
     day = (pl.col("date") - pl.lit(panel.first_day)).dt.total_days().cast(pl.Int64)
-    rows = rows.with_columns(day.alias("day")).filter(pl.col("day") < panel.days)
+    rows = rows.with_columns(day.alias("day")).filter(pl.col("day").is_between(0, panel.days - 1))
     if not rows.height:
         return rows.with_columns(pl.lit(None, dtype=pl.Float64).alias("y"))
     first = int(rows["day"].min())  # type: ignore[arg-type]

@@ -38,7 +38,7 @@ def forecast_frame(
     )
     future = _future(panel, own, ahead)
     columns = ["s", "model_type", "source", "known", "step", "yhat", "y"]
-    both = pl.concat([past.select(columns), future.select(columns)])
+    both = pl.concat([past.select(columns), future.select(columns)], how="vertical_relaxed")  # y as the panel has it
     kind = _kinds(panel, both)
     scored = past.with_columns(pl.Series("kind", kind[: past.height])).drop_nulls("y")
     levels = quantiles(

@@ -7,10 +7,11 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from assets_config.contract.explanations import Part, reason_code
+from assets_config.contract.explanations import ForecastExplanation, Part, reason_code
 from pipelines.features.panel import CLOSED, OPEN, STOCKED_OUT, Panel
 from pipelines.forecasts.explanations.parts import DRIVERS, Parts
 from pipelines.models.types import OF_SUMS
+from pipelines.shapes import schema
 
 FEWEST_DAYS = 56
 RECENT_DAYS = 28
@@ -63,7 +64,7 @@ def explanation_frame(
                     "model_version": versions[model_type],
                 }
             )
-    return pl.DataFrame(rows)
+    return pl.DataFrame(rows, schema=schema(ForecastExplanation))
 
 
 def caveats(panel: Panel, champion: pl.DataFrame, segments: pl.DataFrame, is_failed: np.ndarray) -> list[list[str]]:

@@ -86,7 +86,7 @@ def supposed(panel: Panel, rows: np.ndarray, first: date, days: int, assumed: As
         price, planned = panel.price.copy(), panel.planned.copy()
         columns = [n for day, n in at.items() if holds(assumed.price, day)]
         price[np.ix_(rows, np.array(columns, dtype=np.intp))] *= np.float32(1 + assumed.price.change)
-        planned[rows] = True  # what is assumed of a price is known ahead
+        planned[rows, panel.days :] = True  # what is assumed of a price is known ahead, and what is not, too
         changed = structs.replace(changed, price=price, planned=planned)
     if assumed.promotion is not None:
         promotion = panel.promotion.copy()

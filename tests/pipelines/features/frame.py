@@ -111,23 +111,22 @@ def _with_prices(rows: pl.DataFrame, panel: Panel, wanted: FeatureSet) -> pl.Dat
             "day": np.tile(np.arange(days, dtype=np.int64), series),
             "product": np.repeat(panel.groups[:, GROUPS.index("product")].astype(np.int64), days),
             "paid": panel.price.reshape(-1).astype(np.float64),
+            "planned": panel.planned.reshape(-1),
         }
     )
     paid = pl.col("paid")
     known = {
         "mean_paid": (paid.cum_sum() / paid.cum_count()).over("s"),
         "max_paid": paid.cum_max().over("s"),
-        "origin_price": paid,
         "paid_7": paid.shift(7).over("s"),
         "paid_28": paid.shift(28).over("s"),
     }
     rows = _joined(rows, prices, ["s"], "origin", known)
-    others = prices.filter(paid > 0).group_by("product", "day").agg(paid.mean().alias("others"))
-    rows = _joined(rows, prices, ["s"], "day", {"target_price": paid}).join(
-        others, on=["product", "day"], how="left", maintain_order="left"
-    )
-    planned = pl.Series(panel.planned).gather(rows["s"])
-    now = pl.when(planned).then("target_price").otherwise("origin_price")
+    rows = _with_known_price(rows, prices)
+    members = prices.select("product", "s").unique()
+    others = _with_known_price(rows.select("product", "day", "origin").unique().join(members, on="product"), prices)
+    others = others.filter(pl.col("price") > 0).group_by("product", "day", "origin").agg(pl.col("price").mean().alias("others"))
+    rows = rows.join(others, on=["product", "day", "origin"], how="left", maintain_order="left")
     under = {
         "to_mean": "mean_paid",
         "to_max": "max_paid",
@@ -135,8 +134,19 @@ def _with_prices(rows: pl.DataFrame, panel: Panel, wanted: FeatureSet) -> pl.Dat
         "change_28": "paid_28",
         "to_other_stores": "others",
     }
-    made = {f"price_{name}": pl.when(pl.col(of) > 0).then(now / pl.col(of)) for name, of in under.items() if name in wanted.price}
-    return rows.with_columns(price=now, **made)
+    made = {
+        f"price_{name}": pl.when(pl.col(of) > 0).then(pl.col("price") / pl.col(of))
+        for name, of in under.items()
+        if name in wanted.price
+    }
+    return rows.with_columns(**made)
+
+
+def _with_known_price(rows: pl.DataFrame, prices: pl.DataFrame) -> pl.DataFrame:
+    """`price`, that of each row's day as known at its origin: of the last day up to it that was planned, or of the origin."""
+    planned = pl.when("planned").then("day").forward_fill().over("s")
+    rows = _joined(rows, prices, ["s"], "day", {"last": planned}).with_columns(at=pl.max_horizontal("last", "origin"))
+    return _joined(rows, prices, ["s"], "at", {"price": pl.col("paid")}).drop("last", "at")
 
 
 DAY = pl.col("date")

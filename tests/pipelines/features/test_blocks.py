@@ -113,7 +113,7 @@ def test_only_what_is_known_ahead_moves_when_the_future_does() -> None:
     days, steps = np.arange(cutoff, cutoff + 28), np.arange(1, 29)
     spoiled = msgspec.structs.replace(panel, y=panel.y.copy(), state=panel.state.copy(), price=panel.price.copy())
     spoiled.y[:, cutoff:], spoiled.state[:, cutoff:] = 1e9, 3
-    spoiled.price[np.ix_(~panel.planned, np.arange(cutoff, panel.price.shape[1]))] = 1e9
+    spoiled.price[:, cutoff:][~panel.planned[:, cutoff:]] = 1e9
 
     after = Blocks(spoiled.until(cutoff), EVERYTHING)
 
@@ -153,5 +153,35 @@ def test_a_panel_until_a_day_is_the_panel_that_was_known_then() -> None:
     seen = panel.until(200)
 
     assert seen.days == 200
-    np.testing.assert_array_equal(seen.price[panel.planned], panel.price[panel.planned, : seen.price.shape[1]])
-    np.testing.assert_array_equal(seen.price[~panel.planned, 200:], np.repeat(panel.price[~panel.planned, 199:200], 90, axis=1))
+    np.testing.assert_array_equal(seen.price[:, :200], panel.price[:, :200])
+    assert 0 < panel.planned[:, 200:290].mean() < 1
+    for s in range(panel.series):
+        known = panel.price[s, 199]
+        for day in range(200, 290):
+            known = panel.price[s, day] if panel.planned[s, day] else known
+            assert seen.price[s, day] == known
+
+
+@pytest.mark.parametrize("step", [1, 14, 60])
+def test_a_row_that_is_learned_from_is_the_row_that_was_seen_at_its_origin(step: int) -> None:
+    panel, series, day = rich_panel(), np.arange(12), np.array([360])
+    origin = 360 - step
+
+    learned = Blocks(panel, EVERYTHING).features(series, day, np.array([step]))
+    seen = Blocks(panel.until(origin + 1), EVERYTHING).features(series, day, np.array([step]))
+
+    np.testing.assert_array_equal(learned, seen)
+
+
+def test_a_price_that_is_paid_after_the_last_plan_ended_is_that_of_its_own_day_on() -> None:
+    price = np.full((2, 150), 10, np.float32)
+    price[:, 30:40], price[:, 50:] = 7, 5
+    planned = np.zeros((2, 150), dtype=bool)
+    planned[0, 30:40] = True  # the other store asked for the same on these days, but nobody planned it
+    panel = panel_of(np.full((2, 60), 3.0), price=price, planned=planned)
+    blocks = Blocks(panel, FeatureSet(name="few", about="", price=["price", "to_other_stores"]))
+
+    rows = [blocks.features(np.arange(2), np.array([day]), np.array([day - 20])) for day in (25, 35, 55)]
+
+    assert [row[:, 0].tolist() for row in rows] == [[10, 10], [7, 10], [7, 10]]
+    assert [row[0, 1] for row in rows] == pytest.approx([1, 7 / 8.5, 7 / 8.5])

@@ -8,7 +8,7 @@ import numpy as np
 from assets_config.declared import load_declarations
 from pipelines.features.blocks import Blocks
 from pipelines.features.catalog import catalog, preview
-from tests.pipelines.panels import rich_panel
+from tests.pipelines.panels import panel_of, rich_panel
 
 SETS = load_declarations().feature_sets
 
@@ -23,6 +23,13 @@ def test_the_catalog_lists_the_columns_in_their_order() -> None:
         assert own["feature"].to_list() == Blocks(panel, each).names
         assert own["position"].to_list() == list(range(len(own)))
         assert set(own["hash"]) == {each.hash}
+
+
+def test_a_panel_of_one_day_has_no_row_to_preview() -> None:
+    found = preview(SETS, panel_of(np.ones((2, 1))))
+
+    assert found.height == 0
+    assert found.schema == preview(SETS, rich_panel(days=60)).schema
 
 
 def test_a_preview_row_is_what_a_model_sees_one_day_ahead() -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.features.classes import abc_codes, class_frame
+from pipelines.features.panel import CLOSED, NOT_LAUNCHED, OPEN
 from tests.pipelines.panels import panel_of, rich_panel
 
 CUTS = (0.8, 0.95)
@@ -53,6 +54,22 @@ def test_series_are_classed_by_product_and_by_their_own_weeks() -> None:
     assert found["abc"].to_list() == ["A", "A", "B"]  # 0, .5625 and .9375 of 2240 lie before
     assert found["weekly_cv"].to_list() == pytest.approx([0, 0.5, 3])
     assert found["xyz"].to_list() == ["X", "Y", "Z"]
+
+
+def test_a_day_on_which_the_store_is_always_closed_voids_no_week() -> None:
+    """Closed on Sundays, but for two; the second week has a holiday, the last five are a winter break."""
+    y, state = np.tile([2.0] * 6 + [0.0], (2, 20)), np.zeros((2, 140), dtype=np.int8)
+    state[:, 6::7] = CLOSED
+    y[:, [27, 34]], state[:, [27, 34]] = 4, OPEN
+    y[:, 8], state[:, 8] = 0, CLOSED
+    y[:, -35:], state[:, -35:] = 0, CLOSED
+    y[1, :84], state[1, :84] = np.nan, NOT_LAUNCHED  # leaves three weeks
+
+    found = class_frame(panel_of(y, state=state), abc=CUTS, xyz=(0.5, 1.0), weeks=20)
+
+    weeks = [12.0] * 12 + [16.0] * 2  # the fifteen before the break, but for that of the holiday
+    assert found["weekly_cv"].to_list() == [pytest.approx(statistics.pstdev(weeks) / statistics.mean(weeks)), None]
+    assert found["xyz"].to_list() == ["X", None]
 
 
 def test_weeks_that_were_not_on_sale_say_nothing() -> None:

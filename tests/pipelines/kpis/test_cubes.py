@@ -99,6 +99,29 @@ def test_the_parts_of_each_grain_add_up_to_the_total(demo_root: Path) -> None:
         np.testing.assert_array_equal(parts, arrays["total"], err_msg=name)
 
 
+@pytest.mark.parametrize(
+    "grains",
+    [
+        [["store", "product"], ["region", "store"]],
+        [["store", "product"], ["product", "category"], ["category"]],
+        [["product", "category"], ["department", "region"], ["category"], ["department"]],
+    ],
+    ids=str,
+)
+def test_two_axes_of_one_side_are_summed_like_any_other(
+    grains: list[list[str]], own_root: Path, facts: list[dict[str, Any]]
+) -> None:
+    with duckdb.connect() as connection:
+        write_cubes(Warehouse(own_root), DECLARED.published_measures(), grains, connection)
+
+    cubes, arrays = read_cubes(own_root)
+    for grain in grains:
+        expected = np.zeros_like(arrays["_".join(grain)][..., -1, :])
+        for row in facts:
+            expected[tuple(cubes.axes[axis].index(row[axis]) for axis in grain)] += [row[name] for name in MEASURES]
+        np.testing.assert_array_equal(arrays["_".join(grain)][..., -1, :], expected, err_msg=str(grain))
+
+
 def test_what_has_no_region_is_a_member_of_its_own(own_root: Path) -> None:
     warehouse = Warehouse(own_root)
     stores = warehouse.read("core/dim_store")

@@ -122,7 +122,7 @@ def test_nothing_after_the_cutoff_moves_a_forecast(name: str) -> None:
     panel = rich_panel(series=6, days=150)
     y, state, price = panel.y.copy(), panel.state.copy(), panel.price.copy()
     y[:, 130:], state[:, 130:] = 1e9, STOCKED_OUT
-    price[np.ix_(~panel.planned, np.arange(130, price.shape[1]))] = 1e9
+    price[:, 130:][~panel.planned[:, 130:]] = 1e9
     spoiled = msgspec.structs.replace(panel, y=y, state=state, price=price)
 
     np.testing.assert_array_equal(forecast(name, spoiled.until(130)), forecast(name, panel.until(130)))

@@ -165,6 +165,21 @@ def test_cutoffs_are_pooled_by_their_points_not_averaged() -> None:
     assert (whole["cutoffs"], whole["n"], whole["mae"], whole["wape"]) == (2, 4, 9 / 4, 9 / 40)
 
 
+@pytest.mark.parametrize("level", ["series", "total"])
+@pytest.mark.parametrize("early", [2, 9], ids=["some days", "all days"])
+def test_days_before_the_first_of_the_panel_are_not_scored(level: str, early: int) -> None:
+    """Forecasts from `early` days before the panel on, of two days more at most than lie before it."""
+    panel = panel_of(np.array([[1.0, 2, 3, 4], [0, 0, 0, 0]]))
+    keys = {"store_id": 1, "product_id": 1} if level == "series" else {"member": "total"}
+    begin = panel.first_day - timedelta(days=early)
+    rows = frozen_rows(level, begin, [5.0] * 4, model_type="naive", pattern="smooth", **keys)
+
+    found = accuracy_frame([(begin - timedelta(days=1), rows)], panel, MEMBERS)
+
+    whole = found.filter(level=level, bucket="all", model_type="all", segment="all")
+    assert whole.select("n", "mae").rows() == ([(2, 3.5)] if early == 2 else [])
+
+
 def test_a_frozen_frame_holds_days_ahead_only(demo_root: Path) -> None:
     warehouse = Warehouse(demo_root)
     keys = ("forecasts/forecast", "forecasts/forecast_level", "features/series_segment")

@@ -5,12 +5,15 @@ import json
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
+import numpy as np
 import polars as pl
 import pytest
 
-from pipelines.features.panel import read_panel
+from pipelines.features.panel import read_panel, write_panel
 from pipelines.models.fits import artifact_path
 from pipelines.warehouse import Warehouse
+from tests.pipelines.forecasts.registry.test_state import make
 
 
 def test_the_champion_of_a_series_has_its_smallest_error(demo_root: Path) -> None:
@@ -58,6 +61,20 @@ def test_backtest_rows_hold_what_was_really_sold(demo_root: Path) -> None:
 
     assert past.height == read_panel(warehouse).series * 3 * 14
     assert both["y"].to_list() == both["quantity"].fill_null(0).cast(pl.Float64).to_list()
+
+
+def test_a_quantity_that_float32_does_not_hold_is_backtested_as_it_was_sold(own_root: Path, small_config: Path) -> None:
+    warehouse, large = Warehouse(own_root), 2**24 + 1
+    panel = read_panel(warehouse)
+    y = panel.y.astype(np.float64)
+    y[0, -3] = large
+    write_panel(warehouse, msgspec.structs.replace(panel, y=y))
+
+    made = make(own_root, small_config, ["backtests/prediction", "forecasts/champion", "forecasts/forecast"])
+
+    assert made.success
+    rows = warehouse.read("forecasts/forecast").filter(store_id=panel.store_id[0], product_id=panel.product_id[0])
+    assert rows.filter(date=panel.day(panel.days - 3), source="backtest")["y"].to_list() == [large]
 
 
 def test_served_quantiles_rise_and_are_never_negative(demo_root: Path) -> None:

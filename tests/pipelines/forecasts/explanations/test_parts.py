@@ -69,7 +69,7 @@ def test_nothing_after_the_cutoff_moves_a_part(name: str) -> None:
     panel = rich_panel(series=6, days=150)
     y, state, price = panel.y.copy(), panel.state.copy(), panel.price.copy()
     y[:, 130:], state[:, 130:] = 1e9, STOCKED_OUT
-    price[np.ix_(~panel.planned, np.arange(130, price.shape[1]))] = 1e9
+    price[:, 130:][~panel.planned[:, 130:]] = 1e9
     spoiled = msgspec.structs.replace(panel, y=y, state=state, price=price)
 
     clean, after = explained(name, panel.until(130))[1], explained(name, spoiled.until(130))[1]

@@ -2,17 +2,19 @@
 
 from pathlib import Path
 
+import duckdb
 import msgspec
 import numpy as np
 import polars as pl
 import pytest
 
-from assets_config.contract.explanations import CAVEATS, DRIVERS, Part
+from assets_config.contract.explanations import CAVEATS, DRIVERS, ForecastExplanation, Part
 from assets_config.segments import segment_rules
 from pipelines.features.panel import DISCONTINUED, STOCKED_OUT
 from pipelines.features.patterns import segment_frame
 from pipelines.forecasts.explanations.parts import parts
 from pipelines.forecasts.explanations.table import caveats, confidence, explanation_frame, not_adding_up
+from pipelines.publish.frames import fields
 from pipelines.warehouse import Warehouse
 from tests.pipelines.panels import panel_of
 
@@ -120,6 +122,32 @@ def test_one_sentence_says_it_all() -> None:
         Part("usual", 4.0, "USUAL_LEVEL"),
         Part("recent_sales", 1.0, "RECENT_SALES_RAISES"),
     ]
+
+
+@pytest.mark.parametrize("selling", [0, 1], ids=["none sells", "only the last sells"])
+def test_series_that_are_forecast_to_sell_nothing_are_explained_too(selling: int) -> None:
+    count = 120  # more than Polars reads to guess the type of a column
+    yhat = np.zeros((count, 2))
+    yhat[count - selling :] = 5
+    panel = panel_of(np.repeat(yhat[:, :1], 60, axis=1), store_id=np.arange(count), product_id=np.arange(count))
+    forecast = pl.DataFrame({"store_id": np.repeat(np.arange(count), 2), "yhat": yhat.reshape(-1)}).with_columns(
+        product_id="store_id",
+        source=pl.lit("forecast"),
+        step=pl.Series([1, 2] * count),
+        q10=pl.col("yhat") * 0.5,
+        q90=pl.col("yhat") * 1.5,
+        model_type=pl.lit("naive"),
+        model_version=pl.lit("ab"),
+    )
+    champion = pl.DataFrame({"model_type": ["naive"] * count, "absolute_error": [0.0] * count})
+
+    found = explanation_frame(panel, forecast, champion, segment_frame(panel, segment_rules()), parts(panel, yhat))
+
+    with duckdb.connect() as connection:
+        described = connection.sql("DESCRIBE SELECT * FROM found").fetchall()
+    assert [(name, kind) for name, kind, *_ in described] == [(each.name, each.sql_type) for each in fields(ForecastExplanation)]
+    for span in ("next_day", "horizon"):
+        assert found.filter(span=span)["band"].to_list() == [None] * (count - selling) + [1.0] * selling
 
 
 @pytest.mark.parametrize(("word", "meaning"), [*DRIVERS.items(), *CAVEATS.items()])
