@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -183,6 +183,46 @@ def test_sales_off_the_plan_are_told_once(season: Seen) -> None:
     assert [(each.reforecast, each.why) for each in season.then] == [(None, "weekly sales came in")]
     assert season.rest == []
     assert variances(season.again)[-1].action_taken == "re-forecast after week 4: version 2"
+
+
+def test_a_week_counts_once_every_store_of_the_plan_has_reported_it_or_one_of_them_a_later_week(
+    waiting: Desk, tmp_path: Path
+) -> None:
+    desk = Desk(Plant(Path(shutil.copytree(waiting.warehouse.root, tmp_path / "data"))))
+    codes, book = desk.codes(), desk.book()
+    first, second = (dict(zip(codes, book.by_store(units), strict=True)) for units in book.units(1)[:2])
+
+    desk.report(JOBS[0], 1, {codes[0]: first[codes[0]]})
+
+    assert variances(desk.book()) == []
+    assert not is_reforecast_due(desk.book())
+    with pytest.raises(PipelineError, match="has no week yet that all its stores reported: bring them in with POST"):
+        desk.command(ReforecastParams(forecast_id=JOBS[0]), by=JOBS[1])
+
+    desk.report(JOBS[0], 1, {code: first[code] for code in codes[1:]})
+    desk.report(JOBS[0], 2, {code: second[code] for code in codes[1:]})
+
+    assert [each.variance for each in variances(desk.book())] == [0]
+
+    desk.report(JOBS[0], 3, {codes[0]: 1})
+
+    planned = sum(book.units(1)[:2])
+    assert [each.actual_cumulative for each in variances(desk.book())][1:] == [planned - second[codes[0]]]
+
+
+def test_stores_that_opened_after_the_plan_are_neither_in_its_variance_nor_in_its_result(season: Seen, tmp_path: Path) -> None:
+    desk = Desk(Plant(Path(shutil.copytree(season.desk.warehouse.root, tmp_path / "data"))))
+    before, money = desk.book(), results(desk.warehouse, desk.book())
+    desk.plant.post("stores", [{"code": "ZZ", "opened_on": START}], at=datetime.now(UTC))
+    for week in range(1, 9):
+        desk.report(JOBS[0], week, {"ZZ": 500})
+
+    book = desk.book()
+
+    assert desk.plant.table("weekly_actuals").height == 8 * 6
+    assert variances(book) == variances(before)
+    assert results(desk.warehouse, book) == money
+    assert sum(map(sum, book.asked())) == book.sold_cumulative[-1]
 
 
 def test_the_weeks_that_remain_are_lowered(season: Seen) -> None:
