@@ -115,7 +115,8 @@ def why_not_reforecast(command: ReforecastParams, versions: Sequence[SeasonPlan]
     weeks = known if given is None else len(given)
     if weeks == 0:
         return (
-            f"Plan {plan.plan_id} has no weekly sales yet: bring them in with POST /ingest/weekly-sales?forecast_id={plan.plan_id}."
+            f"Plan {plan.plan_id} has no week yet that all its stores reported: "
+            f"bring them in with POST /ingest/weekly-sales?forecast_id={plan.plan_id}."
         )
     if weeks >= plan.weeks:
         return f"Plan {plan.plan_id} has {plan.weeks} weeks, and {weeks} of them are over: none remains to be forecast."

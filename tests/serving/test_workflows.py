@@ -245,7 +245,7 @@ REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
     ("workflows/forecast", {"min_per_store": 5, "max_per_store": 4}, 422, "below min_per_store"),
     ("workflows/forecast", {"replenishment_strategy": "daily"}, 422, "replenishment_strategy"),
     ("workflows/reforecast", {"forecast_id": UNKNOWN}, 404, "No season plan has the id"),
-    ("workflows/reforecast", {"forecast_id": OPEN}, 409, "has no weekly sales yet"),
+    ("workflows/reforecast", {"forecast_id": OPEN}, 409, "has no week yet that all its stores reported"),
     ("workflows/reforecast", {"forecast_id": SOLD, "actual_sales_week_1_to_n": [1, 2, 3, 4]}, 409, "none remains"),
     ("workflows/reforecast", {"forecast_id": SOLD, "actual_sales_week_1_to_n": [1, 2]}, 409, "are fewer"),
     ("workflows/reforecast", {"forecast_id": SOLD, "actual_sales_week_1_to_n": [1, 2, 3], "remaining_weeks": 2}, 409, "not 2"),

@@ -136,11 +136,19 @@ def value_added(stages: pl.DataFrame) -> pl.DataFrame:
 
 
 def variance(weeks: pl.DataFrame) -> pl.DataFrame:
-    """A season plan each, of its newest week: size of sold against planned. Takes plan_id, week, variance and both sums."""
-    rows = weeks.drop_nulls("variance").sort("plan_id", "week").unique("plan_id", keep="last", maintain_order=True)
-    title = pl.format("Plan {} had sold {} times its plan more by week {}.", "plan_id", pl.col("variance").round(3), "week")
+    """A season plan each, of its newest week: size of sold against planned. Takes plan_id, week, variance and both sums.
+
+    Where none was planned, which is no ratio, it is the units that were sold; weeks without either give no row.
+    """
+    sold, is_known = pl.col("actual_cumulative"), pl.col("variance").is_not_null()
+    rows = weeks.filter(is_known | (sold > 0)).sort("plan_id", "week").unique("plan_id", keep="last", maintain_order=True)
+    title = (
+        pl.when(is_known)
+        .then(pl.format("Plan {} had sold {} times its plan more by week {}.", "plan_id", pl.col("variance").round(3), "week"))
+        .otherwise(pl.format("Plan {} had sold {} units by week {}, and none were planned.", "plan_id", sold, "week"))
+    )
     evidence = ("week", "variance", "forecasted_cumulative", "actual_cumulative")
-    return _frame(rows, pl.format("plan:{}", "plan_id"), pl.col("variance").abs(), title, evidence)
+    return _frame(rows, pl.format("plan:{}", "plan_id"), pl.coalesce("variance", sold).abs(), title, evidence)
 
 
 def sell_through(markdowns: pl.DataFrame) -> pl.DataFrame:

@@ -27,10 +27,11 @@ def read_weekly(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection, wee
 def feature_frame(stores: pl.DataFrame, weekly: pl.DataFrame) -> pl.DataFrame:
     """store_id, revenue (a week), and a column a feature, null where it is not known; stores that sell, by store_id.
 
-    Size is taken by its logarithm and the tier by its place, A the highest. The mix is a share of the revenue a category.
+    Size is taken by its logarithm and the tier by its place, A the highest. The mix is a share of the revenue a category; that of a
+    store without revenue is not known.
     """
     sums = weekly.group_by("store_id").agg(pl.col("units", "revenue").sum())
-    mix = weekly.join(sums, on="store_id", suffix="_of_all").select(
+    mix = weekly.join(sums.filter(pl.col("revenue") > 0), on="store_id", suffix="_of_all").select(
         "store_id", (MIX + pl.col("category")).alias("category"), share=pl.col("revenue") / pl.col("revenue_of_all")
     )
     wide = mix.pivot("category", index="store_id", values="share", sort_columns=True).with_columns(
@@ -39,7 +40,7 @@ def feature_frame(stores: pl.DataFrame, weekly: pl.DataFrame) -> pl.DataFrame:
     size = pl.when(pl.col("size_sqft") > 0).then(pl.col("size_sqft").cast(pl.Float64))
     return (
         sums.join(stores, on="store_id")
-        .join(wide, on="store_id")
+        .join(wide, on="store_id", how="left")
         .select(
             "store_id",
             "revenue",

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from pipelines.planning.inventory.policy import newsvendor, order_quantity, packs_of
+from pipelines.planning.inventory.policy import daily_deviation, newsvendor, order_quantity, packs_of
 
 SALVAGE = 0.5
 """What is left of the cost of a unit after the last day on sale, as a share."""
@@ -62,11 +62,13 @@ def last_orders(rows: pl.DataFrame) -> np.ndarray:
     That of a newsvendor, for the demand of the `left` days until then.
     """
     found = np.full(rows.height, np.nan)
-    names = ("left", "mean_demand", "lead_time_sigma", "lead_time_days", "review_days", "list_price", "cost")
     wanted = rows.with_row_index("place").filter((pl.col("left") >= 0) & pl.col("cost").is_not_null() & (pl.col("list_price") > 0))
-    for place, left, mean, sigma, lead, review, price, cost in wanted.select("place", *names).iter_rows():
-        sd = sigma * (left / (lead + review)) ** 0.5
-        found[place] = newsvendor(mean * left, sd, price=price, cost=cost, salvage=SALVAGE * cost)
+    spread = ("lead_time_sigma", "mean_demand", "lead_time_sd", "lead_time_days", "review_days")
+    sigma, mean, lead_sd, lead, review = (wanted[name].to_numpy() for name in spread)
+    daily = daily_deviation(sigma, mean, lead_sd, lead + review)
+    named = wanted.with_columns(pl.Series("daily", daily)).select("place", "left", "mean_demand", "daily", "list_price", "cost")
+    for place, left, each, sd, price, cost in named.iter_rows():
+        found[place] = newsvendor(each * left, sd * left**0.5, price=price, cost=cost, salvage=SALVAGE * cost)
     return found
 
 

@@ -48,6 +48,11 @@ def lead_time_sigma(demand_sd: np.ndarray, mean: np.ndarray, lead_time_sd: np.nd
     return np.sqrt(np.square(demand_sd) + np.square(mean * lead_time_sd))
 
 
+def daily_deviation(sigma: np.ndarray, mean: np.ndarray, lead_time_sd: np.ndarray, days: np.ndarray) -> np.ndarray:
+    """Standard deviation of one day's demand, where `lead_time_sigma` made `sigma` of that over `days`, lead time and review."""
+    return np.sqrt(np.maximum(np.square(sigma) - np.square(mean * lead_time_sd), 0) / days)
+
+
 def safety_stock(service_level: np.ndarray, sigma: np.ndarray) -> np.ndarray:
     """Units kept beyond the mean demand until the next order arrives, of which `sigma` is the standard deviation."""
     return z_of(service_level) * sigma

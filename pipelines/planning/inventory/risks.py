@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from pipelines.planning.inventory.ahead import Ahead, expected, walked
-from pipelines.planning.inventory.policy import NORMAL, normal_cdf, normal_loss
+from pipelines.planning.inventory.policy import NORMAL, daily_deviation, lead_time_sigma, normal_cdf, normal_loss
 from pipelines.warehouse import Warehouse
 
 OLD_AFTER = timedelta(days=7)
@@ -76,12 +76,12 @@ def risk_frame(
     rows = rows.with_columns((pl.col("on_hand") + pl.col("on_order")).alias("position"))
     chosen = rows["s"].to_numpy()
     days, outlasts = walked(rows["on_hand"].to_numpy(), ahead.yhat[chosen])
-    lead, review = rows["lead_time_days"].to_numpy(), rows["review_days"].to_numpy()
-    sigma, position = rows["lead_time_sigma"].to_numpy(), rows["position"].to_numpy()
-    sigma = sigma * np.sqrt(lead / (lead + review))  # the risk is of the lead time: an order placed now arrives at its end
+    names = ("position", "mean_demand", "lead_time_sigma", "lead_time_sd", "lead_time_days", "review_days")
+    position, mean, sigma, lead_sd, lead, review = (rows[name].to_numpy() for name in names)
+    daily = daily_deviation(sigma, mean, lead_sd, lead + review)
+    sigma = lead_time_sigma(daily * np.sqrt(lead), mean, lead_sd)  # an order placed now arrives at the end of the lead time
     chance, missed = chances(position, rows["lead_time_demand"].to_numpy(), sigma)
-    horizon = np.full(len(chosen), ahead.horizon)
-    most = expected(ahead, np.full(ahead.series, ahead.horizon))[chosen] + Q90 * sigma * np.sqrt(horizon / lead)
+    most = expected(ahead, np.full(ahead.series, ahead.horizon))[chosen] + Q90 * daily * np.sqrt(ahead.horizon)
     left = np.maximum(rows["on_hand"].to_numpy() - most, 0)
     found = rows.with_columns(
         pl.Series("days_of_cover", np.where(outlasts, np.nan, days)).fill_nan(None),

@@ -29,7 +29,9 @@ def allocate(
     """
     packs, count = supply // pack, len(needs)
     high = [packs if most is None else each // pack for each in (most or needs)]
-    low = [min(-(-each // pack), top) for each, top in zip(least or [0] * count, high, strict=True)]
+    low = [-(-each // pack) for each in (least or [0] * count)]
+    if most is not None:  # the supply is no bound of a store: minima beyond it are told
+        low = [min(each, top) for each, top in zip(low, high, strict=True)]
     if sum(low) > packs:
         return _told(supply, apportion(packs, low), pack, is_relaxed=True)
     given = _filled(packs, needs, low, high)

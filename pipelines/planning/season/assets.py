@@ -157,7 +157,10 @@ def variance_week(storage: Storage) -> MaterializeResult:
 
 @asset(
     **agent("pricing"),
-    deps=upstream("core/sales_daily", "core/dim_product", "core/promotion", "core/dim_calendar", "core/demand_unconstrained"),
+    deps=upstream(
+        *("core/sales_daily", "core/dim_product", "core/promotion", "core/dim_calendar", "core/demand_unconstrained"),
+        "core/price_history",
+    ),
 )
 def price_elasticity(storage: Storage) -> MaterializeResult:
     """How demand of each category and product answers to its price, estimated from the sales of two years."""

@@ -6,15 +6,15 @@ from typing import Any
 from msgspec import Struct
 
 from assets_config.contract.season import SeasonForecast, SeasonPlan, SeasonStore, SeasonWeek
-from pipelines.planning.season.plans import ApprovalDecision, approval_id, decisions, living, state, weeks_sold
+from pipelines.planning.season.plans import STORES, ApprovalDecision, approval_id, decisions, living, state, weeks_sold
 from pipelines.planning.season.quantities import apportion
 from pipelines.warehouse import Warehouse
 
-FORECAST, WEEKS, STORES = "planning/season_forecast", "planning/season_week", "planning/season_store"
+FORECAST, WEEKS = "planning/season_forecast", "planning/season_week"
 
 
 class Book(Struct, frozen=True):
-    """One plan. Versions are oldest first, stores in order of their code; weeks that were sold are those reported in a row."""
+    """One plan. Versions are oldest first, stores in order of their code; weeks that were sold are those of `weeks_sold`."""
 
     versions: list[SeasonPlan]
     forecasts: list[SeasonForecast]  # may lack the newest versions, where they could not be made

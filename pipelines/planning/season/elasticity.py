@@ -47,11 +47,13 @@ class Days(Struct, frozen=True):
 def elasticities(warehouse: Warehouse) -> list[PriceElasticity]:
     """One row a category and one a product of it, from the last two years of the series that sold most.
 
-    Days out of stock or without a price do not count. A category's estimate is drawn to the prior, a product's to
-    its category's, each by the inverse of its variance. A category by the name of null is left out.
+    Days out of stock or without a price do not count; those without a row do, as days without a sale. A category's estimate is
+    drawn to the prior, a product's to its category's, each by the inverse of its variance. A category by the name of null is left
+    out.
     """
     found: list[PriceElasticity] = []
     with duckdb.connect(config={"threads": 2}) as connection:
+        _lives(warehouse, connection)
         for category, skus in _names(warehouse, connection).items():
             days = _days(warehouse, connection, category)
             whole = settled("category", category, estimate(days), PRIOR, SPREAD)
@@ -125,28 +127,73 @@ def _names(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection) -> dict[
     return found
 
 
+def _lives(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the temporary table `life`: a series' first row of all, the first and last one of the days looked at, and units then."""
+    sales = warehouse.parquet("core/sales_daily")
+    connection.execute(
+        f"CREATE TEMP TABLE life AS WITH last AS (SELECT max(date) - {DAYS}::INT AS day FROM {sales}) "
+        "SELECT store_id, product_id, min(date) AS first, min(date) FILTER (date > day) AS begun, max(date) AS ended, "
+        f"sum(quantity) FILTER (date > day) AS sold FROM {sales}, last GROUP BY ALL HAVING begun IS NOT NULL"
+    )
+
+
 def _days(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection, category: str) -> Days:
-    sales, products, promotions, calendar, out = (
+    """The days of the largest series of a category, from the first row of each to its last one.
+
+    Tills send no zeros, and the days that sold are no fair sample: a day without a row is one without a sale. Its price is what was
+    last paid, moved as the planned price and the cuts of promotions have moved since.
+    """
+    sales, products, promotions, calendar, out, prices = (
         warehouse.parquet(f"core/{name}")
-        for name in ("sales_daily", "dim_product", "promotion", "dim_calendar", "demand_unconstrained")
+        for name in ("sales_daily", "dim_product", "promotion", "dim_calendar", "demand_unconstrained", "price_history")
     )
     rows = connection.execute(
-        f"WITH last AS (SELECT max(date) - {DAYS}::INT AS day FROM {sales}), "
-        "life AS (SELECT store_id, product_id, min(date) AS first, sum(quantity) FILTER (date > day) AS sold "
-        f"FROM {sales}, last GROUP BY ALL), "
-        f"largest AS (SELECT store_id, product_id, sku, first FROM life JOIN {products} USING (product_id) "
-        f"WHERE category = $category ORDER BY sold DESC NULLS LAST, store_id, product_id LIMIT {SERIES}), "
-        "recent AS (SELECT s.*, sku, date_trunc('month', date) AS month "
-        f"FROM {sales} s JOIN largest USING (store_id, product_id), last WHERE date > day AND date >= first + {RAMP}::INT) "
-        "SELECT dense_rank() OVER (ORDER BY r.store_id, r.product_id) AS series, "
-        "dense_rank() OVER (ORDER BY r.store_id, r.product_id, r.month) AS level, sku, quantity, unit_price::DOUBLE AS price, "
-        "isodow(r.date) AS weekday, holiday_name IS NOT NULL AS holiday, "
-        f"EXISTS (SELECT 1 FROM {promotions} d WHERE d.product_id = r.product_id "
-        "AND (d.store_id IS NULL OR d.store_id = r.store_id) AND r.date >= d.start_date AND r.date <= d.end_date) AS promotion "
-        f"FROM recent r LEFT JOIN {calendar} c ON c.date = r.date "
-        f"ANTI JOIN {out} u ON u.store_id = r.store_id AND u.product_id = r.product_id AND u.date = r.date "
-        "WHERE quantity >= 0 AND unit_price > 0 "
-        "QUALIFY sum(quantity) OVER (PARTITION BY r.store_id, r.product_id, r.month) > 0 ORDER BY series, r.date",
+        f"""
+        WITH largest AS (
+            SELECT store_id, product_id, sku, first, begun, ended FROM life JOIN {products} USING (product_id)
+            WHERE category = $category ORDER BY sold DESC, store_id, product_id LIMIT {SERIES}
+        ),
+        every AS (
+            SELECT store_id, product_id, sku, first, unnest(generate_series(begun, ended, INTERVAL 1 DAY))::DATE AS date
+            FROM largest
+        ),
+        cut AS (
+            SELECT e.store_id, e.product_id, e.date, max(coalesce(discount_pct, 0))::DOUBLE AS share,
+                   max(coalesce(discount_amount, 0))::DOUBLE AS amount
+            FROM every e JOIN {promotions} d ON d.product_id = e.product_id AND (d.store_id IS NULL OR d.store_id = e.store_id)
+             AND e.date >= d.start_date AND e.date <= d.end_date
+            GROUP BY ALL
+        ),
+        price AS (SELECT * FROM {prices} SEMI JOIN largest USING (product_id)),
+        plan AS (
+            SELECT e.store_id, e.product_id, e.date,
+                   coalesce(CASE WHEN o.valid_to IS NULL OR e.date <= o.valid_to THEN o.price END,
+                            CASE WHEN c.valid_to IS NULL OR e.date <= c.valid_to THEN c.price END)::DOUBLE AS listed
+            FROM every e
+            ASOF LEFT JOIN price o ON o.product_id = e.product_id AND o.store_id = e.store_id AND o.valid_from <= e.date
+            ASOF LEFT JOIN (SELECT * FROM price WHERE store_id IS NULL) c ON c.product_id = e.product_id AND c.valid_from <= e.date
+        ),
+        told AS (
+            SELECT e.*, coalesce(quantity, 0) AS quantity, CASE WHEN unit_price > 0 THEN unit_price::DOUBLE END AS paid,
+                   cut.date IS NOT NULL AS promotion, 1 - coalesce(share, 0) AS rest, coalesce(amount, 0) AS amount,
+                   listed IS NOT NULL AS is_planned, coalesce(listed, 1) AS listed
+            FROM every e LEFT JOIN {sales} USING (store_id, product_id, date)
+            LEFT JOIN cut USING (store_id, product_id, date) JOIN plan USING (store_id, product_id, date)
+        ),
+        priced AS (
+            SELECT *, date_trunc('month', date) AS month,
+                   coalesce(paid, rest * listed * last_value((paid + amount) / nullif(rest * listed, 0) IGNORE NULLS) OVER (
+                       PARTITION BY store_id, product_id, is_planned ORDER BY date) - amount) AS price
+            FROM told
+        )
+        SELECT dense_rank() OVER (ORDER BY r.store_id, r.product_id) AS series,
+               dense_rank() OVER (ORDER BY r.store_id, r.product_id, r.month) AS level, sku, quantity, price,
+               isodow(r.date) AS weekday, holiday_name IS NOT NULL AS holiday, promotion
+        FROM priced r LEFT JOIN {calendar} c ON c.date = r.date
+        ANTI JOIN {out} u ON u.store_id = r.store_id AND u.product_id = r.product_id AND u.date = r.date
+        WHERE r.date >= first + {RAMP}::INT AND quantity >= 0 AND price > 0
+        QUALIFY sum(quantity) OVER (PARTITION BY r.store_id, r.product_id, r.month) > 0 ORDER BY series, r.date
+        """,
         {"category": category},
     ).fetchnumpy()
     weekdays = rows["weekday"][:, None] == np.arange(2, 8)

@@ -8,9 +8,9 @@ from msgspec import Struct
 
 from assets_config.contract.season import SeasonForecast, SeasonPlan, SeasonStore, SeasonWeek
 from pipelines.errors import PipelineError
-from pipelines.planning.season.book import FORECAST, STORES, WEEKS
+from pipelines.planning.season.book import FORECAST, WEEKS
 from pipelines.planning.season.forecast import Made, forecast_again, forecast_first
-from pipelines.planning.season.plans import changing, living, state
+from pipelines.planning.season.plans import STORES, changing, living, state
 from pipelines.shapes import frame_of
 from pipelines.warehouse import Warehouse
 

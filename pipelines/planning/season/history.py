@@ -47,8 +47,8 @@ def read_history(warehouse: Warehouse, category: str | None, cutoff: date, *, ah
     of = f"JOIN {products} p USING (product_id) WHERE date <= $cutoff AND ($category IS NULL OR p.category = $category)"
     with duckdb.connect(config={"threads": 2}) as connection:
         rows = connection.execute(
-            f"SELECT store_id, date, sum(quantity + coalesce(u.unconstrained - u.sold, 0)) FROM {sales} s "
-            f"LEFT JOIN {out} u USING (store_id, product_id, date) {of} GROUP BY ALL",
+            f"SELECT store_id, date, sum(units) FROM (SELECT store_id, product_id, date, quantity AS units FROM {sales} UNION ALL "
+            f"SELECT store_id, product_id, date, unconstrained - sold FROM {out} WHERE unconstrained > sold) {of} GROUP BY ALL",
             given,
         ).fetchall()
         known = connection.execute(

@@ -23,13 +23,14 @@ from assets_config.contract.plans import (
     why_not_reforecast,
     wrong_value,
 )
-from assets_config.contract.season import Approval, SeasonPlan
+from assets_config.contract.season import Approval, SeasonPlan, SeasonStore
 from pipelines.errors import PipelineError
 from pipelines.planning.season.history import read_history
 from pipelines.shapes import empty, frame_of
 from pipelines.warehouse import Warehouse
 
 PLANS, DECISIONS, APPROVALS = "planning/season_plan", "planning/approval_decision", "planning/approval"
+STORES = "planning/season_store"
 FARTHEST = 182  # days from the last sale to the first of the season
 FEWEST = 56  # days of sales before the cutoff
 
@@ -80,14 +81,21 @@ def approval_id(plan_id: str, kind: str) -> str:
 
 
 def weeks_sold(warehouse: Warehouse, plan_id: str) -> list[dict[int, int]]:
-    """Units by store of each week of a plan that was reported, from the first week up to the first that was not."""
+    """Units by store of each week of a plan that counts as reported, from the first week up to the first that does not.
+
+    A week counts when every store of the plan has reported it, or any of them a later week: the sales of some stores are not those
+    of a week, but a store that stays silent holds up no week but the last. Stores that are not of the plan, such as those that
+    opened since, get nothing of its buy and are left out.
+    """
+    stores = set(state(warehouse, STORES, SeasonStore).filter(plan_id=plan_id)["store_id"].to_list())
     by_week: dict[int, dict[int, int]] = {}
-    reported = warehouse.read("core/weekly_actuals").filter(plan=plan_id)
+    reported = warehouse.read("core/weekly_actuals").filter(pl.col("store_id").is_in(list(stores)), plan=plan_id)
     for store, week, units in reported.select("store_id", "week_number", "units_sold").iter_rows():
         by_week.setdefault(week, {})[store] = units
+    last = max(by_week, default=0)
     found: list[dict[int, int]] = []
-    while len(found) + 1 in by_week:
-        found.append(by_week[len(found) + 1])
+    while (week := len(found) + 1) in by_week and (week < last or by_week[week].keys() == stores):
+        found.append(by_week[week])
     return found
 
 

@@ -334,11 +334,24 @@ def test_ids_that_lead_nowhere_are_counted() -> None:
 
 def test_season_plans_are_told_by_their_newest_week() -> None:
     sums = {"forecasted_cumulative": 100, "actual_cumulative": 130}
-    weeks = [{"plan_id": "p", "week": week, "variance": value, **sums} for week, value in ((1, -0.5), (2, 0.3), (3, None))]
+    weeks = [{"plan_id": "p", "week": week, "variance": value, **sums} for week, value in ((1, -0.5), (2, 0.3))]
     cuts = [{"plan_id": "p", "week": 6, "cut": cut, "sell_through": 0.4, "planned_sell_through": 0.55} for cut in (0.1, 0.2)]
 
     assert measures.variance(frame(weeks)).select("entity", "value").rows() == [("plan:p", 0.3)]
     assert measures.sell_through(frame(cuts)).select("entity", "value").rows() == [("plan:p", pytest.approx(0.15))]
+
+
+def test_a_plan_that_sold_where_nothing_was_planned_is_above_its_threshold_by_its_units() -> None:
+    weeks = [
+        {"plan_id": plan, "week": week, "variance": None, "forecasted_cumulative": 0, "actual_cumulative": sold}
+        for plan, week, sold in (("p", 1, 0), ("p", 2, 7), ("q", 1, 0))
+    ]
+
+    found = measures.variance(pl.DataFrame(weeks, schema_overrides={"variance": pl.Float64}))
+
+    said = "Plan p had sold 7 units by week 2, and none were planned."
+    assert found.select("entity", "value", "title").rows() == [("plan:p", 7, said)]
+    assert found["value"][0] > alert_rules()["variance"].warn
 
 
 def test_damaged_artifacts_are_named() -> None:

@@ -150,6 +150,26 @@ def test_features_are_what_a_store_is_and_sells() -> None:
     ]
 
 
+@pytest.mark.parametrize("earned", [0.0, -4.0])
+def test_a_store_without_revenue_has_no_mix_and_is_in_a_cluster_all_the_same(earned: float) -> None:
+    told = pl.DataFrame({"store_id": [*range(1, 9)]}).with_columns(size_sqft=1000, median_income=50_000, location_tier=pl.lit("A"))
+    rows = [(k, name, k + 1.0, k + (9.0 if (name == "a") == (k < 5) else 1.0)) for k in range(1, 8) for name in ("a", "b")]
+    schema = ["store_id", "category", "units", "revenue"]
+    sold = pl.DataFrame(rows, schema=schema, orient="row")
+    none = pl.DataFrame([(8, "a", 0.0, earned), (8, "b", 0.0, 0.0)], schema=schema, orient="row")
+    clusters, members = clustered(feature_frame(told, sold))
+
+    features = feature_frame(told, pl.concat([sold, none]))
+    anew, all_members = clustered(features)
+
+    assert features.select("share of a", "share of b").rows()[7] == (None, None)
+    assert features.head(7).equals(feature_frame(told, sold))
+    assert math.isfinite(member_frame(features, clusters, members)["distance"][7])
+    assert {"share of a", "share of b"} <= set(json.loads(anew["scale"][0]))
+    assert all_members["distance"].is_finite().all()
+    assert feature_frame(told, none)["revenue"].to_list() == [earned], "nor where no store has any"
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_points_are_nearest_to_the_mean_of_their_own(seed: int) -> None:
     draw = np.random.default_rng(seed)

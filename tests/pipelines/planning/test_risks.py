@@ -82,6 +82,28 @@ def test_what_is_left_over_is_above_nine_demands_in_ten() -> None:
     assert risks["overstock_value"][0] == round(3 * (400 - most), 2)
 
 
+@pytest.mark.parametrize("review", [0, 7])
+def test_risk_and_what_is_left_over_are_those_of_simulated_orders_whose_lead_times_vary(review: int) -> None:
+    daily, late = 3.0, 1.5  # ten a day +- 3, seven days +- 1.5
+    varied = policy(review_days=review, lead_time_sd=late, lead_time_sigma=math.sqrt((7 + review) * daily**2 + (10 * late) ** 2))
+    draw = np.random.default_rng(7)
+    missed, periods = [], []
+    for _ in range(20_000):
+        days = max(draw.normal(7, late), 0)
+        units = draw.normal(10, daily, int(days)).sum() + draw.normal(10 * (days % 1), daily * math.sqrt(days % 1))
+        missed.append(max(units - 95, 0))
+        periods.append(draw.normal(10, daily, HORIZON).sum())
+
+    risks, _ = planned([(95, 0), (400, 0)], varied, varied)
+
+    over_lead_time = NormalDist(70, math.sqrt(7 * daily**2 + (10 * late) ** 2))
+    assert risks["stockout_risk"][0] == pytest.approx(1 - over_lead_time.cdf(95))
+    assert risks["stockout_risk"][0] == pytest.approx(np.mean([each > 0 for each in missed]), abs=0.006)
+    assert risks["shortage_units"][0] == pytest.approx(np.mean(missed), abs=0.1)  # a normal curve has the thinner tail
+    assert risks["overstock_units"][1] == pytest.approx(400 - NormalDist(280, daily * math.sqrt(28)).inv_cdf(0.9))
+    assert risks["overstock_units"][1] == pytest.approx(400 - np.quantile(periods, 0.9), abs=0.6)
+
+
 @given(st.integers(0, 400), st.integers(0, 400), st.floats(0, 300), st.floats(0, 80))
 def test_more_stock_never_has_more_risk(stock: int, more: int, mean: float, sigma: float) -> None:
     position = np.array([stock, stock + more])
@@ -121,6 +143,15 @@ def test_a_product_that_goes_out_of_sale_is_ordered_for_the_days_that_are_left()
         (4, 160, ""),
     ]
     assert 90 < last < 100, "more is lost by a unit that is left than by one that is missed"
+
+
+def test_a_last_order_is_the_same_whether_lead_times_vary_or_not() -> None:
+    sure, varied = policy(lead_time_sigma=8.0), policy(lead_time_sigma=17.0, lead_time_sd=1.5)  # 17^2 = 8^2 + (10 x 1.5)^2
+
+    _, orders = planned([(0, 0)] * 2, sure, varied, discontinued=[AS_OF + timedelta(days=10)] * 2)
+
+    last = newsvendor(10 * 10, 8 * (10 / 7) ** 0.5, price=4, cost=3, salvage=1.5)
+    assert orders["quantity"].to_list() == [math.ceil(last)] * 2, "all that sells until the last day is ordered for"
 
 
 def test_what_is_not_forecast_to_sell_is_not_ordered() -> None:

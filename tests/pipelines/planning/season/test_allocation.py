@@ -22,6 +22,13 @@ def test_a_supply_below_the_minima_is_shared_and_said() -> None:
     assert allocate(13, [9, 1], least=[12, 12], pack=6) == Allotment([6, 6], 1, True)
 
 
+def test_a_minimum_beyond_the_whole_supply_is_not_met_and_that_is_said() -> None:
+    assert allocate(0, [0], least=[19]) == Allotment([0], 0, True)
+    assert allocate(5, [7], least=[19], pack=2) == Allotment([4], 1, True)
+    assert allocate(11, [1, 1], least=[100, 10]) == Allotment([10, 1], 0, True), "each is cut in proportion"
+    assert allocate(19, [0], least=[19]) == Allotment([19], 0, False)
+
+
 def test_what_no_store_can_take_is_left() -> None:
     assert allocate(100, [5, 1], most=[10, 20]) == Allotment([10, 20], 70, False)
     assert allocate(13, [1, 1], pack=6) == Allotment([6, 6], 1, False)
@@ -44,10 +51,10 @@ def test_ten_thousand_allocations_keep_every_unit_and_every_bound() -> None:
         count, pack = chance.randint(1, 12), chance.choice([1, 1, 2, 6, 12])
         needs = [chance.choice([0, chance.randint(0, 50), chance.randint(0, 5000)]) for _ in range(count)]
         least = [chance.choice([0, chance.randint(0, 40)]) for _ in range(count)]
-        most = [max(low + pack, chance.randint(0, 400)) for low in least]
-        supply = chance.randint(0, 3000)
+        most = chance.choice([None, [max(low + pack, chance.randint(0, 400)) for low in least]])
+        supply = chance.choice([chance.randint(0, 60), chance.randint(0, 3000)])
         low = [-(-each // pack) for each in least]
-        high = [each // pack for each in most]
+        high = [supply // pack] * count if most is None else [each // pack for each in most]
 
         made = allocate(supply, needs, least=least, most=most, pack=pack)
 

@@ -8,10 +8,12 @@ import polars as pl
 import pytest
 
 from assets_config.contract.scenarios import PRIOR
+from assets_config.contract.season import PriceElasticity
 from assets_config.contract.seeds import Seed
 from pipelines.planning.season.elasticity import AMONG, Days, Estimate, by_category, elasticities, estimate, settled
 from pipelines.sources.synthetic.generator import generate
 from tests.pipelines.planning.fashion import plant
+from tests.plant import rewrite
 
 
 def days(seed: int, *, slope: float = -1.7, mean: float = 20.0, rows: int = 400) -> Days:
@@ -64,6 +66,31 @@ def test_what_the_generator_planted_is_recovered(elasticity: float, tmp_path: Pa
         assert each.source == "shrunk"
         assert abs(each.elasticity - planted[sku]) < 3 * each.std_error + 0.02, sku
     assert by_category(rows)[None] == pytest.approx(np.mean(list(planted.values())), abs=0.1)
+
+
+def test_days_without_a_row_are_days_without_a_sale(tmp_path: Path) -> None:
+    """Half of the days sold nothing, which tills do not say; prices are told by plans, or by what was paid alone."""
+    seed = Seed(
+        stores=5, products=10, start=date(2023, 1, 1), end=date(2023, 12, 31), base_demand=0.8, elasticity=-3.0,
+        promotion_share=0.2, price_change_share=0.02,
+    )  # fmt: skip
+    warehouse = plant(tmp_path, seed).warehouse
+
+    def found() -> dict[str, PriceElasticity]:
+        return {each.member: each for each in elasticities(warehouse) if each.level == "category"}
+
+    whole = found()
+    rewrite(warehouse, "core/sales_daily", lambda sales: sales.filter(pl.col("quantity") > 0))
+    sold = found()
+    for file in warehouse.files("core/price_history"):
+        pl.read_parquet(file).clear().write_parquet(file)
+    unplanned = found()
+
+    for name, each in sold.items():
+        assert each.estimate == pytest.approx(whole[name].estimate, abs=0.1)
+        assert each.estimate == pytest.approx(-3, abs=4 * (each.std_error or 0))
+        assert each.rows > 0.9 * whole[name].rows
+        assert unplanned[name].estimate == pytest.approx(whole[name].estimate, abs=0.25)
 
 
 def test_what_tells_nothing_or_cannot_be_is_replaced_and_said() -> None:

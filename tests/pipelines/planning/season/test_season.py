@@ -3,10 +3,11 @@
 import hashlib
 import json
 import shutil
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import duckdb
 import numpy as np
 import polars as pl
 import pytest
@@ -131,10 +132,33 @@ def test_the_forecast_knows_nothing_after_its_cutoff(waiting: Desk) -> None:
     assert early.units.shape[1] == days < late.units.shape[1]
     assert (early.units == late.units[:, :days]).all()
     sold = desk.plant.table("sales_daily").join(desk.plant.table("dim_product").filter(category="Dresses"), on="product_id")
-    out = desk.plant.table("demand_unconstrained").join(sold, on=["store_id", "product_id", "date"])
+    out = desk.plant.table("demand_unconstrained").join(desk.plant.table("dim_product").filter(category="Dresses"), on="product_id")
     expected = sold.filter(pl.col("date") < START)["quantity"].sum()
-    missed = (out.filter(pl.col("date") < START)["unconstrained"] - out.filter(pl.col("date") < START)["sold"]).sum()
+    missed = out.filter(pl.col("date") < START).select(pl.col("unconstrained") - pl.col("sold")).sum().item()
+    assert missed > 0
     assert early.units.sum() == pytest.approx(expected + missed)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_days_out_of_stock_count_as_they_would_have_sold_whether_they_have_a_row_of_sales_or_not(
+    told: bool, tmp_path: Path
+) -> None:
+    made, first = Plant(tmp_path), date(2024, 1, 1)
+    days = [first + timedelta(days=n) for n in range(70)]
+    out = days[-14:]
+    rows = [{"date": day, "store_code": "S", "sku": "A", "quantity": 10 * (day not in out), "unit_price": 2} for day in days]
+    other = [{"date": day, "store_code": "S", "sku": "B", "quantity": 1, "unit_price": 2} for day in days]
+    made.post("sales-daily", [row for row in rows if told or row["quantity"]] + other)
+    early = [{"date": first - timedelta(days=n), "store_code": "S", "sku": "B", "on_hand": 0} for n in (1, 2, 3)]
+    made.post("inventory", early + [{"date": day, "store_code": "S", "sku": "A", "on_hand": 0} for day in out])
+    made.run()
+    with duckdb.connect() as connection:
+        made.finish(connection)
+
+    history = read_history(made.warehouse, None, days[-1], ahead=0)
+
+    assert history.first_day == first
+    assert history.units.tolist() == [[11] * 70]
 
 
 def test_a_buy_is_split_to_the_unit(season: Seen) -> None:
@@ -159,6 +183,46 @@ def test_sales_off_the_plan_are_told_once(season: Seen) -> None:
     assert [(each.reforecast, each.why) for each in season.then] == [(None, "weekly sales came in")]
     assert season.rest == []
     assert variances(season.again)[-1].action_taken == "re-forecast after week 4: version 2"
+
+
+def test_a_week_counts_once_every_store_of_the_plan_has_reported_it_or_one_of_them_a_later_week(
+    waiting: Desk, tmp_path: Path
+) -> None:
+    desk = Desk(Plant(Path(shutil.copytree(waiting.warehouse.root, tmp_path / "data"))))
+    codes, book = desk.codes(), desk.book()
+    first, second = (dict(zip(codes, book.by_store(units), strict=True)) for units in book.units(1)[:2])
+
+    desk.report(JOBS[0], 1, {codes[0]: first[codes[0]]})
+
+    assert variances(desk.book()) == []
+    assert not is_reforecast_due(desk.book())
+    with pytest.raises(PipelineError, match="has no week yet that all its stores reported: bring them in with POST"):
+        desk.command(ReforecastParams(forecast_id=JOBS[0]), by=JOBS[1])
+
+    desk.report(JOBS[0], 1, {code: first[code] for code in codes[1:]})
+    desk.report(JOBS[0], 2, {code: second[code] for code in codes[1:]})
+
+    assert [each.variance for each in variances(desk.book())] == [0]
+
+    desk.report(JOBS[0], 3, {codes[0]: 1})
+
+    planned = sum(book.units(1)[:2])
+    assert [each.actual_cumulative for each in variances(desk.book())][1:] == [planned - second[codes[0]]]
+
+
+def test_stores_that_opened_after_the_plan_are_neither_in_its_variance_nor_in_its_result(season: Seen, tmp_path: Path) -> None:
+    desk = Desk(Plant(Path(shutil.copytree(season.desk.warehouse.root, tmp_path / "data"))))
+    before, money = desk.book(), results(desk.warehouse, desk.book())
+    desk.plant.post("stores", [{"code": "ZZ", "opened_on": START}], at=datetime.now(UTC))
+    for week in range(1, 9):
+        desk.report(JOBS[0], week, {"ZZ": 500})
+
+    book = desk.book()
+
+    assert desk.plant.table("weekly_actuals").height == 8 * 6
+    assert variances(book) == variances(before)
+    assert results(desk.warehouse, book) == money
+    assert sum(map(sum, book.asked())) == book.sold_cumulative[-1]
 
 
 def test_the_weeks_that_remain_are_lowered(season: Seen) -> None:
