@@ -31,7 +31,15 @@ def land_folder(landing: Landing, declared: FileSource, folder: Path) -> list[Ba
         for path in _paths(folder, table):
             files: list[tuple[str, bytes | Path]] = [(each.name, each) for each in (path, *others)]
             said = dict.fromkeys(KINDS[kind].parameters, path.name.partition(".")[0])
-            batch, _ = landing.receive(kind, declared.name, files, media_type=_media_type(path), received_at=now, parameters=said)
+            batch, _ = landing.receive(
+                kind,
+                declared.name,
+                files,
+                media_type=_media_type(path),
+                received_at=now,
+                parameters=said,
+                is_from_folder=True,
+            )
             batches.append(batch)
     return batches
 
@@ -48,6 +56,11 @@ def land_seed(landing: Landing, seed: Seed, source: str) -> Batch:
     files = [(f"{source}.json", content)]
     batch, _ = landing.receive(SEED_KIND, SEED_KIND, files, media_type="application/json", received_at=datetime.now(UTC))
     return batch
+
+
+def is_posted(batch: Batch) -> bool:
+    """Whether a batch counts by itself: what a source gave counts only from when that source is loaded."""
+    return batch.kind != SEED_KIND and not batch.is_from_folder
 
 
 def waiting(landing: Landing) -> list[Path]:
