@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -28,7 +28,7 @@ def land_folder(landing: Landing, declared: FileSource, folder: Path) -> list[Ba
     now = datetime.now(UTC)
     for kind, table in declared.tables.items():
         others = [_one(folder, lookup.file) for lookup in table.lookups]
-        for path in _paths(folder, table):
+        for n, path in enumerate(_paths(folder, table)):
             files: list[tuple[str, bytes | Path]] = [(each.name, each) for each in (path, *others)]
             said = dict.fromkeys(KINDS[kind].parameters, path.name.partition(".")[0])
             batch, _ = landing.receive(
@@ -36,7 +36,7 @@ def land_folder(landing: Landing, declared: FileSource, folder: Path) -> list[Ba
                 declared.name,
                 files,
                 media_type=_media_type(path),
-                received_at=now,
+                received_at=now + timedelta(microseconds=n),  # of a kind's files that come at once the later name holds
                 parameters=said,
                 is_from_folder=True,
             )

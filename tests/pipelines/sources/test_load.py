@@ -66,6 +66,16 @@ def test_rows_posted_for_the_source_of_a_folder_stay_when_it_is_looked_at_again(
     assert units(plant) == [1, 2]
 
 
+@pytest.mark.parametrize("price", [1, 2, 3, 4])
+def test_of_files_that_come_at_once_the_last_by_name_holds(price: int, plant: Plant, folder: Path) -> None:
+    write(folder / "s2_corrected.csv", f"2024-01-01,A,x,2,{price}\n")
+    write(folder / "s3_corrected.csv", f"2024-01-01,A,x,3,{price}\n")
+
+    plant.load("mine", folder)
+
+    assert units(plant) == [3]
+
+
 def test_a_file_that_was_taken_away_counts_no_more(plant: Plant, folder: Path) -> None:
     write(folder / "s2.csv", "2024-01-02,A,x,2,1\n")
     plant.load("mine", folder)
