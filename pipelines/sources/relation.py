@@ -19,6 +19,7 @@ UNREADABLE = (duckdb.Error, pl.exceptions.PolarsError, msgspec.MsgspecError, csv
 NOT_THE_FILES_FAULT = (duckdb.InterruptException, duckdb.OutOfMemoryException)
 """What DuckDB raises where a run is cancelled, or this machine is too small: no batch is rejected for that."""
 PYTHON_ENCODINGS = {"utf-8": "utf-8-sig", "latin-1": "latin-1", "utf-16": "utf-16"}
+LONGEST_REJECT = 10_000  # characters of a malformed line that DuckDB keeps
 LONGEST_HEADER = 1_000_000  # characters
 NUMBER = "row_"
 """Our column with the number of the line: no file's column may be called so."""
@@ -111,9 +112,9 @@ def _csv(path: Path, connection: duckdb.DuckDBPyConnection, *, name: str, encodi
     connection.execute("SET preserve_insertion_order = true")  # lines are numbered as they stand in the file
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {name}_csv AS SELECT *, row_number() OVER () AS row_ FROM {scan}")
     types = dict.fromkeys(header, "VARCHAR")
-    bad = f"(SELECT (line - 1)::BIGINT AS row_, any_value(csv_line) AS csv_line FROM {name}_rejects GROUP BY line)"
-    if connection.execute(f"SELECT count(*) FROM {bad}").fetchall() == [(0,)]:
+    if connection.execute(f"SELECT count(*) FROM {name}_rejects").fetchall() == [(0,)]:
         return Relation(f"{name}_csv", types)
+    bad = _malformed(path, connection, f"{name}_rejects")
     # Rows were numbered without the malformed lines: the i-th of those, at row r, shifts all from r - i on.
     numbered = f"SELECT row_, row_number() OVER (ORDER BY row_) AS i FROM {bad}"
     shifts = f"SELECT max(i) AS i, at_ FROM (SELECT i, row_ - i AS at_ FROM ({numbered})) GROUP BY at_"
@@ -122,6 +123,26 @@ def _csv(path: Path, connection: duckdb.DuckDBPyConnection, *, name: str, encodi
         f"FROM {name}_csv t ASOF LEFT JOIN ({shifts}) b ON t.row_ > b.at_)"
     )
     return Relation(shifted, types, bad)
+
+
+def _malformed(path: Path, connection: duckdb.DuckDBPyConnection, rejects: str) -> str:
+    """The malformed lines as a relation of row_, csv_line.
+
+    A quote that is not closed takes what follows with it, up to the next quote: each of those lines is malformed by itself.
+    """
+    is_open = "error_type = 'UNQUOTED VALUE' AND csv_line LIKE '%\n_%'"
+    cut = f"SELECT min(line) FROM {rejects} WHERE {is_open} AND length(csv_line) >= {LONGEST_REJECT}"
+    [(line,)] = connection.execute(cut).fetchall()
+    if line is not None:
+        raise SourceError(
+            f"{path}: a quote that opens in line {line} is not closed: close it, or write it twice if the value has it"
+        )
+    each = r"list_filter(string_split(any_value(csv_line), chr(10)), lambda part: trim(part, chr(13)) <> '')"
+    parts = f"CASE WHEN bool_or({is_open}) THEN {each} ELSE [any_value(csv_line)] END"
+    records = f"SELECT line, {parts} AS parts FROM {rejects} GROUP BY line"
+    lines = f"SELECT line, unnest(range(len(parts))) AS part, unnest(parts) AS csv_line FROM ({records})"
+    row = "line - 1 + row_number() OVER (ORDER BY line, part) - dense_rank() OVER (ORDER BY line)"
+    return f"(SELECT ({row})::BIGINT AS row_, csv_line FROM ({lines}))"
 
 
 def _header(path: Path, encoding: str) -> tuple[Sequence[str], str]:

@@ -306,6 +306,31 @@ def test_a_quoted_line_break_is_one_row(tmp_path: Path) -> None:
     assert [row for (row,) in made.rejects("row")] == [2]
 
 
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_every_line_that_an_open_quote_swallows_is_rejected(tmp_path: Path, newline: str) -> None:
+    lines = [f"A,x,2024-01-{day:02},{day},2" for day in range(1, 12)]
+    lines[2], lines[5], lines[8] = 'A,"x,2024-01-03,3,2', 'A,x"x,2024-01-06,6,2', "broken"
+
+    made = read(tmp_path, sales(*lines).replace("\n", newline))
+
+    assert made.rows("row", "quantity") == [(row, row) for row in (1, 2, 7, 8, 10, 11)]
+    assert [(row, record.strip()) for row, record in made.rejects("row", "record")] == [
+        (row, lines[row - 1]) for row in (3, 4, 5, 6, 9)
+    ]
+    assert made.loaded.lines == 11
+
+
+def test_a_quote_that_swallows_what_follows_is_named(tmp_path: Path) -> None:
+    many = [f"A,x,2024-01-{1 + row % 28:02},{row},2" for row in range(1, 1000)]
+    many[499] = 'A,"x,2024-01-01,1,2'
+
+    made = read(tmp_path, sales(*many))
+
+    assert made.loaded.failure is not None
+    assert made.loaded.failure.startswith("sales.csv: a quote that opens in line 501 is not closed")
+    assert made.loaded.pieces == []
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_delimiter_line_end_and_byte_order_mark_do_not_matter(tmp_path: Path, delimiter: str, newline: str) -> None:
