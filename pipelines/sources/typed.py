@@ -10,7 +10,7 @@ MALFORMED_LINE   no line of the file's form
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 
 import msgspec
 
@@ -115,6 +115,7 @@ def faults(kind: str, ours: Sequence[Column], shown: Mapping[str, str], declared
     if kind == "external-ids":
         found.append(Fault("INVALID_TYPE", "entity", "entity NOT IN ('store', 'product')", shown["entity"]))
     if kind in HAPPENED:
+        latest -= timedelta(days=6 if declared.weekly is not None else 0)  # a line of a week has happened when its last day has
         found.append(Fault("OUT_OF_RANGE", "date", f"date > DATE '{latest}'", shown["date"]))
     names = {column.name for column in ours}
     for first, last in INTERVALS:

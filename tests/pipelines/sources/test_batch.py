@@ -742,6 +742,15 @@ def test_a_weekly_line_becomes_seven_rows_and_a_bad_one_a_reject(tmp_path: Path)
     assert made.loaded.lines == 8
 
 
+def test_a_week_that_is_not_over_yet_is_rejected(tmp_path: Path) -> None:
+    assert NOON.date() == date(2024, 6, 1)
+
+    made = read(tmp_path, sales("A,x,2024-05-27,14,2.50", "A,y,2024-05-28,14,2.50"), weekly=Weekly())
+
+    assert made.loaded.last_date == date(2024, 6, 2), "it may be tomorrow already where the store is"
+    assert made.rejects() == [(2, "OUT_OF_RANGE", "date", "2024-05-28")]
+
+
 def test_shares_say_how_a_week_is_spread(tmp_path: Path) -> None:
     made = read(tmp_path, sales("A,x,2024-01-01,10,2.50"), weekly=Weekly((0, 0, 0, 1, 2, 7, 0)))
 
