@@ -70,6 +70,11 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def trimmed(column: str) -> str:
+    """SQL of a column as text without blanks around."""
+    return f"trim({column}::VARCHAR, ' \t\r\n\u00a0')"
+
+
 def _parquet(path: Path, connection: duckdb.DuckDBPyConnection) -> Relation:
     scan = f"read_parquet('{quoted(path)}', file_row_number = true)"
     described = connection.execute(f"DESCRIBE SELECT * EXCLUDE (file_row_number) FROM {scan}").fetchall()

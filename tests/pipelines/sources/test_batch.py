@@ -787,6 +787,34 @@ def test_wide_columns_become_rows_with_what_is_looked_up(tmp_path: Path) -> None
     assert made.loaded.lines == 5
 
 
+def test_blanks_around_what_is_looked_up_do_not_matter(tmp_path: Path) -> None:
+    text = "code,sku, d1 \nA, p 1 ,1\nA,p 1,2\nA,p 2,3\n"
+    others = {
+        "days.csv": "d,date\n d1\t,2024-01-01\n",
+        "items.csv": "no,name,grp\np 1 ,beer, g1\n",
+        "groups.csv": "grp,price\ng1 ,3\n",
+    }
+
+    made = read(
+        tmp_path,
+        text,
+        others=others,
+        columns={"sku": "name", "store_code": "code", "unit_price": "price"},
+        wide=Wide("d?", "d", "quantity"),
+        lookups=[
+            Lookup("days.csv", {"d": "d"}, ["date"]),
+            Lookup("items.csv", {"sku": "no"}, ["name", "grp"]),
+            Lookup("groups.csv", {"grp": "grp"}, ["price"]),
+        ],
+    )
+
+    assert made.rows("sku", "date", "quantity", "unit_price") == [
+        ("beer", date(2024, 1, 1), 1, Decimal(3)),
+        ("beer", date(2024, 1, 1), 2, Decimal(3)),
+    ]
+    assert made.rejects() == [(3, "MISSING_VALUE", "sku", "items.csv has none for p 2")]
+
+
 def test_a_lookup_takes_one_line_of_many(tmp_path: Path) -> None:
     text = "code,sku,date,quantity,unit_price\nA,1,2024-01-01,1,2\nA,2,2024-01-01,1,2\n"
 
@@ -799,7 +827,7 @@ def test_a_lookup_takes_one_line_of_many(tmp_path: Path) -> None:
     )
 
     assert made.rows("sku") == [("ale",)]
-    assert made.rejects() == [(2, "MISSING_VALUE", "sku", None)]
+    assert made.rejects() == [(2, "MISSING_VALUE", "sku", "items.csv has none for 2")]
 
 
 def test_lines_that_are_left_out_on_purpose_are_counted_by_why(tmp_path: Path) -> None:
