@@ -19,6 +19,7 @@ UNREADABLE = (duckdb.Error, pl.exceptions.PolarsError, msgspec.MsgspecError, csv
 NOT_THE_FILES_FAULT = (duckdb.InterruptException, duckdb.OutOfMemoryException)
 """What DuckDB raises where a run is cancelled, or this machine is too small: no batch is rejected for that."""
 PYTHON_ENCODINGS = {"utf-8": "utf-8-sig", "latin-1": "latin-1", "utf-16": "utf-16"}
+PACKED = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip"}  # how such files begin, workbooks too
 LONGEST_REJECT = 10_000  # characters of a malformed line that DuckDB keeps
 LONGEST_HEADER = 1_000_000  # characters
 NUMBER = "row_"
@@ -43,6 +44,11 @@ def relation(path: Path, connection: duckdb.DuckDBPyConnection, *, name: str, en
     """
     if path.stat().st_size == 0:
         raise SourceError(f"{path} is empty (0 bytes)")
+    with path.open("rb") as file:
+        start = file.read(4)
+    for magic, packer in PACKED.items():
+        if start.startswith(magic):
+            raise SourceError(f"{path} is packed with {packer}, whatever its name says: give what is in it")
     try:
         if path.suffix == ".parquet":
             return _parquet(path, connection)
@@ -153,7 +159,14 @@ def _malformed(path: Path, connection: duckdb.DuckDBPyConnection, rejects: str) 
 def _header(path: Path, encoding: str) -> tuple[Sequence[str], str]:
     with path.open(encoding=PYTHON_ENCODINGS[encoding], newline="", errors="surrogateescape") as file:
         line = file.readline(LONGEST_HEADER)
-    line.encode()  # only the header must be sound; what else is read ahead is judged line by line
+    try:
+        line.encode()  # only the header must be sound; what else is read ahead is judged line by line
+    except UnicodeEncodeError as error:
+        others = ", ".join(name for name in PYTHON_ENCODINGS if name != encoding)
+        said = f"{path} cannot be read: its header is not in {encoding}"
+        raise SourceError(f"{said}; save it so, or set `encoding` in sources.yaml to one of {others}") from error
+    if not line.strip():
+        raise SourceError(f"{path} has no header: its first line is blank")
     delimiter = max(",;\t|", key=line.count)
     header = [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
     _check_names(path, header)

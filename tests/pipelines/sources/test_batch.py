@@ -1,5 +1,6 @@
 """What a batch may hold, by mistake or by habit of its source: every line is loaded, merged, skipped or rejected with a code."""
 
+import gzip
 import json
 from datetime import date, datetime
 from decimal import Decimal
@@ -110,7 +111,11 @@ HOPELESS: dict[str, tuple[str | bytes, list[str]]] = {
     "empty name": ("store_code,,date\n1,2,3\n", ["column names"]),
     "all bad": (HEADER + "A,x,2024-01-01,many,2\n", ["row 1", "INVALID_TYPE", "quantity", "'many'"]),
     "all below 0": (HEADER + "A,x,2024-01-01,-1,2\n", ["row 1", "NEGATIVE_QUANTITY", "'-1'"]),
-    "other encoding": ((HEADER + GOOD).encode("utf-16"), ["cannot be read"]),
+    "other encoding": ((HEADER + GOOD).encode("utf-16"), ["cannot be read", "not in utf-8", "`encoding`", "utf-16"]),
+    "umlaut in the header": ((HEADER.strip() + ",Größe\n").encode("latin-1"), ["cannot be read", "not in utf-8", "latin-1"]),
+    "gzip": (gzip.compress((HEADER + GOOD).encode()), ["packed with gzip"]),
+    "workbook": (b"PK\x03\x04" + b"\0" * 100, ["packed with zip"]),
+    "blank lines": ("\n\n", ["no header"]),
     "zeros": (b"\0" * 2000, ["no column"]),
 }
 
