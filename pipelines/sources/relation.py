@@ -3,9 +3,13 @@
 CSV, JSON and Parquet alike. Everything is DuckDB SQL, so that a file of any size streams through.
 """
 
+import codecs
 import csv
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import duckdb
 import msgspec
@@ -18,7 +22,7 @@ UNREADABLE = (duckdb.Error, pl.exceptions.PolarsError, msgspec.MsgspecError, csv
 """What libraries raise over a file that is not what it should be."""
 NOT_THE_FILES_FAULT = (duckdb.InterruptException, duckdb.OutOfMemoryException)
 """What DuckDB raises where a run is cancelled, or this machine is too small: no batch is rejected for that."""
-PYTHON_ENCODINGS = {"utf-8": "utf-8-sig", "latin-1": "latin-1", "utf-16": "utf-16"}
+PYTHON_ENCODINGS = {"utf-8": "utf-8-sig", "latin-1": "latin-1", "windows-1252": "cp1252", "utf-16": "utf-16"}
 PACKED = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip"}  # how such files begin, workbooks too
 LONGEST_REJECT = 10_000  # characters of a malformed line that DuckDB keeps
 LONGEST_HEADER = 1_000_000  # characters
@@ -58,7 +62,8 @@ def relation(path: Path, connection: duckdb.DuckDBPyConnection, *, name: str, en
     except NOT_THE_FILES_FAULT:
         raise
     except UNREADABLE as error:
-        raise SourceError(f"{path} cannot be read: {first_line(error)}") from error
+        hint = "; it may be in windows-1252" if "not latin-1 encoded" in str(error) else ""
+        raise SourceError(f"{path} cannot be read: {first_line(error)}{hint}") from error
 
 
 def first_line(error: Exception) -> str:
@@ -114,14 +119,8 @@ def _text(value: object) -> str | None:
 def _csv(path: Path, connection: duckdb.DuckDBPyConnection, *, name: str, encoding: str) -> Relation:
     """Every column is read as text; the delimiter is the commonest of , ; tab | in the header."""
     header, delimiter = _header(path, encoding)
-    columns = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in header)
-    scan = (
-        f"read_csv('{quoted(path)}', auto_detect = false, header = true, delim = '{delimiter}', quote = '\"', escape = '\"', "
-        f"encoding = '{encoding}', columns = {{{columns}}}, store_rejects = true, rejects_table = '{name}_rejects', "
-        f"rejects_scan = '{name}_scans')"
-    )
-    connection.execute("SET preserve_insertion_order = true")  # lines are numbered as they stand in the file
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name}_csv AS SELECT *, row_number() OVER () AS row_ FROM {scan}")
+    with _known_to_duckdb(path, encoding) as (readable, known_as):
+        _scan(readable, connection, header, name=name, delimiter=delimiter, encoding=known_as)
     types = dict.fromkeys(header, "VARCHAR")
     if connection.execute(f"SELECT count(*) FROM {name}_rejects").fetchall() == [(0,)]:
         return Relation(f"{name}_csv", types)
@@ -134,6 +133,37 @@ def _csv(path: Path, connection: duckdb.DuckDBPyConnection, *, name: str, encodi
         f"FROM {name}_csv t ASOF LEFT JOIN ({shifts}) b ON t.row_ > b.at_)"
     )
     return Relation(shifted, types, bad)
+
+
+def _scan(
+    path: Path, connection: duckdb.DuckDBPyConnection, header: Sequence[str], *, name: str, delimiter: str, encoding: str
+) -> None:
+    """Make the tables <name>_csv, of the lines that have the file's form, and <name>_rejects, of the others."""
+    columns = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in header)
+    scan = (
+        f"read_csv('{quoted(path)}', auto_detect = false, header = true, delim = '{delimiter}', quote = '\"', escape = '\"', "
+        f"encoding = '{encoding}', columns = {{{columns}}}, store_rejects = true, rejects_table = '{name}_rejects', "
+        f"rejects_scan = '{name}_scans')"
+    )
+    connection.execute("SET preserve_insertion_order = true")  # lines are numbered as they stand in the file
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name}_csv AS SELECT *, row_number() OVER () AS row_ FROM {scan}")
+
+
+@contextmanager
+def _known_to_duckdb(path: Path, encoding: str) -> Iterator[tuple[Path, str]]:
+    """A file and the encoding by which DuckDB reads it: itself, or a copy in UTF-8 for as long as it is read."""
+    with path.open("rb") as raw:
+        is_big_endian = raw.read(2) == codecs.BOM_UTF16_BE
+    if encoding != "windows-1252" and not (encoding == "utf-16" and is_big_endian):
+        yield path, encoding
+        return
+    with (
+        path.open(encoding=PYTHON_ENCODINGS[encoding], newline="", errors="surrogateescape") as file,
+        NamedTemporaryFile("w", suffix=".csv", encoding="utf-8", newline="", errors="surrogateescape") as copy,
+    ):
+        shutil.copyfileobj(file, copy, 1 << 20)  # bytes that mean nothing stay as they are: they spoil their line alone
+        copy.flush()
+        yield Path(copy.name), "utf-8"
 
 
 def _malformed(path: Path, connection: duckdb.DuckDBPyConnection, rejects: str) -> str:

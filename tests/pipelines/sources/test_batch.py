@@ -1,5 +1,6 @@
 """What a batch may hold, by mistake or by habit of its source: every line is loaded, merged, skipped or rejected with a code."""
 
+import codecs
 import gzip
 import json
 from datetime import date, datetime
@@ -518,6 +519,29 @@ def test_other_encodings_are_read_as_the_mapping_says(tmp_path: Path, encoding: 
     made = read(tmp_path, sales("Köln,größe,2024-01-01,1,2").encode(encoding), encoding=encoding)
 
     assert made.rows("store_code", "sku") == [("Köln", "größe")]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "start", "by"), [("windows-1252", b"", "cp1252"), ("utf-16", codecs.BOM_UTF16_BE, "utf-16-be")]
+)
+def test_encodings_that_duckdb_lacks_are_read_too(tmp_path: Path, encoding: str, start: bytes, by: str) -> None:
+    made = read(tmp_path, start + sales("Köln „A“,5 €,2024-01-01,1,2").encode(by), encoding=encoding)
+
+    assert made.rows("store_code", "sku") == [("Köln „A“", "5 €")]
+
+
+def test_a_byte_that_means_nothing_spoils_its_line_alone(tmp_path: Path) -> None:
+    made = read(tmp_path, sales("A,x,2024-01-01,1,2").encode() + b"A,\x81,2024-01-02,2,2\n", encoding="windows-1252")
+
+    assert made.rows("row", "quantity") == [(1, 1)]
+    assert made.rejects("row", "code") == [(2, "MALFORMED_LINE")]
+
+
+def test_latin_1_with_a_euro_sign_is_told_to_be_windows_1252(tmp_path: Path) -> None:
+    made = read(tmp_path, sales("A,5 €,2024-01-01,1,2").encode("cp1252"), encoding="latin-1")
+
+    assert made.loaded.failure is not None
+    assert "windows-1252" in made.loaded.failure
 
 
 @pytest.mark.parametrize(
