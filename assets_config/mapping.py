@@ -72,7 +72,7 @@ class TableFile(Struct, frozen=True, forbid_unknown_fields=True):
     file: str
     columns: dict[str, str | From] = {}  # our column -> theirs; ours of the same name need no line
     optional: bool = False  # whether the source may come without this file
-    encoding: Literal["utf-8", "latin-1", "utf-16"] = "utf-8"
+    encoding: Literal["utf-8", "latin-1", "windows-1252", "utf-16"] = "utf-8"
     decimal: Literal[".", ","] = "."
     wide: Wide | None = None
     lookups: list[Lookup] = []

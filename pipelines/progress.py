@@ -1,19 +1,50 @@
 """Runs assets in this process with a progress bar, recorded in the same Dagster instance that the UI shows."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from dagster import AssetKey, AssetSelection, DagsterEventType, DagsterInstance, EventLogEntry
+from dagster import AssetKey, AssetSelection, DagsterEventType, DagsterInstance, EventLogEntry, RunsFilter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from assets_config.contract.layout import Published
+from assets_config.contract.durable import locked
+from pipelines.automation.dead_runs import UNDER_WAY, fail_dead_runs, process_of
 from pipelines.errors import PublishError
 from pipelines.publish.snapshot import current
+from pipelines.report import GRAPH_POOL
+from pipelines.warehouse import Warehouse
+
+LOOK_AGAIN = 0.5  # seconds
 
 
-def run_with_progress(keys: Sequence[str], *, run_config: Mapping[str, Any], run_id: str, published: Published) -> int:
+@contextmanager
+def turn(instance: DagsterInstance, warehouse: Warehouse, told: Callable[[str], None]) -> Iterator[None]:
+    """Wait until nobody else writes tables of the graph, and let none begin from the command line meanwhile.
+
+    Dagster lets none begin either: it counts a run of the command line in the pool, from when the run is recorded on.
+    """
+    with locked(warehouse.folder / ".graph.lock"):
+        while writing := _writing(instance):
+            told(f"waiting for Dagster run {writing[0][:8]}")
+            fail_dead_runs(instance)
+            time.sleep(LOOK_AGAIN)
+        told("starting")
+        yield
+
+
+def _writing(instance: DagsterInstance) -> list[str]:
+    """The ids of the runs under way that write tables of the graph."""
+    found = []
+    for run in instance.get_runs(RunsFilter(statuses=UNDER_WAY)):
+        pools = run.run_op_concurrency.all_pools if run.run_op_concurrency else None
+        if GRAPH_POOL in (pools or ()) and process_of(instance, run.run_id) is not None:  # one without may never have one
+            found.append(run.run_id)
+    return found
+
+
+def run_with_progress(keys: Sequence[str], *, run_config: Mapping[str, Any], run_id: str, warehouse: Warehouse) -> int:
     """Materialise the assets, telling of each step as it ends; gives the exit status 0 or 1.
 
     The reason of a failure is printed as the person who has to mend it wants it: the message, not the stack.
@@ -22,12 +53,13 @@ def run_with_progress(keys: Sequence[str], *, run_config: Mapping[str, Any], run
 
     console = Console(stderr=True)
     instance = DagsterInstance.get()
-    began = time.monotonic()
     selected = AssetSelection.assets(*(AssetKey(key.split("/")) for key in keys))
     job = defs.resolve_implicit_global_asset_job_def()
     bar = (TextColumn("{task.description:32}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*bar, console=console) as progress:
-        task = progress.add_task("starting", total=len(keys))
+    with Progress(*bar, console=console) as progress, ExitStack() as held:
+        task = progress.add_task("waiting for its turn", total=len(keys))
+        held.enter_context(turn(instance, warehouse, lambda why: progress.update(task, description=why)))
+        began = time.monotonic()
 
         def told(event: EventLogEntry, _: str) -> None:
             if event.dagster_event is None or event.step_key is None:
@@ -57,7 +89,7 @@ def run_with_progress(keys: Sequence[str], *, run_config: Mapping[str, Any], run
         return 1
     console.print(f"{len(keys)} assets in {seconds:.1f} s")
     if "publish/snapshot" in keys:
-        served = current(published)
+        served = current(warehouse.published)
         if served is None:
             raise PublishError("nothing is published, though publish ran")
         console.print(f"snapshot {served}")

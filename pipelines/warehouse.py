@@ -67,10 +67,11 @@ class Warehouse:
 
         Raises PipelineError, when the asset was never materialised.
         """
-        paths = self.partitioned(key).paths() or [self.path(key)]
-        if not paths[0].exists():
-            raise PipelineError(f"{key} is not there yet: materialise {key} (or everything) first")
-        return paths
+        for _ in range(2):  # a run beside this one may have replaced what the index named
+            paths = self.partitioned(key).paths() or [self.path(key)]
+            if paths[0].exists():
+                return paths
+        raise PipelineError(f"{key} is not there yet: materialise {key} (or everything) first")
 
     def existing(self, key: str) -> Path:
         """The Parquet file of a table that is kept in one, or the folder of one that is kept by month.

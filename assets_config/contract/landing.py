@@ -49,6 +49,7 @@ class Batch(Struct, frozen=True):
     received_at: datetime
     files: list[LandedFile]
     parameters: dict[str, str] = {}  # such as forecast_id
+    is_from_folder: bool = False  # kept while a source was asked for: it counts when that is loaded, not before
 
     @property
     def bytes(self) -> int:
@@ -75,6 +76,7 @@ class Landing:
         media_type: str,
         received_at: datetime,
         parameters: Mapping[str, str] | None = None,
+        is_from_folder: bool = False,
     ) -> tuple[Batch, bool]:
         """Keep a batch; gives it and whether it is new. Whole or not at all, also when the process is killed."""
         given = dict(sorted((parameters or {}).items()))
@@ -86,7 +88,7 @@ class Landing:
         folder = self.path(kind, batch_id)
         if folder.exists():
             return self.read(kind, batch_id), False
-        batch = Batch(batch_id, kind, source, media_type, received_at, landed, given)
+        batch = Batch(batch_id, kind, source, media_type, received_at, landed, given, is_from_folder)
         try:
             with making_folder(folder) as beside:
                 for file, (_, content) in zip(landed, files, strict=True):

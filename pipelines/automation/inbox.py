@@ -9,11 +9,10 @@ from dagster import DefaultSensorStatus, RunRequest, SensorEvaluationContext, Sk
 from assets_config.contract.ingest import IngestParams
 from assets_config.contract.landing import Landing
 from assets_config.contract.launch import selection
-from assets_config.contract.seeds import SEED_KIND
 from pipelines.automation.jobs import asset_job
 from pipelines.resources import Storage
 from pipelines.sources.audit import Audit
-from pipelines.sources.land import inbox_fault, told, waiting
+from pipelines.sources.land import inbox_fault, is_posted, told, waiting
 
 AGAIN = timedelta(minutes=10)
 FORGOTTEN = timedelta(minutes=2)
@@ -65,6 +64,6 @@ def arrivals(root: Path, *, now: datetime) -> tuple[list[str], dict[str, str]]:
     for batch in landing.batches():
         last = states.get(batch.batch_id)
         since = last.at if last and last.state in ("received", "validating") else None if last else batch.received_at
-        if since is not None and now - since > FORGOTTEN and (last is not None or batch.kind != SEED_KIND):
+        if since is not None and now - since > FORGOTTEN and (last is not None or is_posted(batch)):
             forgotten.append(batch.batch_id)
     return files + forgotten, refused

@@ -18,6 +18,7 @@ from pipelines.core.tables import FACTS
 from pipelines.partitions import Account
 from pipelines.sources.audit import event
 from pipelines.sources.batch import Loaded
+from pipelines.sources.land import is_posted
 from pipelines.sources.pieces import Piece
 from pipelines.warehouse import Warehouse, quoted
 
@@ -42,8 +43,9 @@ def batches(warehouse: Warehouse, incoming: Incoming, connection: duckdb.DuckDBP
         is_active = batch.batch_id in active
         last = events.get(batch.batch_id)
         if loaded is None or not is_active:
-            state: BatchState = "received" if last is None or last.state != "retracted" else "retracted"
-            told.append(_row(batch, state, loaded, Account(0, 0, {}), last.detail if last else ""))
+            waits = last.state != "retracted" if last else is_posted(batch)
+            why = last.detail if last else (loaded and loaded.failure) or ""
+            told.append(_row(batch, "received" if waits else "retracted", loaded, Account(0, 0, {}), why))
             continue
         account = _sum(accounts.get(batch.batch_id, []) + _small(incoming, batch, loaded, connection))
         rejected = Counter(loaded.rejected) + Counter(account.rejected)

@@ -30,7 +30,7 @@ from pipelines.sources.synthetic.generator import generate
 from pipelines.sources.typed import typed
 from pipelines.warehouse import Warehouse
 
-READER = "2"
+READER = "3"
 """Rises when the same bytes would give other rows: every batch is then read again."""
 AS_IS = TableFile(file="*")
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -28,10 +28,18 @@ def land_folder(landing: Landing, declared: FileSource, folder: Path) -> list[Ba
     now = datetime.now(UTC)
     for kind, table in declared.tables.items():
         others = [_one(folder, lookup.file) for lookup in table.lookups]
-        for path in _paths(folder, table):
+        for n, path in enumerate(_paths(folder, table)):
             files: list[tuple[str, bytes | Path]] = [(each.name, each) for each in (path, *others)]
             said = dict.fromkeys(KINDS[kind].parameters, path.name.partition(".")[0])
-            batch, _ = landing.receive(kind, declared.name, files, media_type=_media_type(path), received_at=now, parameters=said)
+            batch, _ = landing.receive(
+                kind,
+                declared.name,
+                files,
+                media_type=_media_type(path),
+                received_at=now + timedelta(microseconds=n),  # of a kind's files that come at once the later name holds
+                parameters=said,
+                is_from_folder=True,
+            )
             batches.append(batch)
     return batches
 
@@ -48,6 +56,11 @@ def land_seed(landing: Landing, seed: Seed, source: str) -> Batch:
     files = [(f"{source}.json", content)]
     batch, _ = landing.receive(SEED_KIND, SEED_KIND, files, media_type="application/json", received_at=datetime.now(UTC))
     return batch
+
+
+def is_posted(batch: Batch) -> bool:
+    """Whether a batch counts by itself: what a source gave counts only from when that source is loaded."""
+    return batch.kind != SEED_KIND and not batch.is_from_folder
 
 
 def waiting(landing: Landing) -> list[Path]:

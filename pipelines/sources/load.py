@@ -16,7 +16,7 @@ from assets_config.mapping import FileSource
 from pipelines.errors import SourceError
 from pipelines.sources.audit import Audit, event
 from pipelines.sources.batch import Batches, Loaded, read_batch, signature
-from pipelines.sources.land import STILL, land_folder, land_inbox, land_seed, waiting
+from pipelines.sources.land import STILL, is_posted, land_folder, land_inbox, land_seed, waiting
 from pipelines.sources.origin import LANDED, source
 from pipelines.warehouse import Origin, Warehouse, quoted
 
@@ -47,7 +47,8 @@ class Ledger:
             remove_leftovers(folder, older_than=LEFT_ALONE)
         dropped, refused = land_inbox(self.landing, waiting(self.landing))
         known = self.audit.states()
-        new = [batch for batch in self.landing.batches() if batch.batch_id not in known and batch.kind != SEED_KIND]
+        came = [batch for batch in self.landing.batches() if is_posted(batch)] + dropped
+        new = {batch.batch_id: batch for batch in came if batch.batch_id not in known}.values()
         again = [batch for batch in dropped if batch.batch_id in known and known[batch.batch_id].state == "retracted"]
         self.audit.append(event(batch, "received", run_id=run_id) for batch in [*new, *again])
         return refused
@@ -189,7 +190,7 @@ class Ledger:
             known = self.batches.loaded(batch.batch_id)
             if known is not None and known.signature == signature(batch, declarations) and batch.batch_id not in again:
                 continue
-            if batch.batch_id in told:
+            if batch.batch_id in told and told[batch.batch_id].state != "retracted":
                 self.audit.append([event(batch, "validating", run_id=run_id)])
             made.append(read_batch(self.batches, batch, declarations, connection, run_id=run_id, replay=batch.batch_id in again))
         return made

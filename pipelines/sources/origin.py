@@ -6,7 +6,7 @@ from assets_config.contract.landing import Landing
 from assets_config.declared import Declarations, Generator, Source
 from assets_config.mapping import FileSource
 from pipelines.errors import SourceError
-from pipelines.sources.land import check_folder, waiting
+from pipelines.sources.land import check_folder, is_posted, waiting
 from pipelines.warehouse import Origin, Warehouse
 
 DEFAULT_SOURCE = "demo_minimal"
@@ -23,7 +23,7 @@ def choose(warehouse: Warehouse, declarations: Declarations, *, name: str | None
         if path is not None:
             raise SourceError(f"a path ({path}) needs the name of the source that says how to read it")
         landing = Landing(warehouse.root)
-        started = any(landing.batches()) or any(waiting(landing))
+        started = any(is_posted(batch) for batch in landing.batches()) or any(waiting(landing))
         return warehouse.origin() or Origin(LANDED if started else DEFAULT_SOURCE, None)
     origin = Origin(name, str(Path(path).absolute()) if path else None)
     declared = source(declarations, origin)

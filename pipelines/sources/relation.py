@@ -3,9 +3,13 @@
 CSV, JSON and Parquet alike. Everything is DuckDB SQL, so that a file of any size streams through.
 """
 
+import codecs
 import csv
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import duckdb
 import msgspec
@@ -18,7 +22,9 @@ UNREADABLE = (duckdb.Error, pl.exceptions.PolarsError, msgspec.MsgspecError, csv
 """What libraries raise over a file that is not what it should be."""
 NOT_THE_FILES_FAULT = (duckdb.InterruptException, duckdb.OutOfMemoryException)
 """What DuckDB raises where a run is cancelled, or this machine is too small: no batch is rejected for that."""
-PYTHON_ENCODINGS = {"utf-8": "utf-8-sig", "latin-1": "latin-1", "utf-16": "utf-16"}
+PYTHON_ENCODINGS = {"utf-8": "utf-8-sig", "latin-1": "latin-1", "windows-1252": "cp1252", "utf-16": "utf-16"}
+PACKED = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip"}  # how such files begin, workbooks too
+LONGEST_REJECT = 10_000  # characters of a malformed line that DuckDB keeps
 LONGEST_HEADER = 1_000_000  # characters
 NUMBER = "row_"
 """Our column with the number of the line: no file's column may be called so."""
@@ -42,6 +48,11 @@ def relation(path: Path, connection: duckdb.DuckDBPyConnection, *, name: str, en
     """
     if path.stat().st_size == 0:
         raise SourceError(f"{path} is empty (0 bytes)")
+    with path.open("rb") as file:
+        start = file.read(4)
+    for magic, packer in PACKED.items():
+        if start.startswith(magic):
+            raise SourceError(f"{path} is packed with {packer}, whatever its name says: give what is in it")
     try:
         if path.suffix == ".parquet":
             return _parquet(path, connection)
@@ -51,7 +62,8 @@ def relation(path: Path, connection: duckdb.DuckDBPyConnection, *, name: str, en
     except NOT_THE_FILES_FAULT:
         raise
     except UNREADABLE as error:
-        raise SourceError(f"{path} cannot be read: {first_line(error)}") from error
+        hint = "; it may be in windows-1252" if "not latin-1 encoded" in str(error) else ""
+        raise SourceError(f"{path} cannot be read: {first_line(error)}{hint}") from error
 
 
 def first_line(error: Exception) -> str:
@@ -67,6 +79,11 @@ def identifier(name: str) -> str:
 def literal(text: str) -> str:
     """A text as SQL."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def trimmed(column: str) -> str:
+    """SQL of a column as text without blanks around."""
+    return f"trim({column}::VARCHAR, ' \t\r\n\u00a0')"
 
 
 def _parquet(path: Path, connection: duckdb.DuckDBPyConnection) -> Relation:
@@ -102,18 +119,12 @@ def _text(value: object) -> str | None:
 def _csv(path: Path, connection: duckdb.DuckDBPyConnection, *, name: str, encoding: str) -> Relation:
     """Every column is read as text; the delimiter is the commonest of , ; tab | in the header."""
     header, delimiter = _header(path, encoding)
-    columns = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in header)
-    scan = (
-        f"read_csv('{quoted(path)}', auto_detect = false, header = true, delim = '{delimiter}', quote = '\"', escape = '\"', "
-        f"encoding = '{encoding}', columns = {{{columns}}}, store_rejects = true, rejects_table = '{name}_rejects', "
-        f"rejects_scan = '{name}_scans')"
-    )
-    connection.execute("SET preserve_insertion_order = true")  # lines are numbered as they stand in the file
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name}_csv AS SELECT *, row_number() OVER () AS row_ FROM {scan}")
+    with _known_to_duckdb(path, encoding) as (readable, known_as):
+        _scan(readable, connection, header, name=name, delimiter=delimiter, encoding=known_as)
     types = dict.fromkeys(header, "VARCHAR")
-    bad = f"(SELECT (line - 1)::BIGINT AS row_, any_value(csv_line) AS csv_line FROM {name}_rejects GROUP BY line)"
-    if connection.execute(f"SELECT count(*) FROM {bad}").fetchall() == [(0,)]:
+    if connection.execute(f"SELECT count(*) FROM {name}_rejects").fetchall() == [(0,)]:
         return Relation(f"{name}_csv", types)
+    bad = _malformed(path, connection, f"{name}_rejects")
     # Rows were numbered without the malformed lines: the i-th of those, at row r, shifts all from r - i on.
     numbered = f"SELECT row_, row_number() OVER (ORDER BY row_) AS i FROM {bad}"
     shifts = f"SELECT max(i) AS i, at_ FROM (SELECT i, row_ - i AS at_ FROM ({numbered})) GROUP BY at_"
@@ -124,10 +135,68 @@ def _csv(path: Path, connection: duckdb.DuckDBPyConnection, *, name: str, encodi
     return Relation(shifted, types, bad)
 
 
+def _scan(
+    path: Path, connection: duckdb.DuckDBPyConnection, header: Sequence[str], *, name: str, delimiter: str, encoding: str
+) -> None:
+    """Make the tables <name>_csv, of the lines that have the file's form, and <name>_rejects, of the others."""
+    columns = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in header)
+    scan = (
+        f"read_csv('{quoted(path)}', auto_detect = false, header = true, delim = '{delimiter}', quote = '\"', escape = '\"', "
+        f"encoding = '{encoding}', columns = {{{columns}}}, store_rejects = true, rejects_table = '{name}_rejects', "
+        f"rejects_scan = '{name}_scans')"
+    )
+    connection.execute("SET preserve_insertion_order = true")  # lines are numbered as they stand in the file
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name}_csv AS SELECT *, row_number() OVER () AS row_ FROM {scan}")
+
+
+@contextmanager
+def _known_to_duckdb(path: Path, encoding: str) -> Iterator[tuple[Path, str]]:
+    """A file and the encoding by which DuckDB reads it: itself, or a copy in UTF-8 for as long as it is read."""
+    with path.open("rb") as raw:
+        is_big_endian = raw.read(2) == codecs.BOM_UTF16_BE
+    if encoding != "windows-1252" and not (encoding == "utf-16" and is_big_endian):
+        yield path, encoding
+        return
+    with (
+        path.open(encoding=PYTHON_ENCODINGS[encoding], newline="", errors="surrogateescape") as file,
+        NamedTemporaryFile("w", suffix=".csv", encoding="utf-8", newline="", errors="surrogateescape") as copy,
+    ):
+        shutil.copyfileobj(file, copy, 1 << 20)  # bytes that mean nothing stay as they are: they spoil their line alone
+        copy.flush()
+        yield Path(copy.name), "utf-8"
+
+
+def _malformed(path: Path, connection: duckdb.DuckDBPyConnection, rejects: str) -> str:
+    """The malformed lines as a relation of row_, csv_line.
+
+    A quote that is not closed takes what follows with it, up to the next quote: each of those lines is malformed by itself.
+    """
+    is_open = "error_type = 'UNQUOTED VALUE' AND csv_line LIKE '%\n_%'"
+    cut = f"SELECT min(line) FROM {rejects} WHERE {is_open} AND length(csv_line) >= {LONGEST_REJECT}"
+    [(line,)] = connection.execute(cut).fetchall()
+    if line is not None:
+        raise SourceError(
+            f"{path}: a quote that opens in line {line} is not closed: close it, or write it twice if the value has it"
+        )
+    each = r"list_filter(string_split(any_value(csv_line), chr(10)), lambda part: trim(part, chr(13)) <> '')"
+    parts = f"CASE WHEN bool_or({is_open}) THEN {each} ELSE [any_value(csv_line)] END"
+    records = f"SELECT line, {parts} AS parts FROM {rejects} GROUP BY line"
+    lines = f"SELECT line, unnest(range(len(parts))) AS part, unnest(parts) AS csv_line FROM ({records})"
+    row = "line - 1 + row_number() OVER (ORDER BY line, part) - dense_rank() OVER (ORDER BY line)"
+    return f"(SELECT ({row})::BIGINT AS row_, csv_line FROM ({lines}))"
+
+
 def _header(path: Path, encoding: str) -> tuple[Sequence[str], str]:
     with path.open(encoding=PYTHON_ENCODINGS[encoding], newline="", errors="surrogateescape") as file:
         line = file.readline(LONGEST_HEADER)
-    line.encode()  # only the header must be sound; what else is read ahead is judged line by line
+    try:
+        line.encode()  # only the header must be sound; what else is read ahead is judged line by line
+    except UnicodeEncodeError as error:
+        others = ", ".join(name for name in PYTHON_ENCODINGS if name != encoding)
+        said = f"{path} cannot be read: its header is not in {encoding}"
+        raise SourceError(f"{said}; save it so, or set `encoding` in sources.yaml to one of {others}") from error
+    if not line.strip():
+        raise SourceError(f"{path} has no header: its first line is blank")
     delimiter = max(",;\t|", key=line.count)
     header = [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
     _check_names(path, header)

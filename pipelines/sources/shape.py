@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 
 from assets_config.mapping import TableFile, Wide
 from pipelines.errors import SourceError
-from pipelines.sources.relation import Relation, identifier
+from pipelines.sources.relation import Relation, identifier, trimmed
 
 
 def shaped(lines: Relation, declared: TableFile, lookup: Callable[[str], Relation], *, where: str) -> Relation:
@@ -13,12 +13,15 @@ def shaped(lines: Relation, declared: TableFile, lookup: Callable[[str], Relatio
 
     `lookup` opens another file of the source. Raises SourceError, naming the column that is not there.
     """
+    asked = {name for each in declared.lookups for name in each.by}
+    lines = _trimmed(lines, asked)  # before there is a line a cell
     if declared.wide is not None:
         lines = _unpivoted(lines, declared.wide, where)
     for each in declared.lookups:
         other = lookup(each.file)
         _must_have(lines, list(each.by), where)
         _must_have(other, [*each.by.values(), *each.take], each.file)
+        other = _trimmed(other, {*each.by.values(), *(asked & {*each.take})})
         taken = ", ".join(f"min({identifier(name)}) AS {identifier(name)}" for name in each.take)
         keys = ", ".join(f"{identifier(theirs)}::VARCHAR AS k{n}" for n, theirs in enumerate(each.by.values()))
         found = f"(SELECT {keys}, {taken} FROM {other} GROUP BY ALL)"
@@ -30,6 +33,15 @@ def shaped(lines: Relation, declared: TableFile, lookup: Callable[[str], Relatio
         sql = f"(SELECT l.* {without}, {added} FROM {lines} l LEFT JOIN {found} o ON {matches})"
         lines = Relation(sql, kept | {name: other.types[name] for name in each.take}, lines.malformed)
     return lines
+
+
+def _trimmed(lines: Relation, names: set[str]) -> Relation:
+    """The lines with texts that are looked up, or looked up by, without blanks around."""
+    texts = [name for name, kind in lines.types.items() if name in names and kind == "VARCHAR"]
+    if not texts:
+        return lines
+    replaced = ", ".join(f"{trimmed(identifier(name))} AS {identifier(name)}" for name in texts)
+    return Relation(f"(SELECT * REPLACE ({replaced}) FROM {lines})", lines.types, lines.malformed)
 
 
 def _unpivoted(lines: Relation, wide: Wide, where: str) -> Relation:

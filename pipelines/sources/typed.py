@@ -10,15 +10,15 @@ MALFORMED_LINE   no line of the file's form
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 
 import msgspec
 
 from assets_config.contract.cells import MOST, Column, columns
 from assets_config.contract.kinds import KINDS
-from assets_config.mapping import From, TableFile, Zone, ZoneBy
+from assets_config.mapping import From, Lookup, TableFile, Zone, ZoneBy
 from pipelines.errors import SourceError
-from pipelines.sources.relation import Relation, identifier, literal
+from pipelines.sources.relation import Relation, identifier, literal, trimmed
 
 OFFSET = r"(?i)(z|[+-]\d{2}(:?\d{2})?)$"
 COMMA = r"^[+-]?([0-9]{1,3}([.][0-9]{3})+|[0-9]*)(,[0-9]+)?([eE][+-]?[0-9]{1,2})?$"
@@ -46,7 +46,10 @@ def typed(lines: Relation, kind: str, declared: TableFile, *, where: str, latest
     ours = columns(KINDS[kind].rows)
     sources = {column.name: _source(column, declared, lines, where) for column in ours}
     values = {column.name: _value(column, sources[column.name], declared, lines) for column in ours}
-    theirs = list(dict.fromkeys(each.column for each in sources.values() if each.column))
+    named = {column.name: given for column in ours if (given := sources[column.name].column)}
+    taken = {name: lookup for lookup in declared.lookups for name in lookup.take}
+    looked_up = {column.name: taken[named[column.name]] for column in ours if column.required and named.get(column.name) in taken}
+    theirs = list(dict.fromkeys([*named.values(), *(key for lookup in looked_up.values() for key in lookup.by)]))
     raw = {name: f"r_{n}" for n, name in enumerate(theirs)}
     skip = "NULL"
     if declared.skip:
@@ -64,9 +67,10 @@ def typed(lines: Relation, kind: str, declared: TableFile, *, where: str, latest
     )
     # What is shown of a faulty line is made of its raw columns here, where only faulty lines come by.
     shown = {column.name: _shown(sources[column.name], raw) for column in ours}
+    missing = {name: _not_found(lookup, raw) for name, lookup in looked_up.items()}
     cases = " ".join(
         f"WHEN {fault.condition} THEN {{'code': '{fault.code}', 'field': '{fault.field}', 'value': {fault.value}}}"
-        for fault in faults(kind, ours, shown, declared, latest)
+        for fault in faults(kind, ours, shown, declared, latest, missing)
     )
     fault = f"CASE WHEN skip_ IS NOT NULL THEN NULL::STRUCT(code VARCHAR, field VARCHAR, value VARCHAR) {cases} END"
     packed = ", ".join(f"{identifier(name)} := {short}" for name, short in raw.items())
@@ -83,14 +87,19 @@ def typed(lines: Relation, kind: str, declared: TableFile, *, where: str, latest
     return f"SELECT * REPLACE ({turned}) FROM ({rows})"
 
 
-def faults(kind: str, ours: Sequence[Column], shown: Mapping[str, str], declared: TableFile, latest: date) -> list[Fault]:
-    """Every fault that a line of this kind may have, in the order in which they are looked for."""
+def faults(
+    kind: str, ours: Sequence[Column], shown: Mapping[str, str], declared: TableFile, latest: date, missing: Mapping[str, str]
+) -> list[Fault]:
+    """Every fault that a line of this kind may have, in the order in which they are looked for.
+
+    `missing` has what is shown where nothing stands, of columns that were looked up.
+    """
     found: list[Fault] = []
     signed = "true" if declared.negative == "return" else "cancelled_"  # whether the sign of a sale has a meaning
     for column in ours:
         name, text = column.name, shown[column.name]
         if column.required:
-            found.append(Fault("MISSING_VALUE", name, f"{name} IS NULL AND {text} IS NULL", text))
+            found.append(Fault("MISSING_VALUE", name, f"{name} IS NULL AND {text} IS NULL", missing.get(name, text)))
         if column.type != "text":
             found.append(Fault("INVALID_TYPE", name, f"{name} IS NULL AND {text} IS NOT NULL", text))
         if column.max_length is not None:
@@ -115,6 +124,7 @@ def faults(kind: str, ours: Sequence[Column], shown: Mapping[str, str], declared
     if kind == "external-ids":
         found.append(Fault("INVALID_TYPE", "entity", "entity NOT IN ('store', 'product')", shown["entity"]))
     if kind in HAPPENED:
+        latest -= timedelta(days=6 if declared.weekly is not None else 0)  # a line of a week has happened when its last day has
         found.append(Fault("OUT_OF_RANGE", "date", f"date > DATE '{latest}'", shown["date"]))
     names = {column.name for column in ours}
     for first, last in INTERVALS:
@@ -163,16 +173,22 @@ def _shown(source: From, raw: Mapping[str, str]) -> str:
     """What stands there as text, without blanks around; null where nothing does."""
     if source.value is not None:
         return literal(source.value)
-    return _trimmed(raw[source.column]) if source.column else "NULL::VARCHAR"
+    return _filled(raw[source.column]) if source.column else "NULL::VARCHAR"
 
 
-def _trimmed(column: str) -> str:
-    return f"nullif(trim({column}::VARCHAR, ' \t\r\n\u00a0'), '')"
+def _not_found(lookup: Lookup, raw: Mapping[str, str]) -> str:
+    """What was looked up in vain, as text."""
+    keys = ", ".join(trimmed(raw[name]) for name in lookup.by)
+    return f"concat({literal(f'{lookup.file} has none for ')}, concat_ws(', ', {keys}))"
+
+
+def _filled(column: str) -> str:
+    return f"nullif({trimmed(column)}, '')"
 
 
 def _value(column: Column, source: From, declared: TableFile, lines: Relation) -> str:
     """A column as its type, null where that cannot be."""
-    text = literal(source.value) if source.value is not None else _trimmed(identifier(source.column or ""))
+    text = literal(source.value) if source.value is not None else _filled(identifier(source.column or ""))
     if source.column is None and source.value is None:
         return f"NULL::{sql_type(column)}"
     theirs = lines.types[source.column] if source.column else "VARCHAR"

@@ -10,6 +10,7 @@ import duckdb
 import pytest
 
 from pipelines.partitions import Index, Partitioned
+from pipelines.warehouse import Warehouse
 from tests.plant import Plant
 
 ROOT = Path(__file__).parents[2]
@@ -53,6 +54,18 @@ def test_a_table_that_was_never_made_has_no_files(tmp_path: Path) -> None:
     table = Partitioned(tmp_path / "none")
 
     assert (table.index(), table.paths(), table.rejects()) == (None, [], [])
+
+
+def test_files_that_are_replaced_while_they_are_looked_up_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    warehouse = Warehouse(tmp_path)
+    table = warehouse.partitioned("core/sales_daily")
+    write(table, {"2024-01": 1})
+    before = table.index()
+    write(table, {"2024-02": 2})
+    told = iter([before, table.index()])
+    monkeypatch.setattr(Partitioned, "index", lambda _: next(told))
+
+    assert warehouse.files("core/sales_daily") == [table.folder / "2024-02-s2.parquet"]
 
 
 def test_a_month_knows_its_rows_and_days(table: Partitioned) -> None:

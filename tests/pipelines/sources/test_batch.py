@@ -1,5 +1,7 @@
 """What a batch may hold, by mistake or by habit of its source: every line is loaded, merged, skipped or rejected with a code."""
 
+import codecs
+import gzip
 import json
 from datetime import date, datetime
 from decimal import Decimal
@@ -110,7 +112,11 @@ HOPELESS: dict[str, tuple[str | bytes, list[str]]] = {
     "empty name": ("store_code,,date\n1,2,3\n", ["column names"]),
     "all bad": (HEADER + "A,x,2024-01-01,many,2\n", ["row 1", "INVALID_TYPE", "quantity", "'many'"]),
     "all below 0": (HEADER + "A,x,2024-01-01,-1,2\n", ["row 1", "NEGATIVE_QUANTITY", "'-1'"]),
-    "other encoding": ((HEADER + GOOD).encode("utf-16"), ["cannot be read"]),
+    "other encoding": ((HEADER + GOOD).encode("utf-16"), ["cannot be read", "not in utf-8", "`encoding`", "utf-16"]),
+    "umlaut in the header": ((HEADER.strip() + ",Größe\n").encode("latin-1"), ["cannot be read", "not in utf-8", "latin-1"]),
+    "gzip": (gzip.compress((HEADER + GOOD).encode()), ["packed with gzip"]),
+    "workbook": (b"PK\x03\x04" + b"\0" * 100, ["packed with zip"]),
+    "blank lines": ("\n\n", ["no header"]),
     "zeros": (b"\0" * 2000, ["no column"]),
 }
 
@@ -306,6 +312,31 @@ def test_a_quoted_line_break_is_one_row(tmp_path: Path) -> None:
     assert [row for (row,) in made.rejects("row")] == [2]
 
 
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_every_line_that_an_open_quote_swallows_is_rejected(tmp_path: Path, newline: str) -> None:
+    lines = [f"A,x,2024-01-{day:02},{day},2" for day in range(1, 12)]
+    lines[2], lines[5], lines[8] = 'A,"x,2024-01-03,3,2', 'A,x"x,2024-01-06,6,2', "broken"
+
+    made = read(tmp_path, sales(*lines).replace("\n", newline))
+
+    assert made.rows("row", "quantity") == [(row, row) for row in (1, 2, 7, 8, 10, 11)]
+    assert [(row, record.strip()) for row, record in made.rejects("row", "record")] == [
+        (row, lines[row - 1]) for row in (3, 4, 5, 6, 9)
+    ]
+    assert made.loaded.lines == 11
+
+
+def test_a_quote_that_swallows_what_follows_is_named(tmp_path: Path) -> None:
+    many = [f"A,x,2024-01-{1 + row % 28:02},{row},2" for row in range(1, 1000)]
+    many[499] = 'A,"x,2024-01-01,1,2'
+
+    made = read(tmp_path, sales(*many))
+
+    assert made.loaded.failure is not None
+    assert made.loaded.failure.startswith("sales.csv: a quote that opens in line 501 is not closed")
+    assert made.loaded.pieces == []
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_delimiter_line_end_and_byte_order_mark_do_not_matter(tmp_path: Path, delimiter: str, newline: str) -> None:
@@ -488,6 +519,29 @@ def test_other_encodings_are_read_as_the_mapping_says(tmp_path: Path, encoding: 
     made = read(tmp_path, sales("Köln,größe,2024-01-01,1,2").encode(encoding), encoding=encoding)
 
     assert made.rows("store_code", "sku") == [("Köln", "größe")]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "start", "by"), [("windows-1252", b"", "cp1252"), ("utf-16", codecs.BOM_UTF16_BE, "utf-16-be")]
+)
+def test_encodings_that_duckdb_lacks_are_read_too(tmp_path: Path, encoding: str, start: bytes, by: str) -> None:
+    made = read(tmp_path, start + sales("Köln „A“,5 €,2024-01-01,1,2").encode(by), encoding=encoding)
+
+    assert made.rows("store_code", "sku") == [("Köln „A“", "5 €")]
+
+
+def test_a_byte_that_means_nothing_spoils_its_line_alone(tmp_path: Path) -> None:
+    made = read(tmp_path, sales("A,x,2024-01-01,1,2").encode() + b"A,\x81,2024-01-02,2,2\n", encoding="windows-1252")
+
+    assert made.rows("row", "quantity") == [(1, 1)]
+    assert made.rejects("row", "code") == [(2, "MALFORMED_LINE")]
+
+
+def test_latin_1_with_a_euro_sign_is_told_to_be_windows_1252(tmp_path: Path) -> None:
+    made = read(tmp_path, sales("A,5 €,2024-01-01,1,2").encode("cp1252"), encoding="latin-1")
+
+    assert made.loaded.failure is not None
+    assert "windows-1252" in made.loaded.failure
 
 
 @pytest.mark.parametrize(
@@ -717,6 +771,15 @@ def test_a_weekly_line_becomes_seven_rows_and_a_bad_one_a_reject(tmp_path: Path)
     assert made.loaded.lines == 8
 
 
+def test_a_week_that_is_not_over_yet_is_rejected(tmp_path: Path) -> None:
+    assert NOON.date() == date(2024, 6, 1)
+
+    made = read(tmp_path, sales("A,x,2024-05-27,14,2.50", "A,y,2024-05-28,14,2.50"), weekly=Weekly())
+
+    assert made.loaded.last_date == date(2024, 6, 2), "it may be tomorrow already where the store is"
+    assert made.rejects() == [(2, "OUT_OF_RANGE", "date", "2024-05-28")]
+
+
 def test_shares_say_how_a_week_is_spread(tmp_path: Path) -> None:
     made = read(tmp_path, sales("A,x,2024-01-01,10,2.50"), weekly=Weekly((0, 0, 0, 1, 2, 7, 0)))
 
@@ -753,6 +816,34 @@ def test_wide_columns_become_rows_with_what_is_looked_up(tmp_path: Path) -> None
     assert made.loaded.lines == 5
 
 
+def test_blanks_around_what_is_looked_up_do_not_matter(tmp_path: Path) -> None:
+    text = "code,sku, d1 \nA, p 1 ,1\nA,p 1,2\nA,p 2,3\n"
+    others = {
+        "days.csv": "d,date\n d1\t,2024-01-01\n",
+        "items.csv": "no,name,grp\np 1 ,beer, g1\n",
+        "groups.csv": "grp,price\ng1 ,3\n",
+    }
+
+    made = read(
+        tmp_path,
+        text,
+        others=others,
+        columns={"sku": "name", "store_code": "code", "unit_price": "price"},
+        wide=Wide("d?", "d", "quantity"),
+        lookups=[
+            Lookup("days.csv", {"d": "d"}, ["date"]),
+            Lookup("items.csv", {"sku": "no"}, ["name", "grp"]),
+            Lookup("groups.csv", {"grp": "grp"}, ["price"]),
+        ],
+    )
+
+    assert made.rows("sku", "date", "quantity", "unit_price") == [
+        ("beer", date(2024, 1, 1), 1, Decimal(3)),
+        ("beer", date(2024, 1, 1), 2, Decimal(3)),
+    ]
+    assert made.rejects() == [(3, "MISSING_VALUE", "sku", "items.csv has none for p 2")]
+
+
 def test_a_lookup_takes_one_line_of_many(tmp_path: Path) -> None:
     text = "code,sku,date,quantity,unit_price\nA,1,2024-01-01,1,2\nA,2,2024-01-01,1,2\n"
 
@@ -765,7 +856,7 @@ def test_a_lookup_takes_one_line_of_many(tmp_path: Path) -> None:
     )
 
     assert made.rows("sku") == [("ale",)]
-    assert made.rejects() == [(2, "MISSING_VALUE", "sku", None)]
+    assert made.rejects() == [(2, "MISSING_VALUE", "sku", "items.csv has none for 2")]
 
 
 def test_lines_that_are_left_out_on_purpose_are_counted_by_why(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -10,6 +11,7 @@ import pytest
 
 from assets_config.contract.seeds import SeedAppendParams, resolve
 from assets_config.declared import load_declarations
+from pipelines.automation.inbox import arrivals
 from pipelines.errors import PipelineError, SourceError
 from pipelines.sources.load import Ledger
 from pipelines.warehouse import Origin
@@ -64,6 +66,16 @@ def test_rows_posted_for_the_source_of_a_folder_stay_when_it_is_looked_at_again(
     assert units(plant) == [1, 2]
 
 
+@pytest.mark.parametrize("price", [1, 2, 3, 4])
+def test_of_files_that_come_at_once_the_last_by_name_holds(price: int, plant: Plant, folder: Path) -> None:
+    write(folder / "s2_corrected.csv", f"2024-01-01,A,x,2,{price}\n")
+    write(folder / "s3_corrected.csv", f"2024-01-01,A,x,3,{price}\n")
+
+    plant.load("mine", folder)
+
+    assert units(plant) == [3]
+
+
 def test_a_file_that_was_taken_away_counts_no_more(plant: Plant, folder: Path) -> None:
     write(folder / "s2.csv", "2024-01-02,A,x,2,1\n")
     plant.load("mine", folder)
@@ -86,6 +98,60 @@ def test_a_broken_file_leaves_what_was_loaded(plant: Plant, folder: Path) -> Non
     plant.post("sales-daily", f"{HEADER}2024-01-02,A,x,2,1\n")
     plant.run()
     assert units(plant) == [1, 2]
+
+
+def test_files_of_a_source_that_was_refused_count_only_when_it_is_loaded(tmp_path: Path) -> None:
+    tables = "{sales-daily: {file: s1.csv}, products: {file: p.csv, optional: true}}"
+    (tmp_path / "sources.yaml").write_text(f"sources: [{{name: mine, kind: files, about: ours, tables: {tables}}}]\n")
+    plant = Plant(tmp_path / "data", load_declarations(tmp_path))
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    write(tmp_path / "a/s1.csv", "2024-01-01,A,x,1,1\n")
+    write(tmp_path / "b/s1.csv", "2024-01-01,A,x,1000,1\n")
+    (tmp_path / "b/p.csv").write_text("sku,category\n")
+    plant.load("mine", tmp_path / "a")
+
+    with pytest.raises(SourceError, match=r"p\.csv has no rows"):
+        plant.load("mine", tmp_path / "b")
+    plant.run()
+
+    assert units(plant) == [1]
+    assert plant.table("ingest_batch")["state"].to_list() == ["loaded", "retracted", "retracted"]
+    assert arrivals(plant.warehouse.root, now=datetime.now(UTC) + timedelta(hours=1)) == ([], {})
+
+    (tmp_path / "b/p.csv").unlink()
+    plant.load("mine", tmp_path / "b")
+    assert units(plant) == [1000]
+
+
+def test_a_file_of_a_refused_source_that_is_dropped_into_the_inbox_counts(plant: Plant, folder: Path) -> None:
+    plant.ledger.land(Origin("mine", str(folder)), plant.declarations)
+    inbox = plant.ledger.landing.inbox / "sales-daily/mine"
+    inbox.mkdir(parents=True)
+    write(inbox / "s1.csv", "2024-01-01,A,x,1,1\n")
+
+    plant.run()
+
+    assert units(plant) == [1]
+
+
+def test_a_batch_that_was_taken_out_stays_out_when_it_is_read_again_and_refused(plant: Plant, folder: Path) -> None:
+    taken_out = plant.load("mine", folder)
+    plant.load("csv", folder_of(folder.parent / "others", "sales.csv"))
+    write(folder / "s2.csv", "2024-01-02,A,x,none,1\n")
+    shutil.rmtree(plant.ledger.batches.path(taken_out[0].batch_id))
+
+    with pytest.raises(SourceError, match="not one of 1 rows"):
+        plant.load("mine", folder)
+
+    plant.run()
+    assert units(plant) == [7]
+
+
+def folder_of(folder: Path, name: str) -> Path:
+    folder.mkdir()
+    write(folder / name, "2024-01-03,B,y,7,1\n")
+    return folder
 
 
 def test_a_file_that_is_being_written_is_left_for_later(plant: Plant, folder: Path) -> None:
