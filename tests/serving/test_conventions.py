@@ -9,6 +9,7 @@ import pytest
 from litestar.testing import TestClient
 
 from serving.document.examples import EXAMPLES, Example
+from serving.formats import OFFERED
 from tests.serving.conftest import client_of
 from tests.serving.test_openapi import MAY_BE_MISSING, OPERATIONS, filled
 
@@ -97,6 +98,22 @@ def test_an_unknown_entity_is_not_found(name: str, unknown: str, demo: TestClien
 
     assert answer.status_code == (503 if name in OF_DAGSTER else 404), answer.text
     assert len(answer.json()["detail"]) < 500
+
+
+OFFERED_AS = {name: OPERATIONS[name][2]["responses"]["200"].get("content", {}) for name in READS}
+TABLES = [name for name, offered in OFFERED_AS.items() if set(OFFERED) <= set(offered) and name not in OF_DAGSTER]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_table_is_answered_in_each_format(name: str, demo: TestClient) -> None:
+    url = url_of(name, demo)
+    is_missing = name in MAY_BE_MISSING and demo.get(url).status_code == 404
+
+    for media_type in OFFERED:
+        answer = demo.get(url, headers={"Accept": media_type})
+
+        assert answer.status_code == (404 if is_missing else 200), f"{media_type}: {answer.text}"
+        assert is_missing or answer.headers["content-type"].startswith(media_type)
 
 
 ENTITIES = ("store_id", "product_id", "store", "product", "item_ids")
