@@ -26,6 +26,7 @@ from litestar.datastructures.headers import Accept
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, Operation, Schema
 from litestar.response import Stream
+from litestar.response.base import ASGIResponse
 from litestar.types import Scope
 from msgspec import Struct
 
@@ -239,7 +240,14 @@ def _sent(file: IO[bytes], media_type: str, headers: dict[str, str]) -> Response
     if size <= CHUNK:
         with file:
             return Response(file.read(), media_type=media_type, headers=headers)
-    return Stream(_chunks(file), media_type=media_type, headers={**headers, "Content-Length": str(size)})
+    return _Streamed(_chunks(file), media_type=media_type, headers={**headers, "Content-Length": str(size)})
+
+
+class _Streamed(Stream):
+    """Of its own media type: Litestar lets that of the route go before it in a stream, not in other answers (2.25)."""
+
+    def to_asgi_response(self, *args: Any, **given: Any) -> ASGIResponse:
+        return super().to_asgi_response(*args, **{**given, "media_type": self.media_type})
 
 
 async def _chunks(file: IO[bytes]) -> AsyncIterator[bytes]:
