@@ -135,13 +135,14 @@ def _series(lease: Snapshot, params: PredictParams | OfSeries) -> dict[str, int 
 
 
 async def _run(lease: Snapshot, name: str) -> str:
-    for alias in await lease.rows("state", "model_alias", "name = ?", [name]):
-        name = alias["run_id"]
-    for part, table in (("trials", "trial_run"), ("registry", "model_run")):
-        for run in await lease.rows(part, table, "run_id = ?", [name]):
-            if run["status"] != "success":
-                raise Conflict(f"Run {name} is {run['status']}: only runs with status success can forecast.")
-            return name
+    """The run of an id, or else of an alias: an alias that reads like an id stands for no other run."""
+    aliased: list[str] = [alias["run_id"] for alias in await lease.rows("state", "model_alias", "name = ?", [name])]
+    for run_id in (name, *aliased):
+        for part, table in (("trials", "trial_run"), ("registry", "model_run")):
+            for run in await lease.rows(part, table, "run_id = ?", [run_id]):
+                if run["status"] != "success":
+                    raise Conflict(f"Run {run_id} is {run['status']}: only runs with status success can forecast.")
+                return run_id
     raise NotFound(f"No model run has the id or the alias '{name}'; /api/v1/registry/runs and /registry/aliases list them.")
 
 
