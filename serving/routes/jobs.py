@@ -29,7 +29,8 @@ from serving.problems import Conflict, Gone, NoSnapshot
 from serving.routes.explanations import ExplanationSaid, explanations_of
 
 IdempotencyKey = Annotated[
-    str | None, HeaderParameter(name="Idempotency-Key", max_length=200, description="Same key and body: same job.")
+    str | None,
+    HeaderParameter(name="Idempotency-Key", min_length=1, max_length=200, description="Same key and body: same job."),
 ]
 
 

@@ -85,6 +85,22 @@ def test_an_unknown_parameter_is_named_with_those_that_are_known(name: str, demo
     assert all(known in said["message"] for known in parameters(name)) or not parameters(name)
 
 
+KEYED = [name for name in OPERATIONS if "Idempotency-Key" in parameters(name, "header")]
+
+
+@pytest.mark.parametrize("name", KEYED)
+def test_an_empty_idempotency_key_is_refused(name: str, demo: TestClient) -> None:
+    path, method, _ = OPERATIONS[name]
+    example = EXAMPLES.get(name, Example())
+    url, body = filled(name, path, example, demo)
+
+    answer = demo.request(method.upper(), url, json=body, headers={"Idempotency-Key": ""})
+
+    if answer.status_code == 404 and name in MAY_BE_MISSING:
+        return
+    assert refused(answer, "Idempotency-Key")["message"] == "Expected `str` of length >= 1"
+
+
 @pytest.mark.parametrize("name", [name for name in READS if "{" in READS[name]])
 @pytest.mark.parametrize("unknown", ["none", str(HUGE), "-1", "%F0%9F%92%A5", "a" * 300])
 def test_an_unknown_entity_is_not_found(name: str, unknown: str, demo: TestClient) -> None:
