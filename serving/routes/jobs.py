@@ -112,7 +112,7 @@ async def create_job(
 
     With dry_run it is only checked, and answered with what it would make.
     """
-    params = await checked_params(state.library, data.job_type, data.params)
+    params = await checked_params(state.library, data.job_type, data.params, max_days=state.settings.max_days)
     if isinstance(params, OpenSessionParams):
         params = opened_by(request, state, params.agent_type)
     if data.dry_run:
