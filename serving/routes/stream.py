@@ -193,7 +193,7 @@ class Conversation:
     async def _subscribe(self, topic: str, after: int | None) -> None:
         if len(self._reader.places) >= MOST_TOPICS:
             raise invalid("subscribe", topic[:100], f"one client follows {MOST_TOPICS} topics at most")
-        feed = await self._feeds.get(topic)
+        feed = await self._feeds.get(topic, after)
         self._reader.join(feed, after)
         self._say("subscribed", topic=feed.source.topic, seq=self._reader.places[feed.source.topic])
 
