@@ -116,6 +116,14 @@ def test_an_unknown_entity_is_not_found(name: str, unknown: str, demo: TestClien
     assert len(answer.json()["detail"]) < 500
 
 
+@pytest.mark.parametrize("path", sorted({path for path, _, _ in OPERATIONS.values()}))
+def test_options_tells_every_method_of_a_path(path: str, demo: TestClient) -> None:
+    answer = demo.options(path.replace("{", "").replace("}", ""))
+
+    methods = {method.upper() for other, method, _ in OPERATIONS.values() if other == path}
+    assert (answer.status_code, set(answer.headers["allow"].split(", "))) == (204, methods | {"OPTIONS"})
+
+
 OFFERED_AS = {name: OPERATIONS[name][2]["responses"]["200"].get("content", {}) for name in READS}
 TABLES = [name for name, offered in OFFERED_AS.items() if set(OFFERED) <= set(offered) and name not in OF_DAGSTER]
 
