@@ -58,7 +58,7 @@ def read_params(job_type: str, given: Mapping[str, Any]) -> Struct:
         selection(job_type, params)
     except UnknownAssets as error:
         said = [FieldError(f"params.assets[{n}]", text, "unknown_asset", "no asset or stage") for n, text in error.entries]
-        raise Validation(f"Unknown assets: {error}; GET /api/v1/jobs/types says what there is.", errors=said) from error
+        raise Validation(f"Unknown assets: {error}; GET /api/v1/assets lists those that there are.", errors=said) from error
     return params
 
 
