@@ -7,13 +7,14 @@ from contextlib import asynccontextmanager
 from functools import lru_cache, partial
 from typing import Annotated, Any
 
-from litestar import Litestar, Request, Router
+from litestar import Litestar, Request, Response, Router
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.enums import ParamType
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.params import QueryParameter
+from litestar.routes import HTTPRoute
 from litestar.static_files import create_static_files_router
 from litestar.types import ASGIApp
 
@@ -288,11 +289,13 @@ async def lease_if_any(request: Request[Any, Any, Any], state: State, snapshot: 
             leased.release()
 
 
-async def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
-    """Raises Validation, naming query parameters that the route does not have and those that it has.
+async def before_request(request: Request[Any, Any, Any]) -> Response[None] | None:
+    """The answer to OPTIONS. Raises Validation, naming query parameters that the route does not have and those that it has.
 
     Async, though it waits for nothing: Litestar would run it in a thread on every request.
     """
+    if request.method == "OPTIONS":  # Litestar's own answer (2.25) knows the methods of one handler of the path only
+        return Response(None, status_code=204, headers={"Allow": _methods_at(request.app, request.scope["path_template"])})
     known = _known_parameters(request.route_handler, tuple(request.path_params))
     unknown = sorted(request.query_params.keys() - known.keys())
     if unknown:
@@ -300,6 +303,11 @@ async def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
         errors_said = [FieldError(name, None, "unknown_parameter", f"known parameters: {allowed}") for name in unknown]
         raise Validation(f"Unknown query parameter: {', '.join(unknown)}. Known: {allowed}.", errors=errors_said)
     refuse_odd_values(request.query_params, known)
+    return None
+
+
+def _methods_at(app: Litestar, path: str) -> str:
+    return ", ".join(sorted(next(each.methods for each in app.routes if isinstance(each, HTTPRoute) and each.path_format == path)))
 
 
 @lru_cache(maxsize=1024)
@@ -360,7 +368,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     return Litestar(
         route_handlers=[*OPERATIONS, docs.show_docs, docs.get_openapi, api, swagger],
         exception_handlers={Exception: answer},
-        before_request=refuse_unknown_parameters,
+        before_request=before_request,
         openapi_config=OpenAPIConfig(
             title="Demandgraph",
             version="1",

@@ -10,12 +10,13 @@ from assets_config.contract.copies import ExportParams, RollbackParams
 from assets_config.contract.jobs import JOB_TYPES
 from assets_config.contract.launch import UnknownAssets, selection
 from assets_config.contract.names import ENSEMBLE
-from assets_config.contract.seeds import PRESETS, Seed, SeedParams
+from assets_config.contract.seeds import PRESETS, Seed, SeedAppendParams, SeedEnrichParams, SeedParams
 from assets_config.contract.trials import NAMED, BacktestParams, OfSeries, PredictParams
 from assets_config.contract.workspaces import DemoParams, seed_of, wrong_of
 from serving.filters import product_of, store_of
 from serving.library import Library, kept
-from serving.problems import Conflict, FieldError, NotFound, Validation, invalid, said_of
+from serving.problems import Conflict, FieldError, NoSnapshot, NotFound, Validation, invalid, said_of
+from serving.reply import check_range
 from serving.snapshot import Snapshot
 
 T = TypeVar("T", bound=Struct)
@@ -23,12 +24,16 @@ HELD = (PredictParams, OfSeries, RollbackParams, ExportParams)
 """Parameters that name what is published; those of a demo run may."""
 
 
-async def checked_params(library: Library, job_type: str, given: Mapping[str, Any]) -> Struct:
+async def checked_params(library: Library, job_type: str, given: Mapping[str, Any], *, max_days: int) -> Struct:
     """The parameters of a job, typed, and of those that name what is published also held against it.
 
-    Raises Validation, NotFound or Conflict before any job exists; NoSnapshot where nothing is published to hold them against.
+    Raises Validation, BadRequest, NotFound or Conflict before any job exists; NoSnapshot where nothing is published to hold them
+    against.
     """
-    return await held(library, read_params(job_type, given))
+    params = read_params(job_type, given)
+    if isinstance(params, SeedAppendParams | SeedEnrichParams):
+        await check_added(library, params, max_days)
+    return await held(library, params)
 
 
 async def held(library: Library, params: Struct) -> Struct:
@@ -52,7 +57,7 @@ def read_params(job_type: str, given: Mapping[str, Any]) -> Struct:
         selection(job_type, params)
     except UnknownAssets as error:
         said = [FieldError(f"params.assets[{n}]", text, "unknown_asset", "no asset or stage") for n, text in error.entries]
-        raise Validation(f"Unknown assets: {error}; GET /api/v1/jobs/types says what there is.", errors=said) from error
+        raise Validation(f"Unknown assets: {error}; GET /api/v1/assets lists those that there are.", errors=said) from error
     return params
 
 
@@ -87,6 +92,18 @@ def check_seed(params: SeedParams, prefix: str = "") -> Seed:
         return params.resolved()
     except ValueError as error:
         raise invalid(f"{prefix}start_date", params.start_date, str(error)) from error
+
+
+async def check_added(library: Library, params: SeedAppendParams | SeedEnrichParams, max_days: int) -> None:
+    """Raises BadRequest for days that are too many or run backwards; Validation where nothing is published to add to."""
+    if isinstance(params, SeedAppendParams):
+        check_range(params.start_date, params.end_date, max_days)
+    try:
+        (await library.lease()).release()
+    except NoSnapshot as error:
+        what = "append to" if isinstance(params, SeedAppendParams) else "enrich"
+        text = f"there is nothing to {what} yet: POST /api/v1/seeder/generate first"
+        raise invalid("body", None, text, code="missing") from error
 
 
 async def checked(lease: Snapshot, params: Struct) -> Struct:
@@ -134,13 +151,14 @@ def _series(lease: Snapshot, params: PredictParams | OfSeries) -> dict[str, int 
 
 
 async def _run(lease: Snapshot, name: str) -> str:
-    for alias in await lease.rows("state", "model_alias", "name = ?", [name]):
-        name = alias["run_id"]
-    for part, table in (("trials", "trial_run"), ("registry", "model_run")):
-        for run in await lease.rows(part, table, "run_id = ?", [name]):
-            if run["status"] != "success":
-                raise Conflict(f"Run {name} is {run['status']}: only runs with status success can forecast.")
-            return name
+    """The run of an id, or else of an alias: an alias that reads like an id stands for no other run."""
+    aliased: list[str] = [alias["run_id"] for alias in await lease.rows("state", "model_alias", "name = ?", [name])]
+    for run_id in (name, *aliased):
+        for part, table in (("trials", "trial_run"), ("registry", "model_run")):
+            for run in await lease.rows(part, table, "run_id = ?", [run_id]):
+                if run["status"] != "success":
+                    raise Conflict(f"Run {run_id} is {run['status']}: only runs with status success can forecast.")
+                return run_id
     raise NotFound(f"No model run has the id or the alias '{name}'; /api/v1/registry/runs and /registry/aliases list them.")
 
 

@@ -1,6 +1,6 @@
 """Which stores and products a request is about: ids and codes resolved, contradictions told."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Annotated, Any, get_args
 
 from litestar.params import QueryParameter
@@ -82,14 +82,14 @@ def resolve(snapshot: Snapshot, asked: FiltersSaid) -> Filters:
         product = _side(snapshot, "product", asked.product_id, {"category": asked.category, "department": asked.department})
     if not asked.segment:
         return Filters(store, product)
-    _known(asked.segment, PATTERNS, "segment")
+    require_known(asked.segment, PATTERNS, "segment")
     return Filters(store, product, list(dict.fromkeys(asked.segment)))
 
 
 def _side(snapshot: Snapshot, noun: str, texts: Sequence[str], groups: dict[str, list[str]]) -> Side:
     wanted = {axis: set(names) for axis, names in groups.items() if names}
     for axis, names in wanted.items():
-        _known(groups[axis], snapshot.members[axis], axis)
+        require_known(groups[axis], snapshot.members[axis], axis)
         if not texts and len(wanted) == 1:
             return Side(axis, sorted(names))
     if not texts:
@@ -126,7 +126,8 @@ def _entity(snapshot: Snapshot, text: str, noun: str) -> int:
     raise NotFound(f"No {noun} has the code or id '{text}'; /api/v1/dimensions/{noun}s lists them.")
 
 
-def _known(names: Sequence[str], there: Any, noun: str) -> None:
+def require_known(names: Sequence[str], there: Collection[str], noun: str) -> None:
+    """Raises NotFound for a name that is not there, with those that are."""
     for name in names:
         if name not in there:
-            raise NotFound(f"No {noun} is called '{name}'; there are {', '.join(sorted(there)[:20])}.")
+            raise NotFound(f"No {noun} is called '{name[:100]}'; there are {', '.join(sorted(there)[:20]) or 'none'}.")

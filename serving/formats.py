@@ -26,10 +26,12 @@ from litestar.datastructures.headers import Accept
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, Operation, Schema
 from litestar.response import Stream
+from litestar.response.base import ASGIResponse
 from litestar.types import Scope
 from msgspec import Struct
 
 from assets_config.contract.manifest import Kpi
+from serving.comparison import Metrics
 from serving.figures import values
 from serving.problems import BadRequest, NotAcceptable
 from serving.snapshot import Snapshot
@@ -44,6 +46,7 @@ BLOCK = 10_000
 """Rows that are read, and held in memory, at once."""
 CHUNK = 256 * 1024
 MONEY, RATIO = "DECIMAL(38, 2)", "DOUBLE"
+KPIS = "KPIS"  # in place of a type: as many columns as the snapshot has KPIs
 TYPES: dict[type, str] = {
     msgspec.inspect.BoolType: "BOOLEAN",
     msgspec.inspect.IntType: "BIGINT",
@@ -237,7 +240,14 @@ def _sent(file: IO[bytes], media_type: str, headers: dict[str, str]) -> Response
     if size <= CHUNK:
         with file:
             return Response(file.read(), media_type=media_type, headers=headers)
-    return Stream(_chunks(file), media_type=media_type, headers={**headers, "Content-Length": str(size)})
+    return _Streamed(_chunks(file), media_type=media_type, headers={**headers, "Content-Length": str(size)})
+
+
+class _Streamed(Stream):
+    """Of its own media type: Litestar lets that of the route go before it in a stream, not in other answers (2.25)."""
+
+    def to_asgi_response(self, *args: Any, **given: Any) -> ASGIResponse:
+        return super().to_asgi_response(*args, **{**given, "media_type": self.media_type})
 
 
 async def _chunks(file: IO[bytes]) -> AsyncIterator[bytes]:
@@ -256,28 +266,28 @@ def _headers(found: Any, media_type: str, name: str) -> dict[str, str]:
 
 
 def _of_structs(shape: type[Struct], field: str, answer: Any, lease: Snapshot) -> Table:
-    """A column a field; `metrics` a column a KPI, what is nested as JSON."""
+    """A column a field; the KPIs of a row a column each, what else is nested as JSON."""
     kinds = _kinds(shape)
     columns: dict[str, str] = {}
     for name, kind in kinds.items():
-        columns |= kpi_columns(lease.manifest.kpis) if name == "metrics" else {name: kind or "VARCHAR"}
+        columns |= kpi_columns(lease.manifest.kpis) if kind == KPIS else {name: kind or "VARCHAR"}
     rows = [[value for name, kind in kinds.items() for value in _values(row, name, kind)] for row in getattr(answer, field)]
     return Table(columns, rows)
 
 
 def _values(row: Struct, name: str, kind: str | None) -> Sequence[Any]:
     value = getattr(row, name)
-    if name == "metrics":
+    if kind == KPIS:
         return values(value)
     return [msgspec.json.encode(value).decode() if kind is None and value is not None else value]
 
 
 @cache
 def _kinds(shape: type[Struct]) -> dict[str, str | None]:
-    """The SQL type of each field; None for what is nested."""
-    described = msgspec.inspect.type_info(shape)
+    """The SQL type of each field; KPIS for the KPIs of a row, None for what else is nested."""
+    described, hints = msgspec.inspect.type_info(shape), get_type_hints(shape, include_extras=True)
     assert isinstance(described, msgspec.inspect.StructType)
-    return {field.name: _sql_type(field.type) for field in described.fields}
+    return {field.name: KPIS if hints[field.name] == Metrics else _sql_type(field.type) for field in described.fields}
 
 
 def _sql_type(described: Any, about: str = "") -> str | None:

@@ -1,6 +1,6 @@
 """Alerts: their published tables, the commands that people give, and when one is refused."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -105,12 +105,19 @@ ALLOWED: dict[AlertAction, tuple[AlertState, ...]] = {
 
 def why_not_update(command: UpdateAlertParams, state: AlertState, *, now: datetime) -> str | None:
     """Why an alert may not be changed so, as a sentence; None where it may. `now` has a time zone."""
-    if command.action == "snooze" and (command.until is None or command.until <= now):
+    if command.action == "snooze" and not _is_to_come(command.until, now):
         return "A snooze needs `until`, a time to come."
     if command.action is not None and state not in ALLOWED[command.action]:
         allowed = " or ".join(ALLOWED[command.action])
         return f"Alert {command.alert_id} is {state}: {command.action} takes one that is {allowed}."
     return None
+
+
+def _is_to_come(until: datetime | None, now: datetime) -> bool:
+    try:
+        return until is not None and until.astimezone(UTC) > now
+    except OverflowError:  # in the last or first hours that there are, which UTC does not have
+        return False
 
 
 def why_not_set_rule(warn: float, critical: float | None, clear: float) -> str | None:

@@ -3,6 +3,7 @@
 Serving refuses a command by these rules before a job exists; the asset that carries it out asks them again.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
@@ -18,6 +19,7 @@ NOT_NUL = r"^[^\x00]*$"
 AliasName = Annotated[  # `$` alone would let a line end through
     str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,99}(?!\n)$", description="Lower case, digits, - and _; at most 100 characters.")
 ]
+RUN_ID = re.compile(r"[0-9a-f]{32}")
 RunId = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}(?!\n)$", description="A model run of /registry/runs.")]
 Tag = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,49}(?!\n)$")]
 
@@ -87,6 +89,8 @@ def why_not_set(command: SetAliasParams, status: ModelRunStatus, alias: ModelAli
 
     Takes the status of the run that it shall name, and the alias of that name as it is, if there is one.
     """
+    if RUN_ID.fullmatch(command.name):  # where a run is asked for by id or alias it would stand for another run
+        return f"'{command.name}' reads like the id of a run: call the run by a name that is not 32 hex digits."
     if status != "success":
         return f"Run {command.run_id} is {status}: only runs with status success can have an alias."
     if alias is None or alias == moved(alias, command):

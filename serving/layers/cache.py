@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 from litestar import Litestar
-from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, Receive, Scope, Send
 from msgspec import Struct
 
 from serving.layers.answers import Answer, Headers, keep
@@ -229,7 +229,7 @@ class _Heard:
 
     def __init__(self, cache: Cache, asked: _Asked) -> None:
         self._cache, self._asked = cache, asked
-        self._start: Message | None = None
+        self._start: HTTPResponseStartEvent | None = None
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start" and self._can_be_kept(message):
@@ -240,6 +240,7 @@ class _Heard:
             if message["type"] == "http.response.body" and not message.get("more_body"):
                 await self._cache._give(self._asked, self._keep(start, message["body"]))
                 return
+            start = {**start, "headers": [*start["headers"], CONTROL]}  # it comes in pieces and is not kept, but holds as long
             await self._asked.send(start)
         await self._asked.send(message)
 

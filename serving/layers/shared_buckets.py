@@ -11,7 +11,7 @@ from hashlib import blake2b
 from pathlib import Path
 from struct import Struct
 
-from serving.layers.buckets import MOST_CLIENTS
+from serving.layers.buckets import MOST_CLIENTS, draw
 
 SLOTS = 16  # places that one client may have; of those who share them, the one that was idle longest makes room
 ROW = Struct("<" + "Qd" * SLOTS)  # a client's number, and the time at which its bucket is full [s]
@@ -31,7 +31,7 @@ class SharedBuckets:
         self.hold_by(rate, burst)
 
     def hold_by(self, rate: float, burst: float) -> None:
-        """Have this rate hold from now on; buckets stay as full as they are."""
+        """Have this rate hold from now on; buckets stay as full as they are, and none is emptier than this rate lets it be."""
         self._interval = 1 / rate if rate else 0.0
         self._slack = max(burst - 1, 0) * self._interval
 
@@ -46,13 +46,12 @@ class SharedBuckets:
             row = ROW.unpack_from(self._rows, place)
             numbers, times = row[::2], row[1::2]
             slot = numbers.index(number) if number in numbers else times.index(min(times))
-            full_at = max(times[slot], now) if numbers[slot] == number else now
-            wait = full_at - now - self._slack
-            is_there = wait < 1e-9
-            ENTRY.pack_into(self._rows, place + slot * ENTRY.size, number, full_at + self._interval if is_there else full_at)
+            full_at = times[slot] if numbers[slot] == number else now
+            full_at, wait = draw(full_at, now, self._slack, self._interval)
+            ENTRY.pack_into(self._rows, place + slot * ENTRY.size, number, full_at)
         finally:
             fcntl.lockf(self._file, fcntl.LOCK_UN, ROW.size, place)
-        return 0.0 if is_there else wait
+        return wait
 
 
 @lru_cache(maxsize=MOST_CLIENTS)

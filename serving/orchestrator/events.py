@@ -38,6 +38,7 @@ PUBLISHES = (
 SYSTEM = "system"
 PUBLISHERS = ("snapshot", "amendment", "pointer")  # assets of the stage publish after which another snapshot may be served
 KEPT_PUBLISHES = 20  # that are told of those before the first look
+EARLIER_PUBLISHES = 200  # before these that are told to who comes back from there
 AT_ONCE = 500  # entries of Dagster's log a question
 LONGEST = 4000  # letters of a value of an asset's metadata that is told
 
@@ -95,8 +96,7 @@ class JobLog:
 
     async def read(self) -> list[Event]:
         """The next page of the log. Raises NotFound, OrchestratorUnavailable; nothing counts as read then."""
-        cursor = base64.b64encode(json.dumps({"type": "OFFSET", "value": self.seq}).encode()).decode()
-        asked = {"id": self._run_id, "after": cursor, "limit": AT_ONCE, "isFirst": self._planned is None}
+        asked = {"id": self._run_id, "after": _cursor("OFFSET", self.seq), "limit": AT_ONCE, "isFirst": self._planned is None}
         answer = await self._dagster.ask(EVENTS, asked)
         log = answer["logsForRun"]
         if log["__typename"] == "RunNotFoundError":
@@ -125,13 +125,14 @@ class JobLog:
 
 
 class PublishLog:
-    """A source of events: every snapshot that a run published, from the newest few on."""
+    """A source of events: every snapshot that a run published, from the newest few on, and earlier ones where somebody asks."""
 
     def __init__(self, dagster: Dagster) -> None:
         self.topic = SYSTEM
         self.seq = self.first = 0
         self.is_over, self.has_more, self.is_story = False, False, False
         self._dagster = dagster
+        self._left = EARLIER_PUBLISHES
 
     async def read(self) -> list[Event]:
         """What was published since the last look. Raises OrchestratorUnavailable.
@@ -139,31 +140,51 @@ class PublishLog:
         Asked again until nothing is new: what one asset did while another was asked must not come behind it.
         """
         found: dict[int, Event | None] = {}
+        most = KEPT_PUBLISHES if self.seq == 0 else AT_ONCE
         while True:
-            newer = {seq: event for name in PUBLISHERS async for seq, event in self._since(name) if seq not in found}
+            newer = {
+                seq: event for name in PUBLISHERS async for seq, event in self._since(name, self.seq, most) if seq not in found
+            }
             if not newer:
                 break
             found |= newer
-        told = [found[seq] for seq in sorted(found)]
-        if self.seq == 0 and len(found) > KEPT_PUBLISHES:
-            self.first = sorted(found)[-KEPT_PUBLISHES - 1]
-            told = told[-KEPT_PUBLISHES:]
+        places = sorted(found)
+        if self.seq == 0 and len(places) > most:
+            self.first, places = places[-most - 1], places[-most:]
         self.seq = max(found, default=self.seq)
-        return [event for event in told if event is not None]
+        return [event for seq in places if (event := found[seq]) is not None]
 
-    async def _since(self, name: str) -> AsyncIterator[tuple[int, Event | None]]:
-        """What an asset did since the last look, the newest first; None for what published nothing."""
-        cursor: str | None = None
-        for _ in range(KEPT_PUBLISHES + 1 if self.seq == 0 else AT_ONCE):
+    async def read_back(self, place: int) -> list[Event]:
+        """What was published after a place and was left out by the first look, as far back as is told. Raises as `read`."""
+        most = self._left
+        if most == 0:
+            return []
+        found = {seq: event for name in PUBLISHERS async for seq, event in self._since(name, place, most, until=self.first)}
+        places = sorted(found)
+        self.first = place if len(places) <= most else places[-most - 1]
+        places = places[-most:]
+        self._left -= len(places)
+        return [event for seq in places if (event := found[seq]) is not None]
+
+    async def _since(
+        self, name: str, after: int, most: int, *, until: int | None = None
+    ) -> AsyncIterator[tuple[int, Event | None]]:
+        """What an asset did after a place, the newest first, and one more than `most`; None for what published nothing."""
+        cursor = None if until is None else _cursor("STORAGE_ID", until + 1)  # it tells what is before
+        for _ in range(most + 1):
             asset = (await self._dagster.ask(PUBLISHES, {"name": name, "cursor": cursor}))["assetOrError"]
             history = asset.get("assetEventHistory") or {"results": []}
             if not history["results"]:
                 return
             cursor = str(history["cursor"])  # of one event: its id
             seq = int(json.loads(base64.b64decode(cursor))["value"])
-            if seq <= self.seq:
+            if seq <= after:
                 return
             yield seq, _published(history["results"][0], seq)
+
+
+def _cursor(kind: str, value: int) -> str:
+    return base64.b64encode(json.dumps({"type": kind, "value": value}).encode()).decode()
 
 
 def _published(entry: Mapping[str, Any], seq: int) -> Event | None:

@@ -70,6 +70,13 @@ class Feed:
                 self._hold(await self.source.read())
             self._asked = time.monotonic()
 
+    async def reach(self, place: int) -> None:
+        """Have what follows a place where the source can still tell it. Raises OrchestratorUnavailable."""
+        async with self._lock:
+            if isinstance(self.source, PublishLog) and 0 < place < self.first == self.source.first:
+                self.events = await self.source.read_back(place) + self.events
+                self.first = self.source.first
+
     def _hold(self, found: list[Event]) -> None:
         self.events += found
         self.first = max(self.first, self.source.first)
@@ -173,8 +180,8 @@ class Feeds:
         """Have this many readers from now on; those that are there stay."""
         self._most_readers = settings.stream_readers
 
-    async def get(self, topic: str) -> Feed:
-        """A topic with what is new in it.
+    async def get(self, topic: str, after: int | None = None) -> Feed:
+        """A topic with what is new in it, and what follows a place.
 
         Raises Validation for one of another kind, NotFound for one that there is not, RateLimited where too many are read.
         """
@@ -185,6 +192,7 @@ class Feeds:
         self._feeds[source.topic] = feed  # before the question, so that others wait for the same one
         try:
             await feed.refresh()
+            await feed.reach(after or 0)
         except (NotFound, OrchestratorUnavailable):
             if not feed.readers:
                 self._feeds.pop(source.topic, None)

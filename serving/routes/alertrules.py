@@ -66,9 +66,9 @@ async def set_alert_rule(
         raise NotFound(f"No rule is called '{rule[:100]}'; /api/v1/alert-rules lists them.")
     if not data.reset and all(getattr(data, name) is None for name in ("enabled", *THRESHOLDS)):
         raise invalid("body", None, "has nothing to change: send enabled, warn, critical, clear or reset", code="missing")
-    if not data.reset:  # what the rule is reset to, the run knows
-        numbers = {name: getattr(found, name) if getattr(data, name) is None else getattr(data, name) for name in THRESHOLDS}
-        why = why_not_set_rule(**numbers)
+    given = {name: getattr(data, name) for name in THRESHOLDS if getattr(data, name) is not None}
+    if not data.reset or found.changed_at is None:  # what a changed rule is reset to, the run alone knows
+        why = why_not_set_rule(**{name: getattr(found, name) for name in THRESHOLDS} | given)
         if why is not None:
             raise Validation(why)
     params = SetAlertRuleParams(**structs.asdict(data), rule=found.rule)

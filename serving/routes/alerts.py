@@ -122,7 +122,9 @@ async def update_alert(
     params = UpdateAlertParams(**structs.asdict(data), alert_id=alert.alert_id)
     if not state.jobs.is_repeated("update_alert", params, idempotency_key):
         if params.action == "snooze" and why_not_update(params, "open", now=datetime.now(UTC)):
-            raise invalid("until", None if data.until is None else data.until.isoformat(), "send a time to come")
+            raise invalid(
+                "until", None if data.until is None else data.until.isoformat(), "send a time to come, in UTC before the year 10000"
+            )
         why = why_not_update(params, alert.state, now=datetime.now(UTC))
         if why is not None:
             raise Conflict(why)

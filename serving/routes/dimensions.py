@@ -1,6 +1,6 @@
 """Which stores and products are there?"""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeVar
@@ -13,9 +13,9 @@ from msgspec.structs import asdict, astuple
 
 from assets_config.contract.catalogue import DimProduct, DimStore
 from assets_config.contract.columns import ProductId, StoreId
-from assets_config.contract.names import Pattern, RevenueClass, SteadinessClass
+from assets_config.contract.names import UNKNOWN, Pattern, RevenueClass, SteadinessClass
 from assets_config.contract.sales import SeriesSegment
-from serving.filters import product_of, store_of
+from serving.filters import product_of, require_known, store_of
 from serving.formats import table
 from serving.paging import Listed, Order, Page, PageSize, Search, matches, ordered, page_from, page_of
 from serving.problems import NotFound
@@ -106,11 +106,15 @@ async def list_stores(
 
     With as_of the attributes are those that held on that day, as its region was then.
     """
+    stores = await _stores(lease, as_of)
+    _require_known([*stores, *lease.stores], region=region, store_type=store_type)
+    if cluster is not None:
+        require_known([cluster], {name for each in lease.stores for name in _cluster_of(lease, each.store_id)}, "cluster")
     found = [
         each
-        for each in await _stores(lease, as_of)
-        if (region is None or each.region == region)
-        and (store_type is None or each.store_type == store_type)
+        for each in stores
+        if region in (None, each.region or UNKNOWN)
+        and store_type in (None, each.store_type or UNKNOWN)
         and (cluster is None or cluster in _cluster_of(lease, each.store_id))
         and matches(search, each.code, each.name)
     ]
@@ -143,12 +147,14 @@ async def list_products(
     as_of: AsOf = None,
 ) -> Listed[Product]:
     """Products, filtered and sorted. Use an id or SKU of it as product_id in /analytics, or in /items/{id}."""
+    products = await _products(lease, as_of)
+    _require_known([*products, *lease.products], category=category, department=department, brand=brand)
     found = [
         each
-        for each in await _products(lease, as_of)
-        if (category is None or each.category == category)
-        and (department is None or each.department == department)
-        and (brand is None or each.brand == brand)
+        for each in products
+        if category in (None, each.category or UNKNOWN)
+        and department in (None, each.department or UNKNOWN)
+        and brand in (None, each.brand or UNKNOWN)
         and matches(search, each.sku, each.name)
     ]
     shown = page_of(ordered(found, sort_by, sort_order, tie="sku"), page, page_size, metadata(lease, "catalogue"))
@@ -210,15 +216,22 @@ def _category(*, category: str, **others: Any) -> Category:
     return Category(category_name=category, **others)
 
 
+def _require_known(rows: Collection[Struct], **given: str | None) -> None:
+    """Raises NotFound for a value that no row has in the field of that name."""
+    for name, value in given.items():
+        if value is not None:
+            require_known([value], {getattr(each, name) or UNKNOWN for each in rows}, name)
+
+
 def _store(lease: Snapshot, row: DimStore) -> Store:
     member = lease.clusters.get(row.store_id)
     return Store(*_values(row), *((member.cluster_id, member.cluster_name) if member else (None, None)))
 
 
 def _cluster_of(lease: Snapshot, store_id: int) -> tuple[str, ...]:
-    """What the cluster of a store may be called by; nothing where it has none."""
+    """What the cluster of a store may be called by."""
     member = lease.clusters.get(store_id)
-    return (str(member.cluster_id), member.cluster_name) if member else ()
+    return (str(member.cluster_id), member.cluster_name) if member else (UNKNOWN,)
 
 
 def _product(lease: Snapshot, row: DimProduct) -> Product:

@@ -66,7 +66,7 @@ async def list_events(state: State, topics: Topics, after: Places = None, last_e
     places = _places(last_event_id or after)
     async with feeds.reading() as reader:  # its places are taken here, so that a problem can still be answered as one
         for topic in dict.fromkeys(topics):
-            feed = await feeds.get(topic)
+            feed = await feeds.get(topic, places.get(topic))
             reader.join(feed, places.get(feed.source.topic))
         if reader.is_over:
             return Response(None, status_code=204)
@@ -101,7 +101,7 @@ class EventStream(Response[None]):
     async def _send(self, scope: Scope, send: Send) -> None:
         async with self._feeds.reading() as reader:
             for topic, place in self._places.items():
-                reader.join(await self._feeds.get(topic), place)
+                reader.join(await self._feeds.get(topic, place), place)
             await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
             async for piece in self._pieces(scope, reader):
                 async with asyncio.timeout(self._settings.stream_send_seconds):

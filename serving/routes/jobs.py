@@ -29,7 +29,8 @@ from serving.problems import Conflict, Gone, NoSnapshot
 from serving.routes.explanations import ExplanationSaid, explanations_of
 
 IdempotencyKey = Annotated[
-    str | None, HeaderParameter(name="Idempotency-Key", max_length=200, description="Same key and body: same job.")
+    str | None,
+    HeaderParameter(name="Idempotency-Key", min_length=1, max_length=200, description="Same key and body: same job."),
 ]
 
 
@@ -111,7 +112,7 @@ async def create_job(
 
     With dry_run it is only checked, and answered with what it would make.
     """
-    params = await checked_params(state.library, data.job_type, data.params)
+    params = await checked_params(state.library, data.job_type, data.params, max_days=state.settings.max_days)
     if isinstance(params, OpenSessionParams):
         params = opened_by(request, state, params.agent_type)
     if data.dry_run:

@@ -1,6 +1,7 @@
 """What is forecast for each day, of the series of a set and of the levels above them?"""
 
 from datetime import date
+from itertools import chain
 from typing import Annotated, Any, Literal
 
 from litestar.datastructures import State
@@ -10,11 +11,11 @@ from msgspec import Meta, Struct
 
 from assets_config.contract.levels import ForecastLevel
 from assets_config.contract.names import ForecastSource, Level
-from serving.filters import product_of, store_of
+from serving.filters import product_of, require_known, store_of
 from serving.formats import table
-from serving.paging import Listed, Page, PageSize, page_from
+from serving.paging import PART_OF, Listed, Page, PageSize, page_from
 from serving.parameters import FromDay, OfProduct, OfStore, SetPath, ToDay
-from serving.problems import BadRequest
+from serving.problems import BadRequest, NotFound
 from serving.reply import check_span
 from serving.routes.sets import require_current, set_of
 from serving.snapshot import Snapshot
@@ -79,10 +80,9 @@ async def list_forecast_points(
         wanted["product_id = ?"] = product_of(lease, product_id) if product_id else None
         order = "store_id, product_id, date"
         return await page_from(lease, "forecast", _of_series, wanted, order=order, page=page, page_size=page_size)
-    wanted |= {"level = ?": level, "member = ?": member} | (
-        {"source = ?": "forecast"} if found.is_current else {"set_id = ?": set_id}
-    )
     table = "forecast_level" if found.is_current else "forecast_set_level"
+    wanted |= {"level = ?": level, "member = ?": await _member(lease, table, level, member)}
+    wanted |= {"source = ?": "forecast"} if found.is_current else {"set_id = ?": set_id}
     return await page_from(lease, table, _of_level, wanted, order="member, date", page=page, page_size=page_size)
 
 
@@ -105,13 +105,42 @@ async def list_forecast_levels(
     check_span(start_date, end_date, state.settings.max_days)
     wanted = {
         "level = ?": level,
-        "member = ?": member,
+        "member = ?": await _member(lease, "forecast_level", level, member),
         "source = ?": source,
         "date >= ?": start_date,
         "date <= ?": end_date,
     }
     order = "level, member, date, source"
     return await page_from(lease, "forecast_level", ForecastLevel, wanted, order=order, page=page, page_size=page_size)
+
+
+async def _member(lease: Snapshot, table: str, level: Level | None, given: str | None) -> str | None:
+    """What rows call a member that was given by its name, or a store or product by any of its ids; None where none was given.
+
+    Raises NotFound for one that neither the catalogue nor the table has: in older forecasts it may be called as it was then.
+    """
+    if given is None:
+        return None
+    try:
+        return _named(lease, level, given)
+    except NotFound:
+        part, where = PART_OF[table], "member = ? AND level = coalesce(?, level) LIMIT 1"
+        if await lease.rows(part, table, where, [given, level]):
+            return given
+        raise
+
+
+def _named(lease: Snapshot, level: Level | None, given: str) -> str:
+    if level == "store":
+        return lease.labels["store"][store_of(lease, given)]
+    if level == "product":
+        return lease.labels["product"][product_of(lease, given)]
+    there = {"total": ["total"], **{axis: lease.members[axis] for axis in ("region", "category", "department")}}
+    if level is not None:
+        require_known([given], there[level], f"member of the level {level}")
+    else:
+        require_known([given], {*chain(*there.values(), *lease.codes.values())}, "member of any level")
+    return given
 
 
 def _of_series(**row: Any) -> SetPoint:

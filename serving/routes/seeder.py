@@ -13,13 +13,12 @@ from msgspec import Meta, Struct
 
 from assets_config.contract.materialize import VerifyParams
 from assets_config.contract.seeds import PRESETS, Overrides, Seed, SeedAppendParams, SeedDeleteParams, SeedEnrichParams, SeedParams
-from serving.asked import check_seed
+from serving.asked import check_added, check_seed
 from serving.layers.rules import ADMIN, OPERATOR
-from serving.library import Library
 from serving.orchestrator.job import Job
 from serving.paging import Listed
-from serving.problems import NoSnapshot, invalid
-from serving.reply import Metadata, check_range, metadata
+from serving.problems import invalid
+from serving.reply import Metadata, metadata
 from serving.routes.jobs import IdempotencyKey, start
 from serving.snapshot import Snapshot
 
@@ -114,16 +113,16 @@ async def append_days(
     request: Request[Any, Any, Any], state: State, data: JSONBody[SeedAppendParams], idempotency_key: IdempotencyKey = None
 ) -> Response[Job]:
     """Generate the days that follow the generated ones, for the same stores and products."""
-    check_range(data.start_date, data.end_date, state.settings.max_days)
-    await _require_published(state.library, "append to")
+    await check_added(state.library, data, state.settings.max_days)
     return await start(request, state, "seed_append", data, idempotency_key)
 
 
 @post("/seeder/phase2-enrichment", operation_id="enrich_seed", tags=["data"], status_code=202, opt=OPERATOR)
 async def enrich(request: Request[Any, Any, Any], state: State, idempotency_key: IdempotencyKey = None) -> Response[Job]:
     """Generate lifecycles, goods received, exogenous series and returns for the generated sales. Takes no body."""
-    await _require_published(state.library, "enrich")
-    return await start(request, state, "seed_enrich", SeedEnrichParams(), idempotency_key)
+    params = SeedEnrichParams()
+    await check_added(state.library, params, state.settings.max_days)
+    return await start(request, state, "seed_enrich", params, idempotency_key)
 
 
 @post("/seeder/verify", operation_id="verify_seed", tags=["data"], status_code=202, opt=OPERATOR)
@@ -150,16 +149,6 @@ async def delete_generated(
     if not confirm:
         raise invalid("confirm", confirm, "send confirm=true to take the generated data out")
     return await start(request, state, "seed_delete", SeedDeleteParams(confirm=True, scope=what), idempotency_key)
-
-
-async def _require_published(library: Library, what: str) -> None:
-    """Raises Validation where no snapshot is served."""
-    try:
-        (await library.lease()).release()
-    except NoSnapshot as error:
-        raise invalid(
-            "body", None, f"there is nothing to {what} yet: POST /api/v1/seeder/generate first", code="missing"
-        ) from error
 
 
 def _knobs() -> list[Knob]:

@@ -21,7 +21,6 @@ from serving.layers.access import SUBPROTOCOL
 from serving.layers.edge import POLICY_VIOLATION
 from serving.orchestrator.feeds import Feeds, Reader
 from serving.problems import Gone, OrchestratorUnavailable, Problem, Validation, invalid
-from serving.routes.demo import WHOLE
 from serving.settings import Settings
 
 log = logging.getLogger("serving.stream")
@@ -74,9 +73,9 @@ async def stream_workflow(socket: WebSocket[Any, Any, Any], state: State, workfl
 
 @websocket("/demo/stream")
 async def stream_demo(socket: WebSocket[Any, Any, Any], state: State) -> None:
-    """Follow the newest job that makes the whole graph: as `/stream?topic=job:{job_id}`."""
+    """Follow the newest job `demo`: as `/stream?topic=job:{job_id}`."""
     try:
-        newest = next((each for each in await state.jobs.newest() if each.job_type in WHOLE), None)
+        newest = next((each for each in await state.jobs.newest() if each.job_type == "demo"), None)
     except OrchestratorUnavailable:  # told by frames, as for every topic
         newest = None
     await converse(socket, state, [f"job:{newest.job_id}"] if newest else [])
@@ -193,7 +192,7 @@ class Conversation:
     async def _subscribe(self, topic: str, after: int | None) -> None:
         if len(self._reader.places) >= MOST_TOPICS:
             raise invalid("subscribe", topic[:100], f"one client follows {MOST_TOPICS} topics at most")
-        feed = await self._feeds.get(topic)
+        feed = await self._feeds.get(topic, after)
         self._reader.join(feed, after)
         self._say("subscribed", topic=feed.source.topic, seq=self._reader.places[feed.source.topic])
 

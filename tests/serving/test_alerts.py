@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from litestar.testing import TestClient
+from msgspec.structs import replace
 
 from assets_config.contract.alerts import Alert, AlertRule
 from assets_config.contract.catalogue import DimProduct, DimStore
@@ -38,7 +39,7 @@ ROWS = {
         alert(SNOOZED, "snoozed", 2),
         alert(RESOLVED, "resolved", 1),
     ],
-    "alert_rule": [held("bias"), held("stockout_risk", 0.8)],
+    "alert_rule": [held("bias"), held("stockout_risk", 0.8), replace(held("waste"), changed_at=AT, changed_by="1" * 32)],
 }
 
 
@@ -97,6 +98,8 @@ def test_what_is_not_there_is_refused(query: str, status: int, client: TestClien
         (OPEN, {}, 422, "send action or note"),
         (OPEN, {"action": "snooze"}, 422, "a time to come"),
         (OPEN, {"action": "snooze", "until": "2024-01-01T00:00:00Z"}, 422, "a time to come"),
+        (OPEN, {"action": "snooze", "until": "9999-12-31T23:59:59-12:00"}, 422, "a time to come, in UTC"),
+        (OPEN, {"action": "snooze", "until": "0001-01-01T00:00:00+12:00"}, 422, "a time to come"),
         (OPEN, {"action": "snooze", "until": "2094-01-01T00:00:00"}, 422, ""),
         (OPEN, {"action": "resolve", "until": "2094-01-01T00:00:00Z"}, 422, "for action snooze only"),
         (OPEN, {"action": "close"}, 422, ""),
@@ -122,6 +125,7 @@ def test_rules_are_listed_as_they_hold(client: TestClient) -> None:
     assert [(each["rule"], each["warn"], each["critical"], each["changed_at"]) for each in found] == [
         ("bias", 0.5, None, None),
         ("stockout_risk", 0.5, 0.8, None),
+        ("waste", 0.5, None, "2024-07-01T12:00:00Z"),
     ]
 
 
@@ -132,6 +136,8 @@ def test_rules_are_listed_as_they_hold(client: TestClient) -> None:
         ("bias", {}, 422, "nothing to change"),
         ("bias", {"warn": 0.3}, 422, "clear (0.4) must not lie above warn (0.3)"),
         ("stockout_risk", {"warn": 0.9}, 422, "critical (0.8) must not lie below warn (0.9)"),
+        ("stockout_risk", {"reset": True, "warn": 0.9}, 422, "critical (0.8) must not lie below warn (0.9)"),
+        ("waste", {"reset": True, "warn": 0.3}, 503, ""),
         ("bias", {"warn": 1e300}, 422, ""),
         ("bias", {"warn": "high"}, 422, ""),
         ("bias", {"opens_after": 3}, 422, ""),

@@ -86,6 +86,7 @@ def test_an_archived_run_is_told_as_such_with_tags_and_notes(client: TestClient)
     ("body", "status", "said"),
     [
         ({"name": "new", "run_id": UNKNOWN}, 404, UNKNOWN),
+        ({"name": UNKNOWN, "run_id": GOOD}, 409, f"'{UNKNOWN}' reads like the id of a run"),
         ({"name": "new", "run_id": FAILED}, 409, "is failed: only runs with status success"),
         ({"name": "new", "run_id": ARCHIVED}, 409, "is archived: only runs with status success"),
         ({"name": "production", "run_id": GOOD}, 409, "Alias production is protected"),
@@ -97,6 +98,21 @@ def test_an_alias_that_cannot_be_set_is_refused(body: dict[str, Any], status: in
 
     assert answer.status_code == status, answer.text
     assert said in answer.json()["detail"]
+
+
+def test_an_id_means_its_own_run_whatever_is_called_so(tmp_path: Path) -> None:
+    other = "9" * 32
+    called = [
+        ModelAlias(GOOD, other, "naive", False, None, AT, JOB),
+        ModelAlias("production", other, "naive", False, None, AT, JOB),
+    ]
+    write_snapshot(tmp_path, {"model_run": [run(GOOD), run(other)], "model_alias": called})
+    body = {"job_type": "predict", "dry_run": True}
+
+    with client_of(tmp_path) as client:
+        meant = [client.post("/api/v1/jobs", json={**body, "params": {"run_id": name}}) for name in (GOOD, "production")]
+
+    assert [each.json()["params"]["run_id"] for each in meant] == [GOOD, other]
 
 
 def test_an_alias_that_cannot_be_deleted_is_refused(client: TestClient) -> None:

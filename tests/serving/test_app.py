@@ -105,6 +105,12 @@ def test_wrong_parameters_are_refused_before_a_job_exists(body: dict[str, Any], 
     assert answer.json()["errors"][0]["field"] == field
 
 
+def test_an_unknown_asset_is_told_with_where_assets_are_listed(client: TestClient) -> None:
+    answer = client.post("/api/v1/jobs", json={"job_type": "materialize", "params": {"assets": ["core/nothing"]}})
+
+    assert answer.json()["detail"] == "Unknown assets: core/nothing; GET /api/v1/assets lists those that there are."
+
+
 PARAMS: dict[str, dict[str, Any]] = {
     "ingest": {"batch_id": "a" * 32},
     "replay_batch": {"batch_id": "a" * 32},

@@ -94,6 +94,20 @@ def test_attributes_are_told_as_of_a_day(day: str, region: str, size: int, price
     assert [each["code"] for each in listed["items"]] == ["S1"]
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("stores?region=Nowhere", "stores?region=South", "stores?store_type=kiosk", "stores?cluster=9"),
+        *("products?category=Nowhere", "products?department=Nowhere", "products?brand=Nowhere"),
+    ],
+)
+def test_a_list_by_a_name_that_nothing_has_is_not_found(query: str, client: TestClient) -> None:
+    answer = client.get(f"/api/v1/dimensions/{query}")
+
+    assert answer.status_code == 404
+    assert "is called '" in answer.json()["detail"]
+
+
 def test_a_store_of_later_is_not_there_before(client: TestClient) -> None:
     listed = client.get("/api/v1/dimensions/stores?as_of=2024-06-14").json()
     single = client.get("/api/v1/dimensions/stores/S2?as_of=2024-06-14")

@@ -9,6 +9,7 @@ import pytest
 from litestar.testing import TestClient
 
 from serving.document.examples import EXAMPLES, Example
+from serving.formats import OFFERED
 from tests.serving.conftest import client_of
 from tests.serving.test_openapi import MAY_BE_MISSING, OPERATIONS, filled
 
@@ -84,6 +85,22 @@ def test_an_unknown_parameter_is_named_with_those_that_are_known(name: str, demo
     assert all(known in said["message"] for known in parameters(name)) or not parameters(name)
 
 
+KEYED = [name for name in OPERATIONS if "Idempotency-Key" in parameters(name, "header")]
+
+
+@pytest.mark.parametrize("name", KEYED)
+def test_an_empty_idempotency_key_is_refused(name: str, demo: TestClient) -> None:
+    path, method, _ = OPERATIONS[name]
+    example = EXAMPLES.get(name, Example())
+    url, body = filled(name, path, example, demo)
+
+    answer = demo.request(method.upper(), url, json=body, headers={"Idempotency-Key": ""})
+
+    if answer.status_code == 404 and name in MAY_BE_MISSING:
+        return
+    assert refused(answer, "Idempotency-Key")["message"] == "Expected `str` of length >= 1"
+
+
 @pytest.mark.parametrize("name", [name for name in READS if "{" in READS[name]])
 @pytest.mark.parametrize("unknown", ["none", str(HUGE), "-1", "%F0%9F%92%A5", "a" * 300])
 def test_an_unknown_entity_is_not_found(name: str, unknown: str, demo: TestClient) -> None:
@@ -97,6 +114,30 @@ def test_an_unknown_entity_is_not_found(name: str, unknown: str, demo: TestClien
 
     assert answer.status_code == (503 if name in OF_DAGSTER else 404), answer.text
     assert len(answer.json()["detail"]) < 500
+
+
+@pytest.mark.parametrize("path", sorted({path for path, _, _ in OPERATIONS.values()}))
+def test_options_tells_every_method_of_a_path(path: str, demo: TestClient) -> None:
+    answer = demo.options(path.replace("{", "").replace("}", ""))
+
+    methods = {method.upper() for other, method, _ in OPERATIONS.values() if other == path}
+    assert (answer.status_code, set(answer.headers["allow"].split(", "))) == (204, methods | {"OPTIONS"})
+
+
+OFFERED_AS = {name: OPERATIONS[name][2]["responses"]["200"].get("content", {}) for name in READS}
+TABLES = [name for name, offered in OFFERED_AS.items() if set(OFFERED) <= set(offered) and name not in OF_DAGSTER]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_table_is_answered_in_each_format(name: str, demo: TestClient) -> None:
+    url = url_of(name, demo)
+    is_missing = name in MAY_BE_MISSING and demo.get(url).status_code == 404
+
+    for media_type in OFFERED:
+        answer = demo.get(url, headers={"Accept": media_type})
+
+        assert answer.status_code == (404 if is_missing else 200), f"{media_type}: {answer.text}"
+        assert is_missing or answer.headers["content-type"].startswith(media_type)
 
 
 ENTITIES = ("store_id", "product_id", "store", "product", "item_ids")

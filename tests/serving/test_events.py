@@ -20,7 +20,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from assets_config.contract.keys import KeyFile
 from serving.app import create_app
-from serving.orchestrator.events import PUBLISHERS, JobLog
+from serving.orchestrator.dagster import Dagster as Client
+from serving.orchestrator.events import PUBLISHERS, JobLog, PublishLog
 from serving.orchestrator.feeds import EVERY, Feed, Feeds
 from serving.problems import Gone, NotFound, OrchestratorUnavailable, RateLimited
 from tests.serving.conftest import settings_of
@@ -207,6 +208,30 @@ def test_a_publish_is_told_to_all_workers_with_one_number(publisher: str, dagste
     assert events[0]["data"] == {"snapshot_id": "20240701T120000Z-00000001", "as_of": "2024-06-30", "job_id": run.job_id}
     with open_socket(api, f"?topic=system&after={places[0]}") as late:
         assert frame_of(late, "snapshot_published") == events[0]
+
+
+def test_who_comes_back_after_a_restart_misses_no_publish(dagster: Dagster, told: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = [started(dagster, assets=1, publisher=publisher) for publisher in (*PUBLISHERS, "snapshot")]
+    for run in runs:
+        run.let(1)
+        run.join()
+
+    async def come_back(kept: int, earlier: int) -> tuple[int, list[str]]:
+        client = Client(dagster.url)
+        before = (await PublishLog(client).read())[-len(runs) - 1].seq
+        monkeypatch.setattr("serving.orchestrator.events.KEPT_PUBLISHES", kept)
+        monkeypatch.setattr("serving.orchestrator.events.EARLIER_PUBLISHES", earlier)
+        feeds = Feeds(client, most_readers=1, is_stopping=lambda: False)
+        await feeds.get("system")  # somebody follows what is new
+        try:
+            return before, [each.data["job_id"] for each in (await feeds.get("system", before)).after(before)]
+        finally:
+            monkeypatch.undo()
+            await client.close()
+
+    assert asyncio.run(come_back(1, 200))[1] == [run.job_id for run in runs]
+    with pytest.raises(Gone, match="are told no more"):
+        asyncio.run(come_back(1, 1))
 
 
 def test_what_stays_silent_sends_heartbeats(api: Server) -> None:

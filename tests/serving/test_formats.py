@@ -5,6 +5,7 @@ import io
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pyarrow as pa
@@ -15,7 +16,7 @@ from litestar.testing import TestClient
 
 from assets_config.contract.catalogue import DimProduct, DimStore
 from serving.app import create_asgi
-from serving.formats import ARROW, CSV, JSON, OFFERED, PARQUET
+from serving.formats import ARROW, CHUNK, CSV, JSON, OFFERED, PARQUET
 from serving.settings import Settings
 from tests.serving.conftest import client_of
 from tests.serving.parts import write_snapshot
@@ -97,6 +98,24 @@ def test_a_list_is_given_whole_and_a_page_where_one_is_asked(client: TestClient,
     assert [row["sku"] for row in whole] == skus
     assert [row["sku"] for row in page] == skus[5:10]
     assert client.get(url, headers={"Accept": CSV}).headers["x-total-count"] == "12"
+
+
+@pytest.mark.parametrize("media_type", [CSV, ARROW, PARQUET])
+def test_a_large_answer_says_what_a_small_one_says(media_type: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stores = [DimStore(n, f"S{n}", Random(n).randbytes(4000).hex(), *[None] * 8) for n in range(100)]
+    write_snapshot(tmp_path, {"dim_store": stores, "dim_product": [DimProduct(1, "A", "A", *[None] * 7)]})
+    asked = {"Accept": media_type, "Accept-Encoding": "identity"}
+
+    with client_of(tmp_path) as client:
+        large, head = client.get(STORES, headers=asked), client.head(STORES, headers=asked)
+        monkeypatch.setattr("serving.formats.CHUNK", 1 << 30)
+        small = client.get(STORES, headers=asked)
+
+    assert len(large.content) > CHUNK
+    assert large.content == small.content
+    assert small.headers["content-type"].startswith(media_type)
+    for name in ("content-type", "content-length", "cache-control"):
+        assert large.headers[name] == head.headers[name] == small.headers[name], name
 
 
 def test_an_answer_past_a_chunk_is_streamed(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,16 +117,21 @@ def test_what_is_valid_meets_the_absent_orchestrator(method: str, url: str, body
 def test_nothing_can_be_added_to_nothing(tmp_path: Path) -> None:
     with client_of(tmp_path) as client:
         answers = [client.post("/api/v1/seeder/append", json=DAYS), client.post("/api/v1/seeder/phase2-enrichment")]
+        bodies = [{"job_type": "seed_append", "params": DAYS}, {"job_type": "seed_enrich"}]
+        answers += [client.post("/api/v1/jobs", json=body) for body in bodies]
 
-    assert [answer.status_code for answer in answers] == [422, 422]
+    assert [answer.status_code for answer in answers] == [422] * 4
     assert all("generate first" in answer.json()["detail"] for answer in answers)
 
 
 @pytest.mark.parametrize(
     ("body", "status"), [({**DAYS, "end_date": "2024-12-31"}, 400), ({**DAYS, "end_date": "2099-12-31"}, 400), ({}, 422)]
 )
-def test_days_to_append_are_checked(body: dict[str, Any], status: int, client: TestClient) -> None:
+def test_days_to_append_are_checked_whichever_way_they_are_asked_for(body: dict[str, Any], status: int, client: TestClient) -> None:
+    job = {"job_type": "seed_append", "params": body, "dry_run": True}
+
     assert client.post("/api/v1/seeder/append", json=body).status_code == status
+    assert client.post("/api/v1/jobs", json=job).status_code == status
 
 
 @pytest.mark.parametrize("query", ["", "?confirm=false", "?confirm=true&scope=everything", "?confirm=true&what=all", "?scope=all"])

@@ -47,6 +47,7 @@ ROWS = {
         *(old_level("total", "total", day, 4.0) for day in (FIRST, SECOND)),
         *(old_level("store", "S1", day, 3.0) for day in (FIRST, SECOND)),
         *(old_level("store", "S2", day, 1.0) for day in (FIRST, SECOND)),
+        old_level("region", "gone", FIRST, 3.0),
     ],
     "forecast": [
         Forecast(store, 1, day, "forecast", day.day, CUTOFF, 2.5, 2.0, 4.0, 6.0, None, "ets", "r1", 1.0, 3.0, 5.0, 7.0)
@@ -103,7 +104,8 @@ def test_a_set_tells_its_curve_and_who_sells_how_much(client: TestClient) -> Non
         ("2024-07-02", 4.0, 6.0),
     ]
     assert found["members"] == {
-        "store": [{"member": "S1", "units": 6.0, "share": 0.75}, {"member": "S2", "units": 2.0, "share": 0.25}]
+        "region": [{"member": "gone", "units": 3.0, "share": 0.375}],
+        "store": [{"member": "S1", "units": 6.0, "share": 0.75}, {"member": "S2", "units": 2.0, "share": 0.25}],
     }
 
 
@@ -116,7 +118,9 @@ def test_a_set_tells_its_curve_and_who_sells_how_much(client: TestClient) -> Non
         ("a", "?level=series&store_id=S2&product_id=1&start_date=2024-07-02", 1, 2.5),
         ("b", "", 2, 4.0),
         ("b", "?level=store&member=S1&end_date=2024-07-01", 1, 3.0),
-        ("b", "?level=store&member=S9", 0, None),
+        ("b", "?level=store&member=1&end_date=2024-07-01", 1, 3.0),
+        ("b", "?level=region&member=gone", 1, 3.0),
+        ("a", "?level=category&member=Bakery", 0, None),
     ],
 )
 def test_points_of_a_set_are_told_by_level(set_id: str, query: str, total: int, yhat: float | None, client: TestClient) -> None:
@@ -139,6 +143,11 @@ def test_points_of_a_set_are_told_by_level(set_id: str, query: str, total: int, 
         (f"{'a' * 16}/points?level=series&member=S1", 400),
         (f"{'a' * 16}/points?start_date=2024-07-02&end_date=2024-07-01", 400),
         (f"{'a' * 16}/points?level=shelf", 422),
+        (f"{'a' * 16}/points?member=S1", 404),
+        (f"{'b' * 16}/points?level=store&member=S9", 404),
+        (f"{'a' * 16}/points?level=region&member=gone", 404),
+        ("levels?level=store&member=9", 404),
+        ("levels?member=nope", 404),
         ("none", 404),
         ("none/points", 404),
         ("none/explanation", 404),
@@ -164,6 +173,7 @@ def test_levels_are_told_with_their_past(client: TestClient) -> None:
     assert [(each["date"], each["yhat"]) for each in past["items"]] == [("2024-06-30", 9.0)]
     assert client.get(f"{url}?start_date=2024-07-02&end_date=2024-07-02").json()["total"] == 1
     assert client.get(f"{url}?level=series").status_code == 422
+    assert client.get(f"{url}?member=P1").json() == client.get(f"{url}?level=product&member=1").json()
 
 
 def test_coverage_is_told_by_level_and_days_ahead(client: TestClient) -> None:

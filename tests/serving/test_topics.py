@@ -184,10 +184,12 @@ def test_every_look_gives_what_was_told_since_the_last_in_order(looks: list[list
         asyncio.run(look())
 
 
-def test_a_demo_run_is_told_by_phases_and_no_second_one_is_started(dagster: Dagster, api: Server) -> None:
-    run = Run(dagster.home, str(uuid.uuid4()), assets=3, tags={"demandgraph/job_type": "seed"})
+def test_the_newest_demo_run_is_told_by_phases_and_no_second_one_is_started(dagster: Dagster, api: Server) -> None:
+    run = Run(dagster.home, str(uuid.uuid4()), assets=3, tags={"demandgraph/job_type": "demo"})
     run.start()
     run.let(1)
+    for other in ("seed", "materialize"):
+        ran(dagster, {}, **{"demandgraph/job_type": other})
     ask = {"headers": {"X-API-Key": KEY}, "timeout": PATIENCE}
     with connect(f"ws://127.0.0.1:{api.port}/api/v1/demo/stream", open_timeout=PATIENCE) as opened:
         assert json.loads(opened.recv(timeout=PATIENCE))["data"]["topic"] == f"job:{run.job_id}"

@@ -68,6 +68,18 @@ def test_memory_is_bounded_and_the_client_that_was_idle_longest_goes(clients: li
         assert len(buckets) <= 10
 
 
+@settings(deadline=None)
+@given(RATES, BURSTS, RATES, BURSTS)
+def test_what_a_slower_rate_left_behind_keeps_nobody_waiting(slow: float, few: int, rate: float, burst: int) -> None:
+    buckets = Buckets(slow, few)
+    for _ in range(few + 1):
+        buckets.take("a", 5.0)
+
+    buckets.hold_by(rate, burst)
+
+    assert buckets.take("a", 5.0) <= 1 / rate + 1e-6
+
+
 def test_a_client_that_was_forgotten_while_idle_has_no_more_than_before() -> None:
     buckets = Buckets(1, 2, most=1)
     assert [buckets.take("a", 0.0) for _ in range(2)] == [0, 0]

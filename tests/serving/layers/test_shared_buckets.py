@@ -33,6 +33,15 @@ def test_they_give_what_the_buckets_of_one_process_give(rate: float, burst: int,
             assert shared[n % 2].take(client, now) == alone.take(client, now)
 
 
+def test_a_rate_that_is_taken_back_keeps_nobody_waiting(tmp_path: Path) -> None:
+    buckets = SharedBuckets(tmp_path / "writes", 0.0001, 1)
+    assert [buckets.take("a", 7.0) > 1000 for _ in range(2)] == [False, True]
+
+    buckets.hold_by(5, 20)
+
+    assert 0 < buckets.take("a", 7.0) <= 0.2
+
+
 def test_processes_that_draw_at_once_get_the_burst_and_no_more(tmp_path: Path) -> None:
     command = [sys.executable, "-c", DRAWS, str(tmp_path / "reads")]
     drawing = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)]
