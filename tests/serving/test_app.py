@@ -105,6 +105,48 @@ def test_wrong_parameters_are_refused_before_a_job_exists(body: dict[str, Any], 
     assert answer.json()["errors"][0]["field"] == field
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body", "field", "value", "message"),
+    [
+        ("POST", "agents/sessions", {"agent_type": "oracle"}, "agent_type", "oracle", "use one of "),
+        ("POST", "approvals/a/decision", {"decision": "maybe"}, "decision", "maybe", "use one of approve, "),
+        ("POST", "jobs", {"job_type": "seed_delete", "params": {"confirm": False}}, "params.confirm", False, "use one of true"),
+        (
+            "POST",
+            "jobs",
+            {"job_type": "demo", "params": {"preservation": "x"}},
+            "params.preservation",
+            "x",
+            "use one of ephemeral, ",
+        ),
+        (
+            "POST",
+            "jobs",
+            {"job_type": "backtest", "params": {"model_type": "x", "n_splits": 99}},
+            "params.n_splits",
+            99,
+            "Expected ",
+        ),
+        ("POST", "rag/retrieve", {"query": "stock", "filters": {"kind": ["book"]}}, "filters.kind[0]", "book", "use one of "),
+        ("POST", "scenarios/simulate", {"horizon": 0}, "horizon", 0, "Expected `int` >= 1"),
+        ("PATCH", "config", {"max_days": 0}, "max_days", 0, "Expected "),
+        ("PATCH", "config", {"max_day": 9}, "max_day", 9, "unknown; known are: "),
+        ("PATCH", "demo/workspaces/a", {"tags": ["a", 7]}, "tags[1]", 7, "Expected `str`"),
+        ("PATCH", "demo/workspaces/a", {"tags": "x" * 1000}, "tags", None, "Expected `array`"),
+        ("PATCH", "demo/workspaces/a", ["name"], "body", ["name"], "Expected `object`"),
+    ],
+)
+def test_a_wrong_body_is_told_what_was_sent_and_what_would_work(
+    method: str, path: str, body: Any, field: str, value: Any, message: str, client: TestClient
+) -> None:
+    answer = client.request(method, f"/api/v1/{path}", json=body)
+
+    assert answer.status_code == 422, answer.text
+    [said] = [each for each in answer.json()["errors"] if each["field"] == field]
+    assert said["value"] == value
+    assert said["message"].startswith(message)
+
+
 PARAMS: dict[str, dict[str, Any]] = {
     "ingest": {"batch_id": "a" * 32},
     "replay_batch": {"batch_id": "a" * 32},
