@@ -31,8 +31,8 @@ async def asked_of(lease: Snapshot, question: Question, method: Method) -> Asked
     wrong = why_not_ask(question, method)
     if wrong is not None:
         raise invalid(wrong[0], None, wrong[1])
-    product = product_of(lease, question.product_id)
-    store = None if question.store_id is None else store_of(lease, question.store_id)
+    product = product_of(lease, str(question.product_id))
+    store = None if question.store_id is None else store_of(lease, str(question.store_id))
     rows = await _forecast(lease, product, store, question)
     if not rows:
         by = "" if question.run_id is None else f" by run {question.run_id}"

@@ -1,0 +1,43 @@
+"""What if, over HTTP: how a product is named, which days can be asked for, and when a scenario is saved already."""
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from litestar.testing import TestClient
+
+from assets_config.contract.catalogue import DimProduct, DimStore
+from assets_config.contract.forecasts import Forecast
+from tests.serving.conftest import client_of
+from tests.serving.parts import write_snapshot
+
+URL = "/api/v1/scenarios"
+CUTOFF = date(2024, 6, 30)
+ROWS: dict[str, list[Any]] = {
+    "dim_store": [DimStore(1, "S1", "First", None, *[None] * 7)],
+    "dim_product": [DimProduct(7, "P7", "Rye", "Bakery", *[None] * 6)],
+    "forecast": [
+        Forecast(1, 7, CUTOFF + timedelta(days=n), "forecast", n, CUTOFF, 2.0, 1.0, 2.0, 3.0, None, "ets", "r" * 32)
+        for n in range(1, 15)
+    ],
+}
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[TestClient]:
+    write_snapshot(tmp_path, ROWS)
+    with client_of(tmp_path) as client:
+        yield client
+
+
+def test_product_and_store_are_named_by_code_or_id(client: TestClient) -> None:
+    by_code, by_id = (
+        client.post(f"{URL}/simulate", json={"product_id": product, "store_id": store}).json()
+        for product, store in (("P7", "S1"), (7, 1))
+    )
+
+    assert (by_id["product_id"], by_id["store_id"], by_id["sums"]["units"]) == (7, 1, 28.0)
+    assert by_id == by_code
+    assert client.post(URL, json={"name": "By id", "product_id": 7}).status_code == 503
