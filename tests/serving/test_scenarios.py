@@ -41,3 +41,24 @@ def test_product_and_store_are_named_by_code_or_id(client: TestClient) -> None:
     assert (by_id["product_id"], by_id["store_id"], by_id["sums"]["units"]) == (7, 1, 28.0)
     assert by_id == by_code
     assert client.post(URL, json={"name": "By id", "product_id": 7}).status_code == 503
+
+
+@pytest.mark.parametrize(
+    ("asked", "field", "value"),
+    [
+        ({"horizon": 15}, "horizon", 15),
+        ({"assumptions": {"price": {"change": 1, "start_date": "2024-07-15"}}}, "assumptions.price.start_date", "2024-07-15"),
+        ({"assumptions": {"promotion": {"end_date": "2024-06-30"}}}, "assumptions.promotion.end_date", "2024-06-30"),
+        ({"assumptions": {"holiday": {"dates": ["2026-01-01"]}}}, "assumptions.holiday.dates", ["2026-01-01"]),
+        ({"horizon": 2, "assumptions": {"holiday": {"dates": ["2024-07-03"]}}}, "assumptions.holiday.dates", ["2024-07-03"]),
+    ],
+)
+def test_days_that_are_not_forecast_are_refused(asked: dict[str, Any], field: str, value: Any, client: TestClient) -> None:
+    answers = [client.post(f"{URL}{path}", json={"product_id": "P7", **more, **asked}) for path, more in
+               (("/simulate", {}), ("", {"name": "Late"}))]  # fmt: skip
+
+    for answer in answers:
+        assert answer.status_code == 422, answer.text
+        [error] = answer.json()["errors"]
+        assert (error["field"], error["value"]) == (field, value)
+        assert "2024-07-01 to " in error["message"]
