@@ -1,7 +1,7 @@
 """What if, over HTTP: how a product is named, which days can be asked for, and when a scenario is saved already."""
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,13 @@ from litestar.testing import TestClient
 
 from assets_config.contract.catalogue import DimProduct, DimStore
 from assets_config.contract.forecasts import Forecast
+from assets_config.contract.scenarios import Scenario
 from tests.serving.conftest import client_of
 from tests.serving.parts import write_snapshot
 
 URL = "/api/v1/scenarios"
 CUTOFF = date(2024, 6, 30)
+SAVED = "a" * 32
 ROWS: dict[str, list[Any]] = {
     "dim_store": [DimStore(1, "S1", "First", None, *[None] * 7)],
     "dim_product": [DimProduct(7, "P7", "Rye", "Bakery", *[None] * 6)],
@@ -62,3 +64,20 @@ def test_days_that_are_not_forecast_are_refused(asked: dict[str, Any], field: st
         [error] = answer.json()["errors"]
         assert (error["field"], error["value"]) == (field, value)
         assert "2024-07-01 to " in error["message"]
+
+
+def test_a_scenario_is_saved_already_under_its_name_and_tags_alone(tmp_path: Path) -> None:
+    body = {"product_id": "P7", "assumptions": {"price": {"change": -0.1}}}
+    write_snapshot(tmp_path / "before", ROWS)
+    with client_of(tmp_path / "before") as client:
+        hashed = client.post(f"{URL}/simulate", json=body).json()["result_hash"]
+    sums = (-1.5, 28.0, 30.0, 0.0, None, None, datetime(2024, 7, 1))
+    row = Scenario(SAVED, "Ten off", "heuristic", '{"product_id": "P7"}', '["a", "b"]', None, 7, None, hashed, None, *sums)
+    write_snapshot(tmp_path / "after", {**ROWS, "scenario": [row]})
+
+    with client_of(tmp_path / "after") as client:
+        same = client.post(URL, json={**body, "name": "Ten off", "tags": ["b", "a"]})
+        others = [client.post(URL, json={**body, "name": "Ten off", **tags}) for tags in ({"tags": ["workspace:mine"]}, {})]
+
+    assert (same.status_code, same.json()["scenario_id"]) == (200, SAVED)
+    assert [each.status_code for each in others] == [503, 503], "each is a job, which no Dagster takes here"

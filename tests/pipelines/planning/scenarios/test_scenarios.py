@@ -145,7 +145,7 @@ def test_what_is_simulated_at_once_is_what_a_job_saves(own_root: Path) -> None:
         listed = client.get("/api/v1/scenarios").json()["items"]
         tagged = client.get("/api/v1/scenarios?tag=a&tag=b").json()["items"]
         ranked = client.post("/api/v1/scenarios/compare", json={"scenario_ids": IDS[:2], "rank_by": "units"}).json()
-        same = client.post("/api/v1/scenarios", json={**body, "name": "What if"})
+        same = client.post("/api/v1/scenarios", json={**body, "name": "What if", "tags": ["b", "a"]})
         fresh = client.post("/api/v1/scenarios", json={**body, "name": "Another", "cloned_from": IDS[0]})
         refused = [
             client.post(f"/api/v1/scenarios{path}", json=sent).status_code
