@@ -36,6 +36,8 @@ async def asked_of(lease: Snapshot, question: Question, method: Method) -> Asked
     store = None if question.store_id is None else store_of(lease, str(question.store_id))
     rows = await _forecast(lease, product, store, question)
     if not rows:
+        if not await _is_forecast(lease):
+            raise Conflict("Nothing is forecast here yet: a job `materialize` of POST /api/v1/jobs makes forecasts.")
         by = "" if question.run_id is None else f" by run {question.run_id}"
         name = lease.labels["product"][product]
         raise Conflict(f"Product {name} is not forecast here{by}: name another, or leave store or run out.")
@@ -63,6 +65,12 @@ async def _forecast(lease: Snapshot, product: int, store: int | None, question: 
         "GROUP BY date ORDER BY date LIMIT $4",
         [product, store, question.run_id, question.horizon or 90],
     )
+
+
+async def _is_forecast(lease: Snapshot) -> bool:
+    if not lease.has("forecasts", "forecast"):
+        return False
+    return bool(await lease.query("SELECT 1 FROM forecasts.forecast WHERE source = 'forecast' LIMIT 1"))
 
 
 async def _price(lease: Snapshot, product: int, store: int | None) -> float | None:

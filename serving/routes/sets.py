@@ -193,7 +193,12 @@ async def season_set(lease: Snapshot, plan_id: str) -> dict[str, Any]:
 
 
 def require_current(found: SetSaid) -> None:
-    """Raises Gone for a set of which no series is published any more."""
+    """Raises Gone for a set of which no series is published."""
+    if found.kind == "season":
+        raise Gone(
+            f"Set {found.set_id} is of a season plan, which no series, products or days are published of: "
+            f"GET /api/v1/forecasts/{found.set_id} has its weeks, clusters and stores."
+        )
     if not found.is_current:
         raise Gone(
             f"Set {found.set_id} is not the current one: of its series and products no forecasts are published any more. "

@@ -81,3 +81,14 @@ def test_a_scenario_is_saved_already_under_its_name_and_tags_alone(tmp_path: Pat
 
     assert (same.status_code, same.json()["scenario_id"]) == (200, SAVED)
     assert [each.status_code for each in others] == [503, 503], "each is a job, which no Dagster takes here"
+
+
+@pytest.mark.parametrize("leave_out", [[], ["forecasts"]])
+def test_where_nothing_is_forecast_it_is_said_what_makes_forecasts(leave_out: list[str], tmp_path: Path) -> None:
+    write_snapshot(tmp_path, {**ROWS, "forecast": []}, leave_out=leave_out)
+
+    with client_of(tmp_path) as client:
+        answer = client.post(f"{URL}/simulate", json={"product_id": "P7"})
+
+    assert answer.status_code == 409
+    assert answer.json()["detail"].startswith("Nothing is forecast here yet: a job `materialize` ")

@@ -157,6 +157,13 @@ def test_a_season_is_a_set_of_forecasts_too(client: TestClient) -> None:
     assert client.get(f"{API}/forecasts/{SOLD}/points?level=series").status_code == 410
 
 
+def test_a_season_says_that_it_has_no_series_but_weeks(client: TestClient) -> None:
+    answer = client.get(f"{API}/forecasts/{OPEN}/points?level=series")
+
+    assert answer.status_code == 410
+    assert f"GET /api/v1/forecasts/{OPEN} has its weeks" in answer.json()["detail"]
+
+
 def test_results_add_up_and_are_ranked_by_profit(client: TestClient) -> None:
     told = client.get(f"{API}/workflows/{SOLD}/results").json()
 
