@@ -72,6 +72,8 @@ def test_every_read_answers(path: str, client: TestClient) -> None:
         ("GET", "/api/v1/backtests/none", 404, "NOT_FOUND"),
         ("GET", f"{ITEMS}?start=2024-12-31&end=2024-12-01", 400, "BAD_REQUEST"),
         ("GET", "/api/v1/jobs", 503, "ORCHESTRATOR_UNAVAILABLE"),
+        ("GET", "/api/v1/jobs?job_type=train", 503, "ORCHESTRATOR_UNAVAILABLE"),
+        ("GET", "/api/v1/jobs?job_type=foo", 422, "VALIDATION"),
         ("GET", "/errors/none", 404, "NOT_FOUND"),
     ],
 )
