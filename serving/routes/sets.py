@@ -36,7 +36,9 @@ class SetSaid(Struct, frozen=True):
     models: Annotated[dict[str, int], Meta(description="Number of series that each model type forecasts. [series]")]
     is_current: Annotated[bool, Meta(description="Whether the snapshot's forecasts are of this set: only then has it series.")]
     is_scored: Annotated[bool, Meta(description="Whether it counts in /forecasts/accuracy: one set a cutoff, none of hindsight.")]
-    dataset_id: Annotated[str, Meta(description="Hash of the core tables that it was made from.")]
+    dataset_id: Annotated[
+        str, Meta(description="Hash of the core tables that it was made from; of a season plan: the last it saw.")
+    ]
     made_at: Annotated[datetime, Meta(description="When it was made, UTC.")]
     category: Annotated[str | None, Meta(description="Category of a season plan; null: everything, as for series.")] = None
     season: Annotated[str | None, Meta(description="Name of the season, for example Autumn 2024; null for series.")] = None
