@@ -67,7 +67,7 @@ def typed(shape: type[T], given: Mapping[str, Any], prefix: str = "") -> T:
         params = msgspec.convert(given, shape)
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `$")
-        field, value, code, text = said_of(message, path.strip(".`"), shape)
+        field, value, code, text = said_of(message, path.strip(".`"), shape, given)
         raise invalid((prefix + field).rstrip("."), value, text, code=code) from error
     if isinstance(params, SeedParams):
         check_seed(params, prefix)
@@ -80,7 +80,7 @@ def check_demo(params: DemoParams, prefix: str = "") -> None:
     """Raises Validation for members that contradict each other, and for data that cannot be generated so."""
     wrong = wrong_of(params)
     if wrong is not None:
-        raise invalid(prefix + wrong[0], None, wrong[1])
+        raise invalid(prefix + wrong[0], getattr(params, wrong[0], None), wrong[1])
     check_seed(seed_of(params), prefix)
 
 

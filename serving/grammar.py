@@ -26,6 +26,7 @@ MONTHS = (
 NUM = r"(?:\d{1,4}|a dozen|(?:twenty|thirty|forty|fifty)(?:[- ](?:one|two|three|four|five|six|seven|eight|nine))?|" + "|".join(
     sorted((*UNITS, *TEENS, *ORDINALS), key=len, reverse=True)
 ) + ")"  # fmt: skip
+MINUS = r"(?:(?<!\S)[-\u2212]|\b)"
 PCT = r"(\d{1,3}(?:[.,]\d{1,2})?\s?(?:%|percent|per cent|pct)|0?\.\d{1,4}|" + "|".join(PARTS) + ")"
 MONTH = "(" + "|".join(f"{name[:3]}(?:{name[3:]})?" for name in MONTHS) + r")\b\.?"
 DATE = (
@@ -49,8 +50,8 @@ CORRECTED = re.compile(
     r"\b(?:actually|instead|rather|sorry|correction|make (?:it|that)|scratch that|on second thought|no,)", re.IGNORECASE
 )
 DAYS = {"mid": 15, "middle of": 15, "late": 22, "end of": 22}
-HALF, NOTHING = "half", "nothing"
-"""What a pattern says that is no value yet: half of the season; null."""
+HALF, NOTHING, NO_DAY = "half", "nothing", "no day"
+"""What a pattern says that is no value yet: half of the season; null; a day that no calendar has."""
 
 
 class Rule(Struct, frozen=True):
@@ -110,6 +111,11 @@ def _week(match: re.Match[str], _: Context) -> int:
     return number(match.group(1))
 
 
+def _length(match: re.Match[str], _: Context) -> int:
+    """Weeks or months; less than none where a minus stands before."""
+    return number(match.group(1)) * (1 if match.group()[0].isalnum() else -1)
+
+
 def _part(match: re.Match[str], _: Context) -> float:
     return percent(match.group(1))
 
@@ -141,11 +147,11 @@ def _weeks_ahead(match: re.Match[str], context: Context) -> str:
     return (monday(context.today) + timedelta(weeks=number(match.group(1)) - 1)).isoformat()
 
 
-def _start(match: re.Match[str], context: Context) -> str | None:
+def _start(match: re.Match[str], context: Context) -> str:
     day = day_of(match, context.today)
     if day is not None and (match["part"] or "").lower() == "first week of":
         day = monday(day - timedelta(days=1))
-    return None if day is None else day.isoformat()
+    return NO_DAY if day is None else day.isoformat()
 
 
 def _weeks_between(match: re.Match[str], context: Context) -> int | None:
@@ -205,10 +211,13 @@ RULES: dict[str, tuple[Rule, ...]] = {
     ),
     "forecast_horizon_weeks": (
         _rule(rf"\b(?:until|till|through|to|ending(?: on)?|ends(?: on)?) (?:{DATE})", _weeks_between, is_derived=True),
-        _rule(rf"(?<!every )(?<!week )\b({NUM})[- ]?(?:weeks?|wks?)\b(?! (?:from now|ago|of history|lead|before|earlier))", _week),
         _rule(
-            rf"\b({NUM})[- ]months?\b(?! (?:ago|of history))",
-            lambda match, _: round(number(match.group(1)) * 52 / 12),
+            rf"(?<!every )(?<!week ){MINUS}({NUM})[- ]?(?:weeks?|wks?)\b(?! (?:from now|ago|of history|lead|before|earlier))",
+            _length,
+        ),
+        _rule(
+            rf"{MINUS}({NUM})[- ]months?\b(?! (?:ago|of history))",
+            lambda match, context: round(_length(match, context) * 52 / 12),
             is_derived=True,
         ),
         _rule(

@@ -24,6 +24,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import Send
+from litestar.utils.scope.state import ScopeState
 from msgspec import Meta, Struct
 
 log = logging.getLogger("serving.problems")
@@ -31,6 +32,9 @@ log = logging.getLogger("serving.problems")
 MEDIA_TYPE = "application/problem+json"
 FAULT = "Something went wrong here. The log of the server has the cause under the request id."
 UNKNOWN_FIELD = re.compile(r"unknown field `([^`]*)`")
+STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+LONGEST_VALUE = 1000
+"""Bytes of JSON that a value of a body may have to be told again: it may be the whole of a large body."""
 
 
 class FieldError(Struct, frozen=True):
@@ -272,45 +276,69 @@ def _field_error(entry: Mapping[str, Any], request: Request[Any, Any, Any]) -> F
     message = str(entry.get("message", "invalid"))
     if message == "'data'":  # Litestar's words for an empty body
         return FieldError("body", None, "missing", "a JSON body is needed")
-    if UNKNOWN_FIELD.search(message):
-        data = request.route_handler.parsed_fn_signature.parameters["data"]
-        return FieldError(*said_of(message, key.removeprefix("data"), data.annotation))
     parameters = request.route_handler.parsed_fn_signature.parameters
+    if key == "data" or entry.get("source") == "body":
+        body = ScopeState.from_scope(request.scope).json
+        path, value, code, text = said_of(message, key.removeprefix("data"), parameters["data"].annotation, body)
+        return FieldError(path or "body", value, code, text)
     if key in parameters:  # what it is called in the query
         key = getattr(parameters[key].kwarg_definition, "name", None) or key
-    value: Any = request.query_params.get(key)
+    value = request.query_params.get(key)
     if value is None:
         value = request.path_params.get(key)
     allowed = _allowed(parameters, key)
     if allowed and value is not None:
         message = f"use one of {', '.join(allowed)}"
-    return FieldError("body" if key == "data" else key, value, "invalid", message)
+    return FieldError(key, value, "invalid", message)
 
 
 def _allowed(parameters: Mapping[str, Any], key: str) -> list[str]:
     """The values that a parameter may have, where they are listed."""
     for name, field in parameters.items():
         if key in (name, getattr(field.kwarg_definition, "name", None)):
-            kinds = [field.annotation, *get_args(field.annotation)]
-            return [str(value) for kind in kinds if get_origin(kind) is Literal for value in get_args(kind)]
+            return _listed(field.annotation)
     return []
 
 
-def said_of(message: str, path: str, shape: Any) -> tuple[str, None, str, str]:
-    """msgspec's message on a body of the type `shape`, told as a FieldError: an unknown member is named, with those known."""
+def _listed(hint: Any) -> list[str]:
+    """The values that an annotation lists, also in a list or beside None."""
+    if get_origin(hint) is Literal:
+        return [str(value).lower() if isinstance(value, bool) else str(value) for value in get_args(hint)]
+    return [value for inner in get_args(hint) for value in _listed(inner)]
+
+
+def said_of(message: str, path: str, shape: Any, body: Any) -> tuple[str, Any, str, str]:
+    """msgspec's message on a body of the type `shape`, told as a FieldError: with what was sent, and what is known or listed."""
     unknown = UNKNOWN_FIELD.search(message)
-    if unknown is None:
+    for name in filter(None, (name for name, _ in STEP.findall(path))):
+        holder = _struct_in(shape)
+        shape = get_type_hints(holder).get(name, Any) if isinstance(holder, type) else Any
+    if unknown:
+        known = ", ".join(_struct_in(shape).__struct_fields__) or "none"
+        path = f"{path}.{unknown.group(1)}".removeprefix(".")
+        return path, _sent(body, path), "unknown", f"unknown; known are: {known}"
+    if message.startswith("Object missing"):
         return path, None, "invalid", message
-    steps = path.split(".") if path else []
-    for step in steps:
-        shape = _struct_in(get_type_hints(shape)[step.partition("[")[0]])
-    known = ", ".join(shape.__struct_fields__) or "none"
-    return ".".join([*steps, unknown.group(1)]), None, "unknown", f"unknown; known are: {known}"
+    listed = _listed(shape) if message.startswith("Invalid enum") else []
+    return path, _sent(body, path), "invalid", f"use one of {', '.join(listed)}" if listed else message
+
+
+def _sent(body: Any, path: str) -> Any:
+    """What lies at a path of a body, such as `filters.kinds[1]`; None where it can not be said."""
+    for name, place in STEP.findall(path):
+        try:
+            body = body[int(place)] if place else body[name]
+        except (KeyError, IndexError, TypeError):
+            return None
+    try:
+        return body if len(msgspec.json.encode(body)) <= LONGEST_VALUE else None
+    except (RecursionError, TypeError):
+        return None
 
 
 def _struct_in(hint: Any) -> Any:
     """The Struct of an annotation, also in a list or beside None."""
-    inner = [each for each in get_args(hint) if each is not type(None)]
+    inner = [each for each in get_args(hint) if each not in (type(None), ...)]
     return _struct_in(inner[-1]) if inner else hint
 
 

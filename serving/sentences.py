@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from assets_config.contract.names import Confidence
 from assets_config.contract.plans import LONGEST, SeasonParameters
-from serving.grammar import CORRECTED, HALF, NOTHING, RULES, Context, Rule
+from serving.grammar import CORRECTED, HALF, NO_DAY, NOTHING, RULES, Context, Rule
 
 FIELDS = SeasonParameters.__struct_fields__
 BEFORE_NOT = re.compile(r"\b(?:not|no|never|don'?t|without|rather than|instead of|isn'?t)\s(?:\w+\s)?$", re.IGNORECASE)
@@ -110,7 +110,8 @@ def _settled(field: str, claims: list[Claim], text: str) -> Field:
     claims = [each for each in claims if each not in bad]
     if not claims and bad:
         said = text[bad[0].start : bad[0].end]
-        return Field(field, default, "default", _span(text, bad[0]), "low", f"'{said}' is out of bounds; the default holds")
+        why = "is no day of the calendar" if bad[0].value == NO_DAY else "is out of bounds"
+        return Field(field, default, "default", _span(text, bad[0]), "low", f"'{said}' {why}; the default holds")
     if not claims:
         return Field(field, default, "default", None, "low", f"nothing is said of it; the default is {_shown(default)}")
     last = claims[-1]
@@ -137,4 +138,4 @@ def _shown(value: Any) -> str:
 def _is_within(field: str, value: Any) -> bool:
     if field in ("forecast_horizon_weeks", "markdown_checkpoint_week"):
         return value in (None, HALF) or 1 <= value <= LONGEST
-    return field != "dc_holdback_percentage" or 0 <= value <= 1
+    return value != NO_DAY and (field != "dc_holdback_percentage" or 0 <= value <= 1)

@@ -1,14 +1,15 @@
 """A what-if over the published forecast: whom it is of, what they cost, and what comes of the assumptions by multiplying."""
 
 from datetime import date
+from functools import reduce
 from typing import Any
 
 from msgspec import Struct
 
-from assets_config.contract.outlook import Outlook, multiplied, outlook
+from assets_config.contract.outlook import Outlook, multiplied, outlook, why_not_days
 from assets_config.contract.scenarios import PRIOR, Assumptions, Method, Question, result_hash, why_not_ask
 from serving.filters import product_of, store_of
-from serving.problems import Conflict, invalid
+from serving.problems import Conflict, Validation, invalid
 from serving.snapshot import Snapshot
 
 LATELY = 28  # days whose mean price is that of the days ahead
@@ -30,19 +31,28 @@ async def asked_of(lease: Snapshot, question: Question, method: Method) -> Asked
     """Raises NotFound for an unknown product or store, Validation for what cannot be, Conflict without a forecast."""
     wrong = why_not_ask(question, method)
     if wrong is not None:
-        raise invalid(wrong[0], None, wrong[1])
-    product = product_of(lease, question.product_id)
-    store = None if question.store_id is None else store_of(lease, question.store_id)
+        raise _invalid(question, *wrong)
+    product = product_of(lease, str(question.product_id))
+    store = None if question.store_id is None else store_of(lease, str(question.store_id))
     rows = await _forecast(lease, product, store, question)
     if not rows:
+        if not await _is_forecast(lease):
+            raise Conflict("Nothing is forecast here yet: a job `materialize` of POST /api/v1/jobs makes forecasts.")
         by = "" if question.run_id is None else f" by run {question.run_id}"
         name = lease.labels["product"][product]
         raise Conflict(f"Product {name} is not forecast here{by}: name another, or leave store or run out.")
+    beyond = why_not_days(question, rows[0][0], len(rows))
+    if beyond is not None:
+        raise _invalid(question, *beyond)
     price = question.assumed.price
     elasticity = price.elasticity if price is not None and price.elasticity is not None else await _elasticity(lease, product)
     versions = sorted({version for _, _, known in rows for version in known})
     price_now = await _price(lease, product, store)
     return Asked(product, store, rows[0][0], [units for _, units, _ in rows], versions, price_now, elasticity)
+
+
+def _invalid(question: Question, field: str, why: str) -> Validation:
+    return invalid(field, reduce(getattr, field.split("."), question), why)
 
 
 async def _forecast(lease: Snapshot, product: int, store: int | None, question: Question) -> list[tuple[Any, ...]]:
@@ -55,6 +65,12 @@ async def _forecast(lease: Snapshot, product: int, store: int | None, question: 
         "GROUP BY date ORDER BY date LIMIT $4",
         [product, store, question.run_id, question.horizon or 90],
     )
+
+
+async def _is_forecast(lease: Snapshot) -> bool:
+    if not lease.has("forecasts", "forecast"):
+        return False
+    return bool(await lease.query("SELECT 1 FROM forecasts.forecast WHERE source = 'forecast' LIMIT 1"))
 
 
 async def _price(lease: Snapshot, product: int, store: int | None) -> float | None:

@@ -161,7 +161,9 @@ def why_not_template(given: TemplateText) -> tuple[str, str] | None:
     for field, text, most in (("subject", given.subject, MOST_SUBJECT), ("body", given.body, MOST_BODY)):
         try:
             for _, name, form, conversion in Formatter().parse(text):
-                if name is not None and (name not in SAMPLE or form or conversion):
+                if name in SAMPLE and (form or conversion):
+                    return field, f"{{{name}}} has a format or a conversion: write the name alone in its braces"
+                if name is not None and name not in SAMPLE:
                     return field, f"{{{name}}} is unknown; known are {', '.join(f'{{{each}}}' for each in SAMPLE)}"
             if len(text.format_map(SAMPLE)) > most:
                 return field, f"has more than {most} letters, filled in"

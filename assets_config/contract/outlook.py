@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 from msgspec import Struct
 
-from assets_config.contract.scenarios import Assumptions, Price, PromotionPlan
+from assets_config.contract.scenarios import Assumptions, Price, PromotionPlan, Question
 
 
 class Outlook(Struct, frozen=True):
@@ -78,3 +78,19 @@ def outlook(baseline: Sequence[float], demand: Sequence[float], first: date, ass
 def holds(plan: Price | PromotionPlan, day: date) -> bool:
     """Whether a day is one of its days."""
     return (plan.start_date is None or plan.start_date <= day) and (plan.end_date is None or day <= plan.end_date)
+
+
+def why_not_days(question: Question, first: date, days: int) -> tuple[str, str] | None:
+    """The member of a question that is of none of the days that are forecast, and why, as the end of a sentence; None without."""
+    last, assumed = first + timedelta(days=days - 1), question.assumed
+    if question.horizon is not None and question.horizon > days:
+        return "horizon", f"is more than the {days} days that are forecast, {first} to {last}"
+    none = f"lies outside of the days that are asked for, {first} to {last}"
+    for name, plan in (("price", assumed.price), ("promotion", assumed.promotion)):
+        if plan is not None and plan.start_date is not None and plan.start_date > last:
+            return f"assumptions.{name}.start_date", none
+        if plan is not None and plan.end_date is not None and plan.end_date < first:
+            return f"assumptions.{name}.end_date", none
+    if assumed.holiday is not None and not any(first <= day <= last for day in assumed.holiday.dates):
+        return "assumptions.holiday.dates", none
+    return None

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from assets_config.contract.columns import column
-from assets_config.contract.state import MOST_TAGS, NOT_NUL, RunId, Tag
+from assets_config.contract.state import MOST_TAGS, NOT_NUL, Named, RunId, Tag
 
 Method = Literal["heuristic", "model_exogenous"]
 RankBy = Literal["revenue", "units", "lost"]
@@ -90,11 +90,8 @@ class Assumptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class Question(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What if, for one product."""
 
-    product_id: Annotated[str, Meta(min_length=1, max_length=100, pattern=NOT_NUL, description="SKU, id or external id.")]
-    store_id: Annotated[
-        Annotated[str, Meta(min_length=1, max_length=100, pattern=NOT_NUL)] | None,
-        Meta(description="Store: code, id or external id. Null: all stores together."),
-    ] = None
+    product_id: Annotated[Named, Meta(description="SKU, id or external id.")]
+    store_id: Annotated[Named | None, Meta(description="Store: code, id or external id. Null: all stores together.")] = None
     horizon: Annotated[
         Annotated[int, Meta(ge=1, le=90)] | None, Meta(description="Days ahead. Null: all that are forecast. [days]")
     ] = None

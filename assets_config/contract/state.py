@@ -22,6 +22,8 @@ AliasName = Annotated[  # `$` alone would let a line end through
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 RunId = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}(?!\n)$", description="A model run of /registry/runs.")]
 Tag = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,49}(?!\n)$")]
+Named = Annotated[int, Meta(ge=1, le=2**63 - 1)] | Annotated[str, Meta(min_length=1, max_length=100, pattern=NOT_NUL)]
+"""A store or product by its id, or by its code, SKU or external id."""
 
 
 class ModelAlias(Struct, frozen=True):

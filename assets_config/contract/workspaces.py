@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from assets_config.contract.columns import column
 from assets_config.contract.materialize import Published
 from assets_config.contract.seeds import Overrides, SeedParams
-from assets_config.contract.state import MOST_TAGS, NOT_NUL, AliasName, Tag
+from assets_config.contract.state import MOST_TAGS, NOT_NUL, AliasName, Named, Tag
 from assets_config.contract.stories import CreatedObjects, Story
 
 MOST = 500  # workspaces that are kept
@@ -24,7 +24,6 @@ Preservation = Literal["ephemeral", "keep"]
 WorkspaceStatus = Literal["completed", "partial"]
 ReferenceKind = Literal["job", "model_run", "scenario", "plan", "workspace", "snapshot"]
 WorkspaceId = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}(?!\n)$", description="A workspace of /demo/workspaces.")]
-Named = Annotated[int, Meta(ge=1, le=2**63 - 1)] | Annotated[str, Meta(min_length=1, max_length=100, pattern=NOT_NUL)]
 Notes = Annotated[str, Meta(max_length=2000, pattern=NOT_NUL)]
 
 

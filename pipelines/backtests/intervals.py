@@ -82,6 +82,23 @@ def honest_quantiles(
     return found
 
 
+def published_quantiles(
+    yhat: np.ndarray, step: np.ndarray, y: np.ndarray, fold: np.ndarray, past: np.ndarray, kind: np.ndarray | None = None
+) -> np.ndarray:
+    """The quantiles of days ahead from all residuals, of a `past` point from those of the other folds where there are any.
+
+    y, NaN where demand is not known, and `fold` are looked at where `past` only. float64 [n, 7].
+    """
+    of = np.zeros(len(yhat), dtype=np.int8) if kind is None else kind
+    honest = honest_quantiles(yhat[past], step[past], y[past], fold[past], of[past])
+    scored, rest = past & ~np.isnan(y), np.ones_like(past) if honest is None else ~past
+    found = np.empty((len(yhat), len(LEVELS)))
+    if honest is not None:
+        found[past] = honest
+    found[rest] = quantiles(yhat[rest], step[rest], yhat[scored], step[scored], y[scored], kind=of[rest], past_kind=of[scored])
+    return found
+
+
 def _levels(residual: np.ndarray) -> np.ndarray:
     ordered = np.sort(residual)
     ranks = [min(int(np.ceil((len(ordered) + 1) * level)), len(ordered)) for level in LEVELS]

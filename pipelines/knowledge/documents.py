@@ -7,7 +7,7 @@ without its text, until its path is indexed again.
 import hashlib
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -152,14 +152,19 @@ def posted(warehouse: Warehouse, command: RagIndexParams) -> Found:
 
 
 def changed(
-    known: Sequence[Document], found: Iterable[Found], *, scanned: str | None = None, whole: bool = False, at: datetime, by: str
+    known: Sequence[Document], found: Sequence[Found], *, scanned: str | None = None, whole: bool = False, at: datetime, by: str
 ) -> list[Document]:
     """The documents after `found` was read, by path.
 
     A document whose bytes are the same keeps its version, whatever else is told of it. Own documents that were not found go
     where all were read (`whole`), or those below `scanned`. Removed ones stay removed, unless they were posted again or lie
-    below `scanned`.
+    below `scanned`. Raises PipelineError, where nothing lies or lay below `scanned`.
     """
+    lay = any(each.origin == "project" and not each.removed and _is_below(each.path, scanned) for each in known)
+    if scanned and not found and not lay:
+        raise PipelineError(
+            f"{scanned}: no page of the project is it or lies below it; GET /api/v1/rag/sources lists those there are"
+        )
     after = {each.source_id: each for each in known}
     met = set()
     for each in found:
@@ -196,15 +201,20 @@ def without(known: Sequence[Document], command: RagDeleteParams) -> list[Documen
 def summary(before: Sequence[Document], after: Sequence[Document]) -> dict[str, Any]:
     """How many documents were indexed, updated, unchanged and removed, and the state of each by its path."""
     known = {each.source_id: each for each in before if not each.removed}
+    there = {each.source_id: each for each in after if not each.removed}
     states = {}
-    for each in after:
-        earlier = known.get(each.source_id)
-        if not each.removed:
-            states[each.path] = "indexed" if earlier is None else "unchanged" if earlier.version == each.version else "updated"
-    there = {each.source_id for each in after if not each.removed}
-    states |= {each.path: "removed" for key, each in known.items() if key not in there}
+    for key, each in there.items():
+        earlier = known.get(key)
+        states[key] = "indexed" if earlier is None else "unchanged" if earlier.version == each.version else "updated"
+    states |= {key: "removed" for key in known if key not in there}
     counts = {state: list(states.values()).count(state) for state in ("indexed", "updated", "unchanged", "removed")}
-    return {**counts, "documents": states}
+    told = known | there
+    of_project = {each.path for each in told.values() if each.origin == "project"}
+
+    def name(each: Document) -> str:
+        return f"{each.path} (upload)" if each.origin == "upload" and each.path in of_project else each.path
+
+    return {**counts, "documents": {name(told[key]): state for key, state in states.items()}}
 
 
 def _was_read(document: Document, *, scanned: str | None, whole: bool) -> bool:

@@ -20,7 +20,9 @@ class Summary(Struct, frozen=True):
     """Totals over the range. The errors compare days that have both a forecast (as of an earlier cutoff) and sales."""
 
     total_forecast: Annotated[float, Meta(description="Sum of forecasts. [units]")]
-    total_actual: Annotated[float | None, Meta(description="Sales on the days compared; null where none is known. [units]")]
+    total_actual: Annotated[
+        float | None, Meta(description="Sales on the days compared, as the backtest knew them; null where none is known. [units]")
+    ]
     mape: Annotated[float | None, Meta(description="Mean absolute percentage error where sales are not zero. [percent]")]
     wape: Annotated[float | None, Meta(description="Sum of absolute errors over sum of sales. [ratio]")]
     bias_ratio: Annotated[float | None, Meta(description="Sum of forecast minus sales over sales; positive is over. [ratio]")]
@@ -54,6 +56,7 @@ async def get_forecast_summary(
 ) -> SummaryAnswer:
     """Total forecast of a range, and its errors on the days whose sales are known.
 
+    Sales are those that the backtest knew. What was corrected since counts from the next forecasts on; /analytics/kpis has it.
     For more than one sum: /forecasts/levels by region, store or category; /forecasts/accuracy for errors by days ahead.
     """
     check_range(start, end, state.settings.max_days)

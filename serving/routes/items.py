@@ -3,6 +3,7 @@
 from datetime import date, datetime
 from fractions import Fraction
 from typing import Annotated
+from urllib.parse import quote
 
 from litestar import Request
 from litestar.datastructures import State
@@ -55,6 +56,7 @@ class ItemAnswer(Struct, frozen=True):
     sku: str
     timeseries: list[ItemPoint]
     metadata: Metadata
+    reason: Annotated[str | None, Meta(description="Why quantiles of days with a forecast are null, where they are.")] = None
 
 
 @table("/items", operation_id="list_items", tags=["items"])
@@ -117,7 +119,13 @@ async def get_item_timeseries(
         wanted = _units(actual + lost[day]) if actual is not None and day in lost else None
         points.append(ItemPoint(day, _units(yhat), q10, q50, q90, actual, wanted, source, version, at, *rest))
     only = versions.pop() if len(versions) == 1 else None
-    return ItemAnswer(product, sku, points, metadata(lease, "forecasts", model_version=only))
+    reason = None
+    if any(quantiles[0] is None for _, _, _, quantiles in forecasts.values()):
+        reason = (
+            "quantiles of stores do not add up: name one by store_id, or read those of their sum at "
+            f"/api/v1/forecasts/levels?level=product&member={quote(sku)}"
+        )
+    return ItemAnswer(product, sku, points, metadata(lease, "forecasts", model_version=only), reason)
 
 
 QUANTILES = ("q10", "q50", "q90", "q05", "q25", "q75", "q95")

@@ -25,7 +25,7 @@ from serving.orchestrator.job import Job, filtered
 from serving.orchestrator.jobs import Jobs
 from serving.paging import After, Limit, Listed, Order, Page, PageSize, ordered, page_of
 from serving.parameters import JobPath, OfProduct, OfStore
-from serving.problems import Conflict, Gone, NoSnapshot
+from serving.problems import Conflict, Gone, NoSnapshot, invalid
 from serving.routes.explanations import ExplanationSaid, explanations_of
 
 IdempotencyKey = Annotated[
@@ -138,6 +138,8 @@ async def list_jobs(
 
     The newest 5,000. Errors and progress are told by /jobs/{job_id}.
     """
+    if job_type is not None and job_type not in JOB_TYPES:
+        raise invalid("job_type", job_type, f"use one of {', '.join(JOB_TYPES)}")
     jobs: Jobs = state.jobs
     found = filtered(await jobs.newest(), job_type=job_type, status=status, origin=origin)
     return page_of(ordered(found, sort_by, sort_order, tie="job_id"), page, page_size, None)

@@ -101,7 +101,10 @@ async def list_forecast_levels(
     start_date: FromDay = None,
     end_date: ToDay = None,
 ) -> Listed[ForecastLevel]:
-    """Forecasts of the total and of each region, store, category, department and product: days ahead, and past ones."""
+    """Forecasts of the total and of each region, store, category, department and product: days ahead, and past ones.
+
+    y is what the backtest knew. What was corrected since counts from the next forecasts on; /analytics/kpis has it.
+    """
     check_span(start_date, end_date, state.settings.max_days)
     wanted = {
         "level = ?": level,

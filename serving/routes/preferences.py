@@ -1,5 +1,6 @@
 """Who is told of alerts, how, and in which words?"""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -86,6 +87,7 @@ async def get_preference(lease: NamedDependency[Snapshot], user: UserPath) -> Pr
 async def set_preference(
     request: Request[Any, Any, Any],
     state: State,
+    lease_if_any: NamedDependency[Snapshot | None],
     user: UserPath,
     data: JSONBody[Preference],
     idempotency_key: IdempotencyKey = None,
@@ -101,8 +103,18 @@ async def set_preference(
     fault = why_not_preference(data)
     if fault is not None:
         raise invalid(fault[0], getattr(data, fault[0]), fault[1])
+    if lease_if_any is not None:  # before the first publish no rule is known
+        await _check_rules(lease_if_any, data.rules)
     params = SetPreferenceParams(**structs.asdict(data), user=name)
     return await start(request, state, "set_preference", params, idempotency_key)
+
+
+async def _check_rules(lease: Snapshot, rules: Sequence[str]) -> None:
+    """Raises Validation for a rule that there is not, of which nobody would be told anything."""
+    known = [row["rule"] for row in await lease.rows("state", "alert_rule", "true ORDER BY rule")]
+    for n, rule in enumerate(rules if known else ()):
+        if rule not in known:
+            raise invalid(f"rules[{n}]", rule, f"use some of {', '.join(known)}")
 
 
 @table("/notification-templates", operation_id="list_templates", tags=["alerts"])

@@ -182,7 +182,7 @@ async def create_scenario(
     data: JSONBody[ScenarioParams],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[Job | ScenarioAnswer]:
-    """Work a scenario out and save it; the job's id is the scenario's. 200 and the saved one where the same was saved so before.
+    """Work a scenario out and save it; the job's id is the scenario's. 200 and the saved one where it was saved with these tags.
 
     method model_exogenous asks a model that learns from prices and events; `cloned_from` names a scenario that is changed.
     """
@@ -195,7 +195,8 @@ async def create_scenario(
     if not state.jobs.is_repeated("scenario", params, idempotency_key):
         hashed = hash_of(asked, data.method, data.assumed)
         for row in await lease.rows("state", "scenario", "result_hash = ? AND name = ?", [hashed, data.name]):
-            return Response(await _answer(lease, Scenario(**row)), status_code=200)
+            if set(msgspec.json.decode(row["tags"])) == set(data.tags):
+                return Response(await _answer(lease, Scenario(**row)), status_code=200)
         if len(await lease.rows("state", "scenario")) >= MOST:
             raise Conflict(f"{MOST} scenarios are saved: delete one first.")
     launched: Response[Any] = await start(request, state, "scenario", params, idempotency_key)

@@ -36,7 +36,9 @@ class SetSaid(Struct, frozen=True):
     models: Annotated[dict[str, int], Meta(description="Number of series that each model type forecasts. [series]")]
     is_current: Annotated[bool, Meta(description="Whether the snapshot's forecasts are of this set: only then has it series.")]
     is_scored: Annotated[bool, Meta(description="Whether it counts in /forecasts/accuracy: one set a cutoff, none of hindsight.")]
-    dataset_id: Annotated[str, Meta(description="Hash of the core tables that it was made from.")]
+    dataset_id: Annotated[
+        str, Meta(description="Hash of the core tables that it was made from; of a season plan: the last it saw.")
+    ]
     made_at: Annotated[datetime, Meta(description="When it was made, UTC.")]
     category: Annotated[str | None, Meta(description="Category of a season plan; null: everything, as for series.")] = None
     season: Annotated[str | None, Meta(description="Name of the season, for example Autumn 2024; null for series.")] = None
@@ -193,7 +195,12 @@ async def season_set(lease: Snapshot, plan_id: str) -> dict[str, Any]:
 
 
 def require_current(found: SetSaid) -> None:
-    """Raises Gone for a set of which no series is published any more."""
+    """Raises Gone for a set of which no series is published."""
+    if found.kind == "season":
+        raise Gone(
+            f"Set {found.set_id} is of a season plan, which no series, products or days are published of: "
+            f"GET /api/v1/forecasts/{found.set_id} has its weeks, clusters and stores."
+        )
     if not found.is_current:
         raise Gone(
             f"Set {found.set_id} is not the current one: of its series and products no forecasts are published any more. "

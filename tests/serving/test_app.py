@@ -72,6 +72,8 @@ def test_every_read_answers(path: str, client: TestClient) -> None:
         ("GET", "/api/v1/backtests/none", 404, "NOT_FOUND"),
         ("GET", f"{ITEMS}?start=2024-12-31&end=2024-12-01", 400, "BAD_REQUEST"),
         ("GET", "/api/v1/jobs", 503, "ORCHESTRATOR_UNAVAILABLE"),
+        ("GET", "/api/v1/jobs?job_type=train", 503, "ORCHESTRATOR_UNAVAILABLE"),
+        ("GET", "/api/v1/jobs?job_type=foo", 422, "VALIDATION"),
         ("GET", "/errors/none", 404, "NOT_FOUND"),
     ],
 )
@@ -109,6 +111,48 @@ def test_an_unknown_asset_is_told_with_where_assets_are_listed(client: TestClien
     answer = client.post("/api/v1/jobs", json={"job_type": "materialize", "params": {"assets": ["core/nothing"]}})
 
     assert answer.json()["detail"] == "Unknown assets: core/nothing; GET /api/v1/assets lists those that there are."
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "field", "value", "message"),
+    [
+        ("POST", "agents/sessions", {"agent_type": "oracle"}, "agent_type", "oracle", "use one of "),
+        ("POST", "approvals/a/decision", {"decision": "maybe"}, "decision", "maybe", "use one of approve, "),
+        ("POST", "jobs", {"job_type": "seed_delete", "params": {"confirm": False}}, "params.confirm", False, "use one of true"),
+        (
+            "POST",
+            "jobs",
+            {"job_type": "demo", "params": {"preservation": "x"}},
+            "params.preservation",
+            "x",
+            "use one of ephemeral, ",
+        ),
+        (
+            "POST",
+            "jobs",
+            {"job_type": "backtest", "params": {"model_type": "x", "n_splits": 99}},
+            "params.n_splits",
+            99,
+            "Expected ",
+        ),
+        ("POST", "rag/retrieve", {"query": "stock", "filters": {"kind": ["book"]}}, "filters.kind[0]", "book", "use one of "),
+        ("POST", "scenarios/simulate", {"horizon": 0}, "horizon", 0, "Expected `int` >= 1"),
+        ("PATCH", "config", {"max_days": 0}, "max_days", 0, "Expected "),
+        ("PATCH", "config", {"max_day": 9}, "max_day", 9, "unknown; known are: "),
+        ("PATCH", "demo/workspaces/a", {"tags": ["a", 7]}, "tags[1]", 7, "Expected `str`"),
+        ("PATCH", "demo/workspaces/a", {"tags": "x" * 1000}, "tags", None, "Expected `array`"),
+        ("PATCH", "demo/workspaces/a", ["name"], "body", ["name"], "Expected `object`"),
+    ],
+)
+def test_a_wrong_body_is_told_what_was_sent_and_what_would_work(
+    method: str, path: str, body: Any, field: str, value: Any, message: str, client: TestClient
+) -> None:
+    answer = client.request(method, f"/api/v1/{path}", json=body)
+
+    assert answer.status_code == 422, answer.text
+    [said] = [each for each in answer.json()["errors"] if each["field"] == field]
+    assert said["value"] == value
+    assert said["message"].startswith(message)
 
 
 PARAMS: dict[str, dict[str, Any]] = {

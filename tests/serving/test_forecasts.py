@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from litestar.testing import TestClient
 
 from assets_config.contract.catalogue import DimProduct, DimStore
+from assets_config.contract.forecasts import Forecast
 from assets_config.contract.registry import Backtest, BacktestMetric
-from assets_config.contract.sales import SeriesSegment
+from assets_config.contract.sales import KpiDaily, SeriesSegment
 from tests.serving.conftest import client_of
 from tests.serving.parts import write_snapshot
 
@@ -64,6 +66,19 @@ def test_segments_say_how_a_series_sells(client: TestClient) -> None:
     assert [(each["store_id"], each["adi"], each["mean_demand"]) for each in smooth] == [(1, 1.0, 8.5)]
     assert [(each["pattern"], each["adi"], each["days"]) for each in second] == [("no_demand", None, 0)]
     assert client.get(f"{url}?pattern=odd").status_code == 422
+
+
+def test_forecasts_are_held_against_sales_as_their_backtest_knew_them(tmp_path: Path) -> None:
+    known = Forecast(1, 1, DAY, "backtest", 1, DAY, 8.0, 7.0, 8.0, 9.0, 10.0, "ets", "r")
+    sold = KpiDaily(1, 1, DAY, 7, Decimal(7), 1)
+    write_snapshot(tmp_path, {**ROWS, "forecast": [known], "kpi_daily": [sold]})
+
+    with client_of(tmp_path) as client:
+        found = client.get(f"/api/v1/forecasts/summary?start={DAY}&end={DAY}").json()["summary"]
+        said = client.get("/openapi.json").json()["components"]["schemas"]["Summary"]["properties"]
+
+    assert (found["total_actual"], found["wape"]) == (10, 0.2)
+    assert "as the backtest knew them" in said["total_actual"]["description"]
 
 
 def test_a_backtest_tells_levels_segments_and_stability(client: TestClient) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
+from assets_config.contract.alerts import AlertRule
 from assets_config.contract.notifications import (
     Notification,
     NotificationDelivery,
@@ -41,6 +42,7 @@ ROWS = {
         NotificationPreference("ann", True, '["email"]', "critical", '["bias"]', "a@b.c", "22:00", "07:00", "UTC", AT, ALERT),
         NotificationPreference("everyone", True, '["log","file"]', "warn", "[]", None, None, None, "UTC", None, None),
     ],
+    "alert_rule": [AlertRule(rule, "x", True, 0.2, 0.4, 0.1, 1, 1, None, None) for rule in ("bias", "stale")],
     "notification_template": [NotificationTemplate("opened", "{title}", "x", None, None)],
 }
 
@@ -130,6 +132,16 @@ def test_a_preference_that_cannot_hold_is_refused(user: str, body: Any, status: 
 
     assert answer.status_code == status, answer.text
     assert not field or answer.json()["errors"][0]["field"].startswith(field), answer.text
+
+
+def test_a_rule_that_there_is_not_is_refused_with_those_that_there_are(client: TestClient) -> None:
+    unknown, known = (client.put(f"{PREFERENCES}/bob", json={"channels": ["log"], "rules": rules}) for rules in
+                      (["stale", "nope"], ["stale"]))  # fmt: skip
+
+    [error] = unknown.json()["errors"]
+    assert (unknown.status_code, error["field"], error["value"]) == (422, "rules[1]", "nope")
+    assert error["message"] == "use some of bias, stale"
+    assert known.status_code == 503, "a job, which no Dagster takes here"
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,8 @@ SAID: list[tuple[str, dict[str, Any]]] = [
     ("for the quarter", {W: 13}),
     ("100 weeks", {}),
     ("0 weeks", {}),
+    ("Dairy - 12 weeks", {W: 12}),
+    ("12-14 weeks", {W: 14}),
     ("12 weeks from 2025-03-03", {W: 12, S: "2025-03-03"}),
     ("start on 3 March 2025", {S: "2025-03-03"}),
     ("starting March 3rd, 2025", {S: "2025-03-03"}),
@@ -139,6 +141,11 @@ def test_a_correction_is_no_contradiction() -> None:
 
 def test_what_is_out_of_bounds_or_too_late_is_named() -> None:
     assert one("100 weeks", W).reasoning == "'100 weeks' is out of bounds; the default holds"
+    assert one("a season of -3 weeks", W).reasoning == "'-3 weeks' is out of bounds; the default holds"
+    assert one("-3 months", W).reasoning == "'-3 months' is out of bounds; the default holds"
+    for text in ("Dairy from 30 February 2025", "Dairy from 30 February 2025, 10 weeks"):
+        assert one(text, S).reasoning == "'30 February 2025' is no day of the calendar; the default holds"
+        assert overall(extract(text, today=TODAY)) == "low"
     assert "not before the last of 10 weeks" in one("markdown in week 12 of a 10 week season", M).reasoning
 
 

@@ -192,3 +192,14 @@ def test_a_snapshot_without_sets_lists_none(tmp_path: Path) -> None:
 
     assert [(each.status_code, each.json()["items"]) for each in answers] == [(200, [])] * 3
     assert "materialise" in answers[2].json()["reason"]
+
+
+def test_quantiles_that_do_not_add_up_are_null_with_the_reason(client: TestClient) -> None:
+    url = f"/api/v1/items/P1/timeseries?start={FIRST}&end={SECOND}"
+
+    of_all, of_one = client.get(url).json(), client.get(f"{url}&store_id=S1").json()
+    elsewhere = client.get(of_all["reason"].split()[-1]).json()["items"]
+
+    assert [(each["forecast"], each["q05"]) for each in of_all["timeseries"]] == [(5.0, None)] * 2
+    assert [(each["member"], each["q05"]) for each in elsewhere if each["date"] == str(FIRST)] == [("P1", 1.0)]
+    assert ([each["q05"] for each in of_one["timeseries"]], of_one["reason"]) == ([1.0, 1.0], None)

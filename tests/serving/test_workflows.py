@@ -157,6 +157,21 @@ def test_a_season_is_a_set_of_forecasts_too(client: TestClient) -> None:
     assert client.get(f"{API}/forecasts/{SOLD}/points?level=series").status_code == 410
 
 
+def test_the_data_of_a_season_are_the_last_that_it_saw(client: TestClient) -> None:
+    [season] = [each for each in client.get(f"{API}/forecasts").json()["items"] if each["set_id"] == OPEN]
+    said = client.get("/openapi.json").json()["components"]["schemas"]["SetSaid"]["properties"]["dataset_id"]["description"]
+
+    assert season["dataset_id"] == client.get(f"{API}/workflows").json()["metadata"]["dataset_id"]
+    assert said.endswith("of a season plan: the last it saw.")
+
+
+def test_a_season_says_that_it_has_no_series_but_weeks(client: TestClient) -> None:
+    answer = client.get(f"{API}/forecasts/{OPEN}/points?level=series")
+
+    assert answer.status_code == 410
+    assert f"GET /api/v1/forecasts/{OPEN} has its weeks" in answer.json()["detail"]
+
+
 def test_results_add_up_and_are_ranked_by_profit(client: TestClient) -> None:
     told = client.get(f"{API}/workflows/{SOLD}/results").json()
 

@@ -12,7 +12,6 @@ import polars as pl
 
 from assets_config.contract.accuracy import IntervalCoverage
 from pipelines.backtests.folds import Fold
-from pipelines.backtests.intervals import LEVELS, honest_quantiles
 from pipelines.backtests.metrics import buckets
 from pipelines.features.panel import Panel
 from pipelines.features.patterns import PATTERNS, patterns
@@ -21,7 +20,6 @@ from pipelines.shapes import schema
 NOMINAL = 0.9
 ACCEPTED = (0.88, 0.93)
 Z = 1.959964
-LOW, HIGH = LEVELS.index(0.05), LEVELS.index(0.95)
 CELL = ("level", "bucket", "segment", "demand")
 SCHEMA = schema(IntervalCoverage)
 
@@ -47,21 +45,19 @@ def coverage_frame(panel: Panel, forecast: pl.DataFrame, levels: pl.DataFrame, w
     if len(windows) < 2:
         return pl.DataFrame(schema=SCHEMA)
     past = forecast.filter(source="backtest").with_columns((pl.col("cutoff").rank("dense") - 1).alias("fold"))
-    yhat, step, y, fold = (past[name].to_numpy() for name in ("yhat", "step", "y", "fold"))
+    fold = past["fold"].to_numpy()
     known = [patterns(panel.until(each.train_end)) for each in windows]
-    segment, over_1, kind = (np.stack(each) for each in zip(*((of.code, of.mean > 1, of.kind) for of in known), strict=True))
+    segment, over_1 = (np.stack(each) for each in zip(*((of.code, of.mean > 1) for of in known), strict=True))
     s = np.repeat(np.arange(panel.series), past.height // panel.series)
-    found = honest_quantiles(yhat, step, y, fold, kind[fold, s])
-    assert found is not None, "two folds"
     points = pl.DataFrame(
         {
             "level": pl.repeat("series", past.height, eager=True),
-            "step": step,
+            "step": past["step"],
             "segment": np.array(PATTERNS)[segment[fold, s]],
             "demand": np.where(over_1[fold, s], "over_1", "up_to_1"),
-            "covered": (y >= found[:, LOW]) & (y <= found[:, HIGH]),
+            "covered": past.select(pl.col("y").is_between("q05", "q95")).to_series(),
         }
-    ).filter(pl.Series(~np.isnan(y)))
+    ).drop_nulls("covered")
     above = levels.filter(source="backtest").select(
         "level",
         "step",

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from pipelines.backtests.folds import Fold
-from pipelines.backtests.intervals import NAMES, quantiles
+from pipelines.backtests.intervals import NAMES, published_quantiles
 from pipelines.features.panel import Panel
 from pipelines.features.patterns import patterns
 
@@ -39,13 +39,9 @@ def forecast_frame(
     future = _future(panel, own, ahead)
     columns = ["s", "model_type", "source", "known", "step", "yhat", "y"]
     both = pl.concat([past.select(columns), future.select(columns)], how="vertical_relaxed")  # y as the panel has it
-    kind = _kinds(panel, both)
-    scored = past.with_columns(pl.Series("kind", kind[: past.height])).drop_nulls("y")
-    levels = quantiles(
-        *(both[name].to_numpy() for name in ("yhat", "step")),
-        *(scored[name].to_numpy() for name in ("yhat", "step", "y")),
-        kind=kind,
-        past_kind=scored["kind"].to_numpy(),
+    yhat, step, y, known = (both[name].to_numpy() for name in ("yhat", "step", "y", "known"))
+    levels = published_quantiles(
+        yhat.astype(np.float64), step, y, known, (both["source"] == "backtest").to_numpy(), _kinds(panel, both)
     )
     named = {name: pl.Series(name, levels[:, n]) for n, name in enumerate(NAMES)}
     first = pl.lit(panel.first_day)

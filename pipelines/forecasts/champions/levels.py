@@ -7,7 +7,7 @@ a level's own residuals on the days of the backtests give them, by the rule of `
 import numpy as np
 import polars as pl
 
-from pipelines.backtests.intervals import LEVELS, NAMES, honest_quantiles, quantiles
+from pipelines.backtests.intervals import NAMES, published_quantiles
 from pipelines.backtests.losses import group_sums
 from pipelines.features.levels import PUBLISHED, Members
 
@@ -43,12 +43,6 @@ def _sums(level: str, members: Members, days: pl.DataFrame, yhat: np.ndarray, y:
 
 
 def _quantiles(frame: pl.DataFrame) -> list[pl.Series]:
-    """The quantiles of days ahead from all residuals, of a past day from those of the other folds where there are any."""
-    yhat, step, y = (frame[name].to_numpy() for name in ("yhat", "step", "y"))
-    past = (frame["source"] == "backtest").to_numpy()
-    known = (yhat[past], step[past], y[past])
-    found = np.empty((frame.height, len(LEVELS)))
-    found[~past] = quantiles(yhat[~past], step[~past], *known)
-    honest = honest_quantiles(*known, frame["cutoff"].to_physical().to_numpy()[past])
-    found[past] = quantiles(yhat[past], step[past], *known) if honest is None else honest
+    yhat, step, y, cutoff = (frame[name].to_physical().to_numpy() for name in ("yhat", "step", "y", "cutoff"))
+    found = published_quantiles(yhat, step, y, cutoff, (frame["source"] == "backtest").to_numpy())
     return [pl.Series(name, found[:, n]) for n, name in enumerate(NAMES)]

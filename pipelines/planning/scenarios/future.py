@@ -30,8 +30,8 @@ class Baseline(Struct, frozen=True):
 
 def forecast_of(warehouse: Warehouse, asked: Question) -> Baseline:
     """The published forecast of what is asked for. Raises PipelineError, naming what is not there."""
-    product = _entity(warehouse, "product", asked.product_id)
-    store = None if asked.store_id is None else _entity(warehouse, "store", asked.store_id)
+    product = _entity(warehouse, "product", str(asked.product_id))
+    store = None if asked.store_id is None else _entity(warehouse, "store", str(asked.store_id))
     rows = warehouse.read("forecasts/forecast").filter(source="forecast", product_id=product["product_id"])
     if store is not None:
         rows = rows.filter(store_id=store["store_id"])

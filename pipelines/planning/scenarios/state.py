@@ -10,7 +10,7 @@ import msgspec
 import polars as pl
 
 from assets_config.contract.durable import locked
-from assets_config.contract.outlook import multiplied, outlook
+from assets_config.contract.outlook import multiplied, outlook, why_not_days
 from assets_config.contract.scenarios import (
     MOST,
     PRIOR,
@@ -68,6 +68,9 @@ def worked_out(warehouse: Warehouse, asked: ScenarioParams, *, at: datetime, by:
     if wrong is not None:
         raise PipelineError(f"{wrong[0]} {wrong[1]}")
     assumed, found = asked.assumed, forecast_of(warehouse, asked)
+    wrong = why_not_days(asked, found.first, len(found.units))
+    if wrong is not None:
+        raise PipelineError(f"{wrong[0]} {wrong[1]}")
     elasticity, price = _elasticity(warehouse, asked, found), _price(warehouse, found)
     if asked.method == "heuristic":
         baseline, demand = found.units, multiplied(found.units, found.first, assumed, elasticity)

@@ -71,11 +71,12 @@ def kept(
     job, finder = jobs[0], Finder()
     name = asked.workspace_name or f"{asked.scenario if not asked.skip_seed else 'loaded'}-{job[:8]}"
     sold = finder.found("what was sold", lambda: sold_of(warehouse, asked.user_scope), Sold())
-    if asked.user_scope is not None and not finder.is_partial and _names(warehouse, asked.user_scope) is None:
-        scope = asked.user_scope
-        finder.warnings.append(
-            f"there is no store {scope.store_id} or product {scope.product_id}: the series that sells most is looked at"
-        )
+    if asked.user_scope is not None and not finder.is_partial:
+        ids = _names(warehouse, asked.user_scope)
+        named = (("store", asked.user_scope.store_id), ("product", asked.user_scope.product_id))
+        gone = [f"{noun} {name}" for found, (noun, name) in zip(ids, named, strict=True) if found is None]
+        if gone:
+            finder.warnings.append(f"there is no {' and no '.join(gone)}: the series that sells most is looked at")
     result = finder.found("what came of it", lambda: _result(warehouse, asked, sold), ResultSummary())
     missing = [each for each in asked.train_model_types or () if each not in result.wapes]
     if missing:
@@ -122,7 +123,7 @@ def kept(
 
 def sold_of(warehouse: Warehouse, scope: Scope | None) -> Sold:
     """What was sold in all, with the series of the scope; that of the most units where the scope is not there."""
-    wanted = None if scope is None else _names(warehouse, scope)
+    wanted = () if scope is None else _names(warehouse, scope)
     with duckdb.connect() as connection:
         connection.execute(
             "CREATE TABLE series AS SELECT store_id, product_id, sum(quantity)::DOUBLE AS units, min(date) AS first, "
@@ -133,18 +134,19 @@ def sold_of(warehouse: Warehouse, scope: Scope | None) -> Sold:
         [(first, last, series, units)] = connection.execute(
             "SELECT min(first), max(last), count(*), coalesce(sum(units), 0) FROM series"
         ).fetchall()
-    pair = wanted or (leading[0] if leading else (None, None))
+    pair = wanted if wanted and None not in wanted else (leading[0] if leading else (None, None))
     return Sold(pair[0], pair[1], first, last, series, units)
 
 
-def _names(warehouse: Warehouse, scope: Scope) -> tuple[int, int] | None:
-    """The ids of a scope's store and product; None where there is no such store or product."""
-    found = []
+def _names(warehouse: Warehouse, scope: Scope) -> tuple[int | None, ...]:
+    """The ids of a scope's store and product; None for the one that there is not."""
+    found: list[int | None] = []
     for noun, code, named in (("store", "code", scope.store_id), ("product", "sku", scope.product_id)):
         number = pl.col(f"{noun}_id")
         rows = warehouse.read(f"core/dim_{noun}").filter((pl.col(code) == str(named)) | (number.cast(pl.String) == str(named)))
-        found += rows.sort(pl.col(code) != str(named))[f"{noun}_id"].head(1).to_list()  # a code goes before an id
-    return (found[0], found[1]) if len(found) == 2 else None
+        ids = rows.sort(pl.col(code) != str(named))[f"{noun}_id"].to_list()  # a code goes before an id
+        found.append(ids[0] if ids else None)
+    return tuple(found)
 
 
 def _result(warehouse: Warehouse, asked: DemoParams, sold: Sold) -> ResultSummary:

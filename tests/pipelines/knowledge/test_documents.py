@@ -59,6 +59,22 @@ def test_only_what_lies_below_the_prefix_is_read_again() -> None:
     assert [(each.path, each.version) for each in after] == [("README.md", 1), ("docs/a.md", 2)]
 
 
+def test_a_prefix_that_nothing_lies_below_is_named() -> None:
+    with pytest.raises(PipelineError, match="nope/: no page of the project is it or lies below it"):
+        changed(known(), [], scanned="nope/", at=LATER, by=NEXT)
+
+    assert [each.path for each in changed(known(), [], scanned="docs", at=LATER, by=NEXT)] == ["README.md"], "its pages went"
+
+
+def test_an_upload_with_the_path_of_a_page_is_told_beside_it() -> None:
+    upload = found({"README.md": "# Mine"}, origin="upload")
+
+    told = summary(known(), changed(known(), upload, at=LATER, by=NEXT))
+
+    assert (told["indexed"], told["unchanged"]) == (1, len(PAGES))
+    assert told["documents"] == {"README.md (upload)": "indexed", **dict.fromkeys(PAGES, "unchanged")}
+
+
 def test_a_deleted_page_stays_away_until_its_path_is_read_again() -> None:
     gone = known()[0]
     without_it = without(known(), RagDeleteParams(gone.source_id))

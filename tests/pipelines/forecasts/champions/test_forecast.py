@@ -85,6 +85,16 @@ def test_served_quantiles_rise_and_are_never_negative(demo_root: Path) -> None:
         assert row["yhat"] >= 0
 
 
+def test_ranges_of_past_days_are_those_whose_coverage_is_told(demo_root: Path) -> None:
+    warehouse = Warehouse(demo_root)
+    past = warehouse.read("forecasts/forecast").filter(source="backtest").drop_nulls("y")
+    whole = {"level": "series", "bucket": "all", "segment": "all", "demand": "all"}
+
+    [told] = warehouse.read("forecasts/interval_coverage").filter(**whole)["coverage"]
+
+    assert past.select(pl.col("y").is_between("q05", "q95").mean()).item() == pytest.approx(told)
+
+
 def test_every_forecast_names_a_run_of_the_registry(demo_root: Path) -> None:
     warehouse = Warehouse(demo_root)
     runs = {row["run_id"]: row for row in warehouse.read("forecasts/model_run").iter_rows(named=True)}

@@ -1,7 +1,7 @@
 """Scenarios over a real forecast: saved, by multiplying and by asking the model again, and over HTTP."""
 
 import hashlib
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +114,8 @@ def test_scenarios_are_saved_kept_and_deleted(own_root: Path) -> None:
         ({"store_id": "S999"}, "no store is called S999"),
         ({"run_id": "0" * 32}, "is not forecast by run 0{32}"),
         ({"method": "model_exogenous", "assumptions": Assumptions(holiday=Holiday(dates=[NOW.date()]))}, "holiday.name"),
+        ({"horizon": 15}, "horizon is more than the 14 days that are forecast"),
+        ({"assumptions": Assumptions(holiday=Holiday(dates=[date(2050, 1, 1)]))}, "assumptions.holiday.dates lies outside"),
     ],
 )
 def test_what_is_not_there_is_named_and_nothing_saved(changes: dict[str, Any], why: str, demo_root: Path) -> None:
@@ -143,7 +145,7 @@ def test_what_is_simulated_at_once_is_what_a_job_saves(own_root: Path) -> None:
         listed = client.get("/api/v1/scenarios").json()["items"]
         tagged = client.get("/api/v1/scenarios?tag=a&tag=b").json()["items"]
         ranked = client.post("/api/v1/scenarios/compare", json={"scenario_ids": IDS[:2], "rank_by": "units"}).json()
-        same = client.post("/api/v1/scenarios", json={**body, "name": "What if"})
+        same = client.post("/api/v1/scenarios", json={**body, "name": "What if", "tags": ["b", "a"]})
         fresh = client.post("/api/v1/scenarios", json={**body, "name": "Another", "cloned_from": IDS[0]})
         refused = [
             client.post(f"/api/v1/scenarios{path}", json=sent).status_code

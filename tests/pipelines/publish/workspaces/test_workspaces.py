@@ -163,7 +163,7 @@ def test_a_scope_that_there_is_is_looked_at_and_one_that_there_is_not_is_told(sh
     assert (there.store_id, there.product_id, json.loads(there.warnings)) == (2, 3, [])
     assert (dangling.store_id, dangling.product_id) == (first(shared).store_id, first(shared).product_id)
     [said] = json.loads(dangling.warnings)
-    assert "S999" in said
+    assert said == "there is no store S999: the series that sells most is looked at"
     assert (there.status, dangling.status) == ("completed", "completed")
 
 
