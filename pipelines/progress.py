@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from assets_config.contract.layout import Published
+from pipelines.automation.dead_runs import process_tag
 from pipelines.errors import PublishError
 from pipelines.publish.snapshot import current
 
@@ -44,7 +45,7 @@ def run_with_progress(keys: Sequence[str], *, run_config: Mapping[str, Any], run
             asset_selection=list(selected.resolve(defs.resolve_asset_graph())),
             run_id=run_id,
             raise_on_error=False,
-            tags={"demandgraph/origin": "cli"},
+            tags={"demandgraph/origin": "cli", **process_tag(run_id)},
         )
     seconds = time.monotonic() - began
     if not result.success:
