@@ -1,5 +1,6 @@
 """Runs assets in this process with a progress bar, recorded in the same Dagster instance that the UI shows."""
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from assets_config.contract.layout import Published
+from pipelines import stop
 from pipelines.automation.dead_runs import process_tag
 from pipelines.errors import PublishError
 from pipelines.publish.snapshot import current
@@ -21,7 +23,7 @@ def run_with_progress(keys: Sequence[str], *, run_config: Mapping[str, Any], run
     """
     from pipelines.definitions import defs
 
-    console = Console(stderr=True)
+    console = Console(file=os.fdopen(os.dup(2), "w"))  # while a step runs, 2 itself is the file of what it says
     instance = DagsterInstance.get()
     began = time.monotonic()
     selected = AssetSelection.assets(*(AssetKey(key.split("/")) for key in keys))
@@ -38,14 +40,23 @@ def run_with_progress(keys: Sequence[str], *, run_config: Mapping[str, Any], run
             if event.dagster_event.event_type == DagsterEventType.ASSET_MATERIALIZATION:
                 progress.advance(task)
 
+        def cancelled() -> None:
+            progress.stop()
+            run = instance.get_run_by_id(run_id)
+            if run is not None and not run.is_finished:
+                instance.report_run_canceled(run, message="It was stopped by Ctrl-C or SIGTERM at the command line.")
+
+        stop.recorded_by(cancelled)
         instance.watch_event_logs(run_id, None, told)
-        result = job.execute_in_process(
-            run_config={**run_config, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            instance=instance,
-            asset_selection=list(selected.resolve(defs.resolve_asset_graph())),
-            run_id=run_id,
-            raise_on_error=False,
-            tags={"demandgraph/origin": "cli", **process_tag(run_id)},
+        result = stop.beside(
+            lambda: job.execute_in_process(
+                run_config={**run_config, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+                instance=instance,
+                asset_selection=list(selected.resolve(defs.resolve_asset_graph())),
+                run_id=run_id,
+                raise_on_error=False,
+                tags={"demandgraph/origin": "cli", **process_tag(run_id)},
+            )
         )
     seconds = time.monotonic() - began
     if not result.success:
