@@ -22,7 +22,7 @@ from dagster import (
 from assets_config.contract.cancels import Cancels
 from pipelines.resources import Storage
 
-UNDER_WAY = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
+UNDER_WAY = [DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
 TO_END = (DagsterRunStatus.QUEUED, DagsterRunStatus.STARTED)
 PROCESS_TAG = "demandgraph/process"
 """Of a run: its id, its process, and when that began. A retry has its parent's too: one of another id says nothing."""

@@ -162,10 +162,11 @@ def test_another_process_that_has_the_number_of_a_run_by_now_is_not_killed(
     assert status(instance, run) == DagsterRunStatus.CANCELED
 
 
+@pytest.mark.parametrize("before", [DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTED])
 def test_a_run_whose_number_another_process_has_by_now_is_marked_as_failed(
-    instance: DagsterInstance, process: "subprocess.Popen[bytes]"
+    instance: DagsterInstance, process: "subprocess.Popen[bytes]", before: DagsterRunStatus
 ) -> None:
-    run = a_run(instance, DagsterRunStatus.STARTED, process.pid)
+    run = a_run(instance, before, process.pid)
     number_of_another(instance, run, process)
 
     assert fail_dead_runs(instance) == [run.run_id]
