@@ -7,7 +7,6 @@ import uuid
 
 from assets_config.contract.graph import ASSETS
 from assets_config.contract.launch import UnknownAssets, selection
-from assets_config.contract.layout import Published
 from assets_config.contract.materialize import MaterializeParams
 from assets_config.declared import Generator
 from assets_config.entries import DeclarationError
@@ -69,7 +68,7 @@ def _materialize(arguments: argparse.Namespace) -> int:
     config = {"ops": {"sources__batches": {"config": {"name": name, "path": arguments.path}}}} if name else {}
     if name and "sources/batches" not in keys:
         raise PipelineError(f"--source {name} needs the stage sources among what is selected")
-    return run_with_progress(keys, run_config=config, run_id=str(uuid.uuid4()), published=Published(storage.warehouse().root))
+    return run_with_progress(keys, run_config=config, run_id=str(uuid.uuid4()), warehouse=storage.warehouse())
 
 
 if __name__ == "__main__":

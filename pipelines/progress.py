@@ -9,14 +9,15 @@ from dagster import AssetKey, AssetSelection, DagsterEventType, DagsterInstance,
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from assets_config.contract.layout import Published
 from pipelines import stop
 from pipelines.automation.dead_runs import process_tag
+from pipelines.core.ledger import rejections
 from pipelines.errors import PublishError
 from pipelines.publish.snapshot import current
+from pipelines.warehouse import Warehouse
 
 
-def run_with_progress(keys: Sequence[str], *, run_config: Mapping[str, Any], run_id: str, published: Published) -> int:
+def run_with_progress(keys: Sequence[str], *, run_config: Mapping[str, Any], run_id: str, warehouse: Warehouse) -> int:
     """Materialise the assets, telling of each step as it ends; gives the exit status 0 or 1.
 
     The reason of a failure is printed as the person who has to mend it wants it: the message, not the stack.
@@ -68,8 +69,10 @@ def run_with_progress(keys: Sequence[str], *, run_config: Mapping[str, Any], run
                 console.print(f"failed {step}: {reason}", markup=False, highlight=False, soft_wrap=True)
         return 1
     console.print(f"{len(keys)} assets in {seconds:.1f} s")
+    for sentence in rejections(warehouse) if "core/ingest_batch" in keys else ():
+        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     if "publish/snapshot" in keys:
-        served = current(published)
+        served = current(warehouse.published)
         if served is None:
             raise PublishError("nothing is published, though publish ran")
         console.print(f"snapshot {served}")

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assets_config.declared import load_declarations
+from pipelines.core.ledger import rejections
 from pipelines.errors import SourceError
 from tests.plant import NOON, Plant
 
@@ -184,6 +185,21 @@ def test_sales_of_an_unknown_store_come_good_when_it_arrives(tmp_path: Path) -> 
     assert made["core/sales_daily"] == ["2024-01"]
     assert plant.rejects(batch) == [(1, "UNKNOWN_PRODUCT", "z"), (3, "UNKNOWN_PRODUCT", "z")]
     assert [row[:2] for row in plant.sales()] == [("A", "x"), ("C", "x")]
+
+
+def test_what_was_rejected_is_told_a_kind_with_its_codes(tmp_path: Path) -> None:
+    plant = with_stores(tmp_path)
+    plant.post("sales-daily", [sale(), sale(store_code="C"), sale(sku="z"), sale(store_code="C", date=date(2024, 1, 2))])
+    plant.post("sales-daily", [sale(quantity=-1)])
+
+    plant.run()
+
+    [said] = rejections(plant.warehouse)
+    assert said.startswith("4 of 5 lines of sales-daily were rejected: 2 UNKNOWN_STORE, 1 UNKNOWN_PRODUCT, 1 NEGATIVE_QUANTITY; ")
+    plant.post("stores", [{"code": "C"}])
+    plant.run()
+    [said] = rejections(plant.warehouse)
+    assert said.startswith("2 of 5 lines")
 
 
 def test_without_a_stores_file_every_store_that_sold_is_known(tmp_path: Path) -> None:
