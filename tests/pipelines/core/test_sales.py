@@ -229,6 +229,15 @@ def test_not_one_usable_row_of_a_folder_is_an_error_that_replaces_nothing(tmp_pa
     assert plant.warehouse.dataset_id() == before
 
 
+def test_days_of_another_form_are_refused_with_how_that_is_declared(tmp_path: Path) -> None:
+    plant, folder = Plant(tmp_path / "data"), tmp_path / "files"
+    folder.mkdir()
+    (folder / "sales.csv").write_text("store_code,sku,date,quantity,unit_price\nA,x,31.01.2024,1,2\n")
+
+    with pytest.raises(SourceError, match=r"INVALID_TYPE in date \(value '31\.01\.2024'\); .*date: {formats: \['%d\.%m\.%Y'\]}"):
+        plant.load("csv", folder)
+
+
 def test_a_file_that_changed_takes_the_place_of_what_it_was(tmp_path: Path) -> None:
     plant, folder = Plant(tmp_path / "data"), tmp_path / "files"
     folder.mkdir()
