@@ -3,7 +3,9 @@
 A mistake is a DeclarationError that names file, entry and field.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
+from copy import deepcopy
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +14,8 @@ import msgspec
 import yaml
 
 T = TypeVar("T")
+STEPS = re.compile(r"\.([^.\[`]+)|\[(\d+|\.\.\.)\]")
+"""Of a path as msgspec writes it."""
 
 
 class DeclarationError(ValueError):
@@ -88,4 +92,39 @@ def entry_of(where: str, entry: Any, shape: type[T], *, label: str = "name") -> 
     try:
         return msgspec.convert(entry, shape)
     except msgspec.ValidationError as error:
-        raise DeclarationError(f"{where}: entry {named}: {error}") from error
+        raise DeclarationError(f"{where}: entry {named}: {_located(str(error), entry, shape)}") from error
+
+
+def _located(said: str, entry: Any, shape: type[Any]) -> str:
+    """What is wrong with an entry, with the keys that msgspec leaves out of the path: `$.tables[...].columns[...]`."""
+    what, at, path = said.partition(" - at `$")
+    whole = node = deepcopy(entry)
+    found = ""
+    for name, index in STEPS.findall(path):
+        key: Any = int(index) if index.isdigit() else name
+        if index == "...":
+            key = next((each for each in list(node) if _alone(node, each, lambda: _mistake(whole, shape) == said)), None)
+            if key is None:
+                return said
+        found += f"[{key}]" if index.isdigit() else f".{key}"
+        node = node[key]
+    return f"{what}{at}{found}`" if found else said
+
+
+def _alone(members: dict[Any, Any], key: Any, question: Callable[[], bool]) -> bool:
+    """Whether it is so where this member is the only one."""
+    others = dict(members)
+    members.clear()
+    members[key] = others[key]
+    is_so = question()
+    members.clear()
+    members.update(others)
+    return is_so
+
+
+def _mistake(entry: Any, shape: type[Any]) -> str:
+    try:
+        msgspec.convert(entry, shape)
+    except msgspec.ValidationError as error:
+        return str(error)
+    return ""

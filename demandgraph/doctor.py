@@ -131,6 +131,9 @@ def snapshots(data: Path) -> Iterator[Finding]:
 
 
 def dagster_home(data: Path) -> Iterator[Finding]:
+    """Nothing where the data root or its disk is broken: SQLite then says of whole databases that they cannot be read."""
+    if any(each.state == "broken" for each in data_root(data)):
+        return
     home = Home(data)
     if not home.instance.exists():
         yield Finding("Dagster home", "note", f"{home.folder} is not there yet", "demandgraph up or materialize makes it.")
@@ -143,7 +146,10 @@ def dagster_home(data: Path) -> Iterator[Finding]:
         return
     for path in sorted(home.folder.rglob("*.db")):
         fault = _database_fault(path)
-        if fault:
+        if fault and path.parent.name == "runs" and path.stem != "index":
+            mend = "None if that run has just begun: Dagster completes it. Else move it aside: only what that run told is lost."
+            yield Finding("Dagster home", "note", f"{path}, the events of one run: {fault}", mend)
+        elif fault:
             mend = f"Stop everything, move {home.folder} aside: it is made again, without the history of jobs."
             yield Finding("Dagster home", "broken", f"{path}: {fault}", mend)
             return

@@ -99,7 +99,7 @@ class Up:
             while first.exit_code is None:
                 self._pause()
         except Stopped:
-            first.ask_to_stop(signal.SIGINT)  # Dagster then records the run as cancelled
+            first.ask_to_stop(signal.SIGINT)  # the run is then recorded as cancelled
             first.ended(within=10)
             raise
         if first.exit_code != 0:

@@ -11,11 +11,13 @@ from assets_config.contract.materialize import MaterializeParams
 from assets_config.declared import Generator
 from assets_config.entries import DeclarationError
 from assets_config.settings import SettingError
+from pipelines import stop
 from pipelines.errors import PipelineError
 
 
 def main() -> int:
-    """Exit status: 0 done, 1 failed (the reason is on standard error), 2 wrong arguments."""
+    """Exit status: 0 done, 1 failed (the reason is on standard error), 2 wrong arguments, 130 or 143 stopped by a signal."""
+    stop.on_signal()
     parser = argparse.ArgumentParser(prog="demandgraph", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     materialize = commands.add_parser("materialize", help="make assets and publish them")

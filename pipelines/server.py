@@ -1,4 +1,4 @@
-"""Dagster's code server with one change: a run begins as a fork of a process that has loaded the graph.
+"""Dagster's code server with two changes: a run is a fork of a process that has loaded the graph, and tagged with its process.
 
     python -P -m pipelines.server api grpc ...    takes what `python -m dagster api grpc` takes
 
@@ -25,7 +25,23 @@ def main() -> None:
             ensure_running()  # once the graph is known to load
 
     server.DagsterApiServer = CodeServer  # type: ignore[misc]
+    server.start_run_in_subprocess = start_run  # type: ignore[attr-defined]
     dagster()
+
+
+def start_run(arguments: str, *others: Any) -> None:
+    """Execute a run in this process, which is started for it, once the run is tagged with it (pipelines.automation.dead_runs)."""
+    from dagster import DagsterInstance, deserialize_value
+    from dagster._grpc.impl import start_run_in_subprocess
+    from dagster._grpc.types import ExecuteExternalJobArgs
+
+    from pipelines.automation.dead_runs import process_tag
+
+    run = deserialize_value(arguments, ExecuteExternalJobArgs)
+    if run.instance_ref is not None:
+        with DagsterInstance.from_ref(run.instance_ref) as instance:
+            instance.add_run_tags(run.run_id, process_tag(run.run_id))
+    start_run_in_subprocess(arguments, *others)
 
 
 if __name__ == "__main__":  # each run imports the module that its parent was started as

@@ -1,11 +1,17 @@
 """`python -m serving`: answer requests, on 127.0.0.1 unless DEMANDGRAPH_HOST says otherwise."""
 
 import argparse
+import fcntl
 import logging
+import os
+import shutil
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from granian.constants import Interfaces
@@ -13,6 +19,8 @@ from granian.server.mp import MPServer
 
 from assets_config.contract.keys import KeyFile, KeysError
 from serving.settings import SettingError, Settings, ask_to_stop, override, read_settings, share_counts
+
+COUNTS = "demandgraph-counts-"
 
 
 def main() -> int:
@@ -31,7 +39,8 @@ def main() -> int:
         return _fail(fault)
     for warning in warnings(settings):
         print(f"warning: {warning}", file=sys.stderr)  # noqa: T201
-    with tempfile.TemporaryDirectory(prefix="demandgraph-counts-") as folder:
+    sweep()
+    with tempfile.TemporaryDirectory(prefix=COUNTS) as folder, held(Path(folder)):
         share_counts(folder)
         Server(
             "serving.worker:app",
@@ -44,6 +53,25 @@ def main() -> int:
             log_access=False,
         ).serve()
     return 0
+
+
+def sweep() -> None:
+    """Delete the counts of servers that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{COUNTS}*"):
+        with suppress(OSError), held(folder):
+            if time.time() - folder.stat().st_mtime > 60:  # it was made a while ago: its server would hold it by now
+                shutil.rmtree(folder)
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold a folder until this process ends, however it does. Raises OSError, when another process holds it."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
 
 
 class Server(MPServer):

@@ -49,6 +49,11 @@ def test_every_edge_points_down_the_stages(key: str) -> None:
         assert ASSETS.index(parent.to_user_string()) < ASSETS.index(key), "ASSETS must list upstream first"
 
 
+def test_documents_are_made_after_the_core_tables_also_where_nothing_between_them_is_selected() -> None:
+    """The file says of which content of the core tables it is."""
+    assert AssetKey(["core", "sales_daily"]) in GRAPH.get(AssetKey(["knowledge", "document"])).parent_keys
+
+
 @pytest.mark.parametrize("key", KEYS)
 def test_every_asset_introduces_itself(key: str) -> None:
     node = GRAPH.get(AssetKey(key.split("/")))

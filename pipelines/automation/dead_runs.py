@@ -22,8 +22,11 @@ from dagster import (
 from assets_config.contract.cancels import Cancels
 from pipelines.resources import Storage
 
-UNDER_WAY = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
+UNDER_WAY = [DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
 TO_END = (DagsterRunStatus.QUEUED, DagsterRunStatus.STARTED)
+PROCESS_TAG = "demandgraph/process"
+"""Of a run: its id, its process, and when that began. A retry has its parent's too: one of another id says nothing."""
+
 PATIENCE = 20.0  # seconds that a process may take to end by itself once it was told
 REMEMBERED = 120.0  # seconds for which a run that ended is looked at again: the queue may have let it start meanwhile
 
@@ -71,16 +74,26 @@ def fail_dead_runs(instance: DagsterInstance) -> list[str]:
     if not isinstance(instance.run_launcher, DefaultRunLauncher):
         return marked  # runs may have their processes on other machines
     for run in instance.get_runs(RunsFilter(statuses=UNDER_WAY)):
-        process = process_of(instance, run.run_id)
-        if process is not None and not exists(process):
+        process = process_of(instance, run)
+        if process is not None and not is_alive(run, process):
             _mark(instance, run, f"The process of this run ({process}) was killed.")
             marked.append(run.run_id)
     return marked
 
 
-def process_of(instance: DagsterInstance, run_id: str) -> int | None:
-    """The process that executes a run, as its executor recorded it; None before it has begun."""
-    for entry in instance.all_logs(run_id, of_type=DagsterEventType.ENGINE_EVENT):
+def process_tag(run_id: str) -> dict[str, str]:
+    """What this process tags a run with that it executes, so that no later process of the same number is taken for it."""
+    process = os.getpid()
+    began = _began(process)
+    return {} if began is None else {PROCESS_TAG: f"{run_id} {process} {began}"}
+
+
+def process_of(instance: DagsterInstance, run: DagsterRun) -> int | None:
+    """The process that executes a run, as it told itself, else as its executor recorded it; None before it has begun."""
+    said = _said(run)
+    if said is not None:
+        return said[0]
+    for entry in instance.all_logs(run.run_id, of_type=DagsterEventType.ENGINE_EVENT):
         event = entry.dagster_event
         metadata: Mapping = event.engine_event_data.metadata if event else {}
         pid = metadata.get("pid")
@@ -89,22 +102,48 @@ def process_of(instance: DagsterInstance, run_id: str) -> int | None:
     return None
 
 
+def is_alive(run: DagsterRun, process: int) -> bool:
+    """Whether the process of a run runs, and not another that has its number by now, as after a restart of a container."""
+    said = _said(run)
+    return exists(process) and (said is None or _began(process) == said[1])
+
+
 def exists(process: int) -> bool:
     """Whether a process runs; one that ended and that nobody has asked after does not."""
     try:
         os.kill(process, 0)
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return _stat(process)[0] != "Z"
     except ProcessLookupError:
         return False
     except (PermissionError, FileNotFoundError):  # it is another user's, or this system has no /proc
         return True
 
 
+def _said(run: DagsterRun) -> tuple[int, str] | None:
+    """The process that a run is tagged with, and when that began; None where Dagster's own code server started it."""
+    run_id, _, said = run.tags.get(PROCESS_TAG, "").partition(" ")
+    process, _, began = said.partition(" ")
+    return (int(process), began) if run_id == run.run_id else None
+
+
+def _began(process: int) -> str | None:
+    """When a process began, in ticks of a boot of the machine; None where there is none, or no /proc."""
+    try:
+        return f"{_stat(process)[19]} {Path('/proc/sys/kernel/random/boot_id').read_text().strip()}"
+    except OSError:
+        return None
+
+
+def _stat(process: int) -> list[str]:
+    """The fields of /proc/<pid>/stat from the third, the state, on."""
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+
+
 def _kill(instance: DagsterInstance, run: DagsterRun) -> None:
     if not isinstance(instance.run_launcher, DefaultRunLauncher):
         return  # its process may be on another machine; Dagster's own monitoring marks it
-    process = process_of(instance, run.run_id)
-    if process is not None and exists(process):
+    process = process_of(instance, run)
+    if process is not None and is_alive(run, process):
         os.kill(process, signal.SIGKILL)
     _mark(instance, run, f"It was asked to end and did not within {PATIENCE:.0f} s: its process was killed.")
 

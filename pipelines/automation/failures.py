@@ -13,6 +13,7 @@ WHAT_TO_DO = {
     "PipelineError": "Make the tables that the message names, and then this one again.",
     "OutOfMemoryException": "Give DuckDB more with DEMANDGRAPH_MEMORY, or fewer threads with DEMANDGRAPH_THREADS.",
     "MemoryError": "The machine has too little memory: shorten the range of the source, or leave out model types in models.yaml.",
+    "DagsterExecutionInterruptedError": "Nothing is to be mended: its process was told to stop, as when `demandgraph up` ends.",
     "OSError": "See whether the disk is full and the data root can be written; then run the job again.",
 }
 ELSE = "Open the step below for its stack; if it is not plain from that, report it with the id of the run."
@@ -51,7 +52,8 @@ def advice(instance: DagsterInstance, graph: BaseAssetGraph | None, *, step: str
         message = rest
     todo = WHAT_TO_DO.get(error_type, ELSE)
     again = "Then retry the run from here, or POST /api/v1/jobs/{job_id}/retry: it goes on from the step that failed."
-    return f"{key.to_user_string()} failed: {message.rstrip('.')}.{reads} What to do: {todo} {again}"
+    why = f": {message.rstrip('.')}" if message else ""
+    return f"{key.to_user_string()} failed{why}.{reads} What to do: {todo} {again}"
 
 
 def _input(instance: DagsterInstance, key: AssetKey) -> str:

@@ -98,6 +98,21 @@ def write_rejects(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection) -
     return warehouse.write_query("core/ingest_reject", connection, rejects(warehouse, Incoming(warehouse)))
 
 
+def rejections(warehouse: Warehouse) -> list[str]:
+    """A sentence a kind of data of which lines could not be used: how many of all, and how many a code, most first."""
+    table = warehouse.read("core/ingest_batch").filter(pl.col("state") != "retracted")
+    told = []
+    for kind, lines, rejected in table.group_by("kind").agg(pl.sum("lines", "rejected")).sort("kind").iter_rows():
+        if not rejected:
+            continue
+        codes: Counter[str] = Counter()
+        for reasons in table.filter(pl.col("kind") == kind, pl.col("rejected") > 0)["reasons"]:
+            codes += Counter(json.loads(reasons))
+        listed = ", ".join(f"{count:,} {code}" for code, count in codes.most_common())
+        told.append(f"{rejected:,} of {lines:,} lines of {kind} were rejected: {listed}; /api/v1/ingest/batches has each")
+    return told
+
+
 def audit_frame(events: list[IngestAudit]) -> pl.DataFrame:
     """The audit trail as a table."""
     rows = [msgspec.structs.asdict(each) for each in events]

@@ -35,7 +35,7 @@ class KnowledgeConfig(Config):
     rag_delete: str | None = Field(default=None, description="What to delete, as JSON (contract.knowledge.RagDeleteParams).")
 
 
-@asset(**GROUP, kinds={"markdown"}, deps=upstream("forecasts/model_card"))
+@asset(**GROUP, kinds={"markdown"}, deps=upstream("core/sales_daily", "forecasts/model_card"))
 def document(context: AssetExecutionContext, config: KnowledgeConfig, storage: Storage) -> MaterializeResult:
     """Every document of the knowledge base: the project's pages, its API, model cards, KPIs, assets, and what was posted."""
     from pipelines.knowledge import documents as kept

@@ -16,6 +16,7 @@ from assets_config.contract.layout import Published
 from assets_config.contract.manifest import Check, Kpi, Manifest, Measure, Part, Pointer
 from assets_config.contract.pointer import point
 from assets_config.contract.tables import PARTS, SCHEMA_VERSION, STATE, TRIALS
+from pipelines import stop
 from pipelines.errors import ContractError, PipelineError, PublishError
 from pipelines.forecasts.registry.state import changing
 from pipelines.publish.parts import TABLE_KEYS, PartInputs, inputs, make_part
@@ -69,7 +70,7 @@ def publish(
             checks=list(checks),
         )
         write_bytes(published.manifest(manifest.id), msgspec.json.format(msgspec.json.encode(manifest)))
-        point(published, manifest)
+        stop.publishes(lambda: point(published, manifest))
         collect(published, now=now)
     return manifest
 
@@ -101,7 +102,7 @@ def amend(warehouse: Warehouse, name: str, *, dagster_run_id: str | None = None)
             omitted={other: why for other, why in base.omitted.items() if other != name},
         )
         write_bytes(published.manifest(manifest.id), msgspec.json.format(msgspec.json.encode(manifest)))
-        point(published, manifest)
+        stop.publishes(lambda: point(published, manifest))
         collect(published, now=now)
     return manifest
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import duckdb
 import msgspec
 
+from assets_config.contract.cells import columns
 from assets_config.contract.durable import locked, remove_leftovers, write_bytes
+from assets_config.contract.kinds import KINDS
 from assets_config.contract.landing import Batch, Landing
 from assets_config.contract.seeds import BASE, ENRICHMENT, SEED_KIND, Seed, SeedAppendParams
 from assets_config.declared import Declarations, Generator
@@ -22,6 +24,7 @@ from pipelines.warehouse import Origin, Warehouse, quoted
 
 LEFT_ALONE = 3600
 """Seconds after which a half-written batch in the landing zone is nobody's any more: whoever received it was killed."""
+DAYS = {column.name for kind in KINDS.values() for column in columns(kind.rows) if column.type == "day"}
 FACTS = ("sales-daily", "inventory", "prices", "promotions", "holidays", *ENRICHMENT)
 
 
@@ -209,10 +212,13 @@ class Ledger:
             path = quoted(self.batches.path(batch.batch_id) / "rejects.parquet")
             found = connection.execute(f"FROM read_parquet('{path}') ORDER BY row LIMIT 1").fetchall()[0]
         file, row, code, field, value, _ = found
-        return (
+        said = (
             f"not one of {sum(loaded.rejected.values())} rows of {file} is usable; the first, row {row}: {code} in "
             f"{field or 'the line'} (value {value!r})"
         )
+        if code == "INVALID_TYPE" and field in DAYS:
+            said += f"; days are 2024-01-31 unless sources.yaml says otherwise, as in {field}: {{formats: ['%d.%m.%Y']}}"
+        return said
 
     def _activate(self, batch: Batch, run_id: str | None) -> Batch:
         if batch.batch_id not in {each.batch_id for each in self.active()}:

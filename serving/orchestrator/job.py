@@ -70,6 +70,8 @@ def error_of(said: Mapping[str, Any] | None) -> tuple[str | None, str | None]:
     if not said:
         return None, None
     error = said.get("cause") or said
+    if error.get("className") == "DagsterExecutionInterruptedError":
+        return error["className"], "its process was told to stop, as when `demandgraph up` ends; run it again"
     return error.get("className"), NAMES_OF_ERRORS.sub("", str(error["message"]).strip())[:2000]
 
 

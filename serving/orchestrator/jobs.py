@@ -37,7 +37,7 @@ RUN = f"""query Run($id: ID!) {{ runOrError(runId: $id) {{ __typename ... on Run
     ... on IntMetadataEntry {{ intValue }} ... on JsonMetadataEntry {{ jsonString }} }} }} }} }} }}"""
 FAILURES = """query Logs($id: ID!) { logsForRun(runId: $id) { ... on EventConnection { events { __typename
   ... on ExecutionStepFailureEvent { stepKey error { message className cause { message className } } }
-  ... on RunFailureEvent { error { message className } } } } } }"""
+  ... on RunFailureEvent { message error { message className } } } } } }"""
 RETRY = """mutation Retry($p: ReexecutionParams!) { launchRunReexecution(reexecutionParams: $p) { __typename
   ... on LaunchRunSuccess { run { runId } } } }"""
 CANCEL = """mutation T($id: String!, $policy: TerminateRunPolicy!) {
@@ -236,6 +236,8 @@ class Jobs:
             for event in events:
                 if event["__typename"] == kind and event.get("error"):
                     return error_of(event["error"])
+                if event["__typename"] == kind and event.get("message"):
+                    return None, str(event["message"])  # as of `dead_runs`: its process was killed
         return None, "the run failed before a step began; see it in the Dagster UI"
 
 

@@ -118,6 +118,35 @@ def test_a_dagster_database_made_twice_is_broken(data: Path) -> None:
     assert "runs.db: it has 2 schema versions" in said
 
 
+def test_a_half_made_file_of_one_run_is_no_reason_to_give_up_the_history(data: Path) -> None:
+    home = Home(data)
+    home.make()
+    runs = home.folder / "history" / "runs"
+    runs.mkdir(parents=True)
+    (runs / "0a1b2c3d-0000-4000-8000-000000000000.db").touch()
+    half = examine(data)
+    (runs / "index.db").touch()
+    index = examine(data)
+
+    assert (half[0], index[0]) == (0, 1)
+    assert "the events of one run: no such table" in half[1]
+    assert "without the history" not in half[1]
+    assert "without the history" in index[1]
+
+
+def test_databases_on_a_disk_that_is_full_are_not_said_to_be_broken(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = Home(data)
+    home.make()
+    (home.folder / "runs.db").touch()
+    monkeypatch.setattr(module, "ENOUGH_DISK", 1 << 62)
+
+    code, said = examine(data)
+
+    assert code == 1
+    assert "Make room" in said
+    assert "runs.db" not in said
+
+
 def test_a_root_that_is_a_file_is_broken(data: Path) -> None:
     data.write_text("")
 

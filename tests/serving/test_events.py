@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from dagster import DagsterInstance, RunsFilter
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -23,6 +24,7 @@ from serving.app import create_app
 from serving.orchestrator.dagster import Dagster as Client
 from serving.orchestrator.events import PUBLISHERS, JobLog, PublishLog
 from serving.orchestrator.feeds import EVERY, Feed, Feeds
+from serving.orchestrator.job import error_of
 from serving.problems import Gone, NotFound, OrchestratorUnavailable, RateLimited
 from tests.serving.conftest import settings_of
 from tests.serving.dagsters import Dagster, Run, webserver
@@ -523,3 +525,25 @@ def test_what_is_held_of_a_topic_is_bounded(monkeypatch: pytest.MonkeyPatch) -> 
             await feeds.get("job:{}")
 
     asyncio.run(look())
+
+
+def test_a_job_whose_process_was_killed_says_so(dagster: Dagster, api: Server) -> None:
+    run = started(dagster, assets=1)
+    with DagsterInstance.from_config(str(dagster.home)) as instance:
+        [found] = instance.get_runs(RunsFilter(run_ids=[str(uuid.UUID(run.job_id))]))
+        instance.report_run_failed(found, "The process of this run (281) was killed.")
+
+    job = api.get(f"/api/v1/jobs/{run.job_id}").json()
+
+    run.let(1)
+    run.join()
+    assert (job["status"], job["error_message"]) == ("failed", "The process of this run (281) was killed.")
+
+
+def test_a_job_that_was_told_to_stop_says_so() -> None:
+    name = "DagsterExecutionInterruptedError"
+
+    assert error_of({"className": name, "message": f"dagster._core.errors.{name}\n"}) == (
+        name,
+        "its process was told to stop, as when `demandgraph up` ends; run it again",
+    )

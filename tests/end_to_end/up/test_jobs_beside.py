@@ -1,5 +1,7 @@
 """A long job of the graph: what waits behind it, what runs beside it, and jobs that are cancelled at any moment."""
 
+from typing import Any
+
 import httpx
 import pytest
 
@@ -37,7 +39,9 @@ def test_a_run_is_a_fork_of_a_process_that_has_loaded_the_graph(up: Running, lon
     [code_server] = [pid for pid, words in children(up.process.pid) if "pipelines.server" in words]
     [loaded] = [pid for pid, words in children(code_server) if "pipelines.preload" in words]
 
-    assert len(children(loaded)) == 1
+    [(process, _)] = children(loaded)
+    tags = {tag["key"]: tag["value"] for tag in dagster_run(up, long)["tags"]}
+    assert tags["demandgraph/process"].split()[1] == str(process), "so that no later process of that number is taken for it"
 
 
 def test_a_job_beside_the_graph_does_not_wait_for_it(up: Running, long: str) -> None:
@@ -83,6 +87,11 @@ def published_by(up: Running) -> set[str]:
 
 
 def dagster_status(up: Running, job: str) -> str:
-    query = "query R($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+    return str(dagster_run(up, job)["status"])
+
+
+def dagster_run(up: Running, job: str) -> dict[str, Any]:
+    query = "query R($id: ID!) { runOrError(runId: $id) { ... on Run { status tags { key value } } } }"
     asked = {"query": query, "variables": {"id": up.read(job)["dagster_run_id"]}}
-    return str(httpx.post(f"{up.dagster}/graphql", json=asked, timeout=30).json()["data"]["runOrError"]["status"])
+    run: dict[str, Any] = httpx.post(f"{up.dagster}/graphql", json=asked, timeout=30).json()["data"]["runOrError"]
+    return run

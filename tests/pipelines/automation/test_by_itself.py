@@ -281,3 +281,11 @@ def test_an_input_that_was_never_made_is_named(instance: DagsterInstance) -> Non
 
     assert "core/sales_daily (never made: make it first)" in said
     assert "Open the step" in said
+
+
+def test_a_run_that_was_told_to_stop_is_nothing_to_report(instance: DagsterInstance) -> None:
+    name = "DagsterExecutionInterruptedError"
+    said = advice(instance, GRAPH, step="kpis__kpi_daily", error_type=name, message=f"dagster._core.errors.{name}")
+
+    assert said.startswith("kpis/kpi_daily failed. It reads ")
+    assert "its process was told to stop" in said

@@ -13,7 +13,14 @@ from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepo
 from dagster._core.utils import make_new_run_id
 
 from assets_config.contract.cancels import Cancels
-from pipelines.automation.dead_runs import PATIENCE, REMEMBERED, end_cancelled_runs, fail_dead_runs
+from pipelines.automation.dead_runs import (
+    PATIENCE,
+    PROCESS_TAG,
+    REMEMBERED,
+    end_cancelled_runs,
+    fail_dead_runs,
+    process_tag,
+)
 
 
 @op
@@ -134,6 +141,44 @@ def test_a_run_without_its_process_ends_as_what_it_was(
         assert time.monotonic() < deadline
 
     assert status(instance, run) == after
+
+
+def number_of_another(instance: DagsterInstance, run: DagsterRun, process: "subprocess.Popen[bytes]") -> None:
+    """Tag a run with this process, but the number of another: as after a restart, when numbers are given anew."""
+    run_id, _, began = process_tag(run.run_id)[PROCESS_TAG].split(" ", 2)
+    instance.add_run_tags(run.run_id, {PROCESS_TAG: f"{run_id} {process.pid} {began}"})
+
+
+def test_another_process_that_has_the_number_of_a_run_by_now_is_not_killed(
+    instance: DagsterInstance, tmp_path: Path, process: "subprocess.Popen[bytes]"
+) -> None:
+    cancels, run = Cancels(tmp_path), a_run(instance, DagsterRunStatus.CANCELING, process.pid)
+    number_of_another(instance, run, process)
+    cancels.ask(run.run_id)
+
+    assert end_cancelled_runs(instance, cancels, now=time.time() + PATIENCE + 1) == [run.run_id]
+
+    assert process.poll() is None
+    assert status(instance, run) == DagsterRunStatus.CANCELED
+
+
+@pytest.mark.parametrize("before", [DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTED])
+def test_a_run_whose_number_another_process_has_by_now_is_marked_as_failed(
+    instance: DagsterInstance, process: "subprocess.Popen[bytes]", before: DagsterRunStatus
+) -> None:
+    run = a_run(instance, before, process.pid)
+    number_of_another(instance, run, process)
+
+    assert fail_dead_runs(instance) == [run.run_id]
+
+
+def test_a_retry_is_not_taken_for_the_process_of_what_it_runs_again(
+    instance: DagsterInstance, process: "subprocess.Popen[bytes]"
+) -> None:
+    run = a_run(instance, DagsterRunStatus.STARTED, process.pid)
+    instance.add_run_tags(run.run_id, process_tag(make_new_run_id()))
+
+    assert fail_dead_runs(instance) == []
 
 
 @pytest.mark.parametrize("name", ["..", "../x", "a" * 36, "0" * 35, ""])

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assets_config.declared import load_declarations
+from pipelines.core.ledger import rejections
 from pipelines.errors import SourceError
 from tests.plant import NOON, Plant
 
@@ -186,6 +187,21 @@ def test_sales_of_an_unknown_store_come_good_when_it_arrives(tmp_path: Path) -> 
     assert [row[:2] for row in plant.sales()] == [("A", "x"), ("C", "x")]
 
 
+def test_what_was_rejected_is_told_a_kind_with_its_codes(tmp_path: Path) -> None:
+    plant = with_stores(tmp_path)
+    plant.post("sales-daily", [sale(), sale(store_code="C"), sale(sku="z"), sale(store_code="C", date=date(2024, 1, 2))])
+    plant.post("sales-daily", [sale(quantity=-1)])
+
+    plant.run()
+
+    [said] = rejections(plant.warehouse)
+    assert said.startswith("4 of 5 lines of sales-daily were rejected: 2 UNKNOWN_STORE, 1 UNKNOWN_PRODUCT, 1 NEGATIVE_QUANTITY; ")
+    plant.post("stores", [{"code": "C"}])
+    plant.run()
+    [said] = rejections(plant.warehouse)
+    assert said.startswith("2 of 5 lines")
+
+
 def test_without_a_stores_file_every_store_that_sold_is_known(tmp_path: Path) -> None:
     plant = Plant(tmp_path)
     batch = plant.post("sales-daily", [sale(store_code="Q"), sale(store_code="P")])
@@ -211,6 +227,15 @@ def test_not_one_usable_row_of_a_folder_is_an_error_that_replaces_nothing(tmp_pa
 
     plant.run()
     assert plant.warehouse.dataset_id() == before
+
+
+def test_days_of_another_form_are_refused_with_how_that_is_declared(tmp_path: Path) -> None:
+    plant, folder = Plant(tmp_path / "data"), tmp_path / "files"
+    folder.mkdir()
+    (folder / "sales.csv").write_text("store_code,sku,date,quantity,unit_price\nA,x,31.01.2024,1,2\n")
+
+    with pytest.raises(SourceError, match=r"INVALID_TYPE in date \(value '31\.01\.2024'\); .*date: {formats: \['%d\.%m\.%Y'\]}"):
+        plant.load("csv", folder)
 
 
 def test_a_file_that_changed_takes_the_place_of_what_it_was(tmp_path: Path) -> None:

@@ -136,6 +136,30 @@ def test_workers_are_summed_and_told_apart_and_a_dead_one_counts_on(root: Path) 
         assert f'pid="{min(pids)}"' not in served.get("/metrics").text
 
 
+def test_counts_of_a_server_that_was_killed_are_swept_up_by_the_next_and_no_others(root: Path, tmp_path: Path) -> None:
+    def counts() -> set[Path]:
+        found = set(tmp_path.glob("demandgraph-counts-*"))
+        for folder in found:
+            os.utime(folder, (0, 0))  # as if they had been made long ago
+        return found
+
+    with server(root, workers=1, TMPDIR=str(tmp_path)):
+        [running] = counts()
+        with server(root, workers=1, TMPDIR=str(tmp_path)) as other:
+            [killed] = counts() - {running}
+            pids = other.workers()
+            other.process.kill()
+            other.process.wait()
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
+
+        with server(root, workers=1, TMPDIR=str(tmp_path)):
+            left = counts()
+
+    assert running in left
+    assert killed not in left
+
+
 def lines_of(served: Server, *names: str) -> dict[str, dict[str, Any]]:
     """The lines of the log of these requests."""
     lines = [json.loads(line) for line in served.log.read_text().splitlines() if line.startswith("{") and line.endswith("}")]
