@@ -98,6 +98,8 @@ class Run(threading.Thread):
 
     def run(self) -> None:
         with DagsterInstance.from_config(str(self._home)) as instance:
+            # A run configures logging for its whole process: two that begin beside each other in one could wait for each other.
+            instance.get_yaml_python_handlers = list  # type: ignore[method-assign]
             self._definitions().resolve_implicit_global_asset_job_def().execute_in_process(
                 instance=instance,
                 run_id=self._run_id,
