@@ -135,11 +135,14 @@ def dagster_home(data: Path) -> Iterator[Finding]:
     if not home.instance.exists():
         yield Finding("Dagster home", "note", f"{home.folder} is not there yet", "demandgraph up or materialize makes it.")
         return
+    mend = f"Correct {home.instance}, or delete it: it is made again."
     try:
         yaml.safe_load(home.instance.read_text(encoding="utf-8"))
     except (yaml.YAMLError, OSError) as error:
-        mend = f"Correct {home.instance}, or delete it: it is made again."
         yield Finding("Dagster home", "broken", str(error), mend)
+        return
+    if not home.instance.stat().st_size:
+        yield Finding("Dagster home", "broken", f"{home.instance} is empty: Dagster goes by its own defaults", mend)
         return
     for path in sorted(home.folder.rglob("*.db")):
         fault = _database_fault(path)

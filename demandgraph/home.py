@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from assets_config.contract.durable import write_bytes
 from assets_config.settings import layers
 
 INSTANCE = """\
@@ -59,11 +60,11 @@ class Home:
         self.running = self.folder / "up.json"  # held locked by the `up` that runs
 
     def make(self) -> None:
-        """Make the folder, and dagster.yaml where there is none."""
+        """Make the folder, and dagster.yaml where there is none, or an empty one: Dagster would go by its own defaults."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        if not self.instance.exists():
+        if not self.instance.exists() or not self.instance.stat().st_size:
             runs = max(2, os.cpu_count() or 1)
-            self.instance.write_text(INSTANCE.replace("RUNS", str(runs)), encoding="utf-8")
+            write_bytes(self.instance, INSTANCE.replace("RUNS", str(runs)).encode())  # whole or not at all: the disk may be full
 
     def write_workspace(self, *, code_server_port: int) -> None:
         self.workspace.write_text(WORKSPACE.format(port=code_server_port), encoding="utf-8")

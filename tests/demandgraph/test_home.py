@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,25 @@ def test_an_edited_instance_is_kept(data: Path) -> None:
     home.make()
 
     assert home.instance.read_text() == "telemetry: {enabled: false}\n"
+
+
+def test_an_empty_instance_is_made_anew(data: Path) -> None:
+    home = Home(data)
+    home.folder.mkdir(parents=True)
+    home.instance.touch()
+
+    home.make()
+
+    assert yaml.safe_load(home.instance.read_text())["telemetry"] == {"enabled": False}
+
+
+def test_a_disk_without_room_leaves_no_instance(data: Path) -> None:
+    script = f"from pathlib import Path; from demandgraph.home import Home; Home(Path({str(data)!r})).make()"
+
+    done = subprocess.run(["sh", "-c", 'ulimit -f 0; exec "$@"', "sh", sys.executable, "-c", script], capture_output=True)
+
+    assert b"OSError" in done.stderr
+    assert list((data / "dagster").iterdir()) == []
 
 
 def test_the_workspace_names_the_code_server(data: Path) -> None:
