@@ -2,12 +2,11 @@
 
 import argparse
 import os
-import signal
-import subprocess
+import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import get_args
+from typing import NoReturn, get_args
 
 from rich.console import Console
 
@@ -34,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             up = Up(data, console, port=options.port, dagster_port=options.dagster_port, workers=options.workers)
             return up.run()
         case "materialize":
+            Home(data).make()
             return _run(data, "pipelines", "materialize", *_given(options, "preset", "source", "path", "select"))
         case "serve":
             return _run(data, "serving", *_given(options, "port", "workers"))
@@ -108,14 +108,12 @@ def _given(options: argparse.Namespace, *names: str) -> list[str]:
     ]
 
 
-def _run(data: Path, module: str, *arguments: str) -> int:
-    """Run a module of ours in the foreground and pass its exit code on. Ctrl-C goes to it; it decides how to stop."""
-    Home(data).make()
-    signal.signal(signal.SIGINT, lambda *_: None)  # before the child starts: an ignored signal would be inherited
-    child = subprocess.Popen([*PYTHON, "-m", module, *arguments], env=environment(data))  # noqa: S603 - our own modules
-    signal.signal(signal.SIGTERM, lambda number, _: child.send_signal(number))
-    code = child.wait()
-    return 128 - code if code < 0 else code
+def _run(data: Path, module: str, *arguments: str) -> NoReturn:
+    """Become a module of ours: what is signalled, killed or waited for is the one that does the work."""
+    command = [*PYTHON, "-m", module, *arguments]
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execve(command[0], command, environment(data))  # noqa: S606 - our own modules
 
 
 def _days(text: str) -> int:

@@ -40,7 +40,11 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
         ("rollback 20260101T000000Z-1a2b3c4d", "pipelines rollback 20260101T000000Z-1a2b3c4d"),
     ],
 )
-def test_options_and_exit_code_pass_through(commands: list[tuple[str, ...]], given: str, child: str) -> None:
+def test_options_and_exit_code_pass_through(
+    commands: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: str, child: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
     code = main(["--data", "root", *given.split()])
 
     assert code == 3
@@ -86,6 +90,13 @@ def test_snapshots_are_printed_as_json(data: Path, publish: Publish, capsys: pyt
     assert json.loads(capsys.readouterr().out)[0]["current"] is True
 
 
+def test_what_runs_no_graph_makes_nothing_in_the_data_root(commands: list[tuple[str, ...]], data: Path) -> None:
+    main(["serve", "--data", str(data)])
+    main(["rollback", "20260101T000000Z-1a2b3c4d", "--data", str(data)])
+
+    assert not data.exists()
+
+
 def test_the_command_is_installed(data: Path) -> None:
     command = Path(sys.executable).with_name("demandgraph")
 
@@ -105,26 +116,27 @@ def test_a_folder_of_the_same_name_is_not_run(data: Path, tmp_path: Path) -> Non
     assert code != 77
 
 
-def test_a_signal_reaches_the_child(data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_command_becomes_what_it_starts(data: Path, tmp_path: Path, number: int) -> None:
     script = f"""
 import sys
 from pathlib import Path
 from demandgraph import cli
 cli.PYTHON = (sys.executable,)
-sys.exit(cli._run(Path({str(data)!r}), "probe"))
+cli._run(Path({str(data)!r}), "probe")
 """
     (tmp_path / "probe.py").write_text(
-        "import signal, sys, time\n"
-        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(5))\n"
-        "print('ready', flush=True)\n"
+        "import os, signal, sys, time\n"
+        f"signal.signal({int(number)}, lambda *_: sys.exit(5))\n"
+        "print(os.getpid(), flush=True)\n"
         "time.sleep(30)\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     command = [sys.executable, "-c", script]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
+        assert process.stdout.readline() == f"{process.pid}\n"
 
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
 
         assert process.wait(timeout=60) == 5
