@@ -1,6 +1,7 @@
 """The Dagster home of a data root, and the environment in which every process of that root runs."""
 
 import os
+import shlex
 from pathlib import Path
 
 from assets_config.contract.durable import write_bytes
@@ -73,6 +74,11 @@ class Home:
 def data_root(given: str | None) -> Path:
     """The root under which all state lies: --data, else DEMANDGRAPH_DATA, else `data` here."""
     return Path(given or setting("DEMANDGRAPH_DATA") or "data").absolute()
+
+
+def command(data: Path, words: str) -> str:
+    """A command of ours as it is typed for this data root."""
+    return f"demandgraph {words}" + ("" if data == data_root(None) else f" --data {shlex.quote(str(data))}")
 
 
 def setting(name: str) -> str | None:

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from assets_config.contract.layout import Published
 from assets_config.contract.manifest import Manifest, Pointer
+from demandgraph.home import command
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -80,7 +82,8 @@ def show(data: Path, console: Console, *, as_json: bool) -> int:
         console.out(msgspec.json.format(msgspec.json.encode(found)).decode(), highlight=False)
         return 0
     if not found:
-        console.print(f"Nothing is published under {data}. [bold]demandgraph materialize[/] publishes a snapshot.")
+        make = escape(command(data, "materialize"))
+        console.print(f"Nothing is published under {escape(str(data))}. [bold]{make}[/] publishes a snapshot.")
         return 0
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     for heading in ("", "snapshot", "source", "as of", "rows", "age"):

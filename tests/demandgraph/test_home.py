@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from demandgraph.home import Home, data_root, environment
+from demandgraph.home import Home, command, data_root, environment
 
 
 def test_dagster_accepts_the_instance_that_is_made(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,6 +70,13 @@ def test_the_option_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setenv("DEMANDGRAPH_DATA", "elsewhere")
     assert data_root(None) == tmp_path / "elsewhere"
     assert data_root("here") == tmp_path / "here"
+
+
+def test_a_command_names_the_root_unless_it_is_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert command(tmp_path / "data", "up") == "demandgraph up"
+    assert command(tmp_path / "my data", "up") == f"demandgraph up --data '{tmp_path}/my data'"
 
 
 def test_children_see_the_root_and_its_home(data: Path) -> None:

@@ -18,6 +18,7 @@ from demandgraph.home import Home
 from demandgraph.ports import HOST, any_free_port
 from demandgraph.running import Running, claim
 from demandgraph.up import Up
+from demandgraph.welcome import key_lines
 from tests.demandgraph.conftest import Publish, ends
 
 STAND_IN = """
@@ -90,6 +91,11 @@ def test_a_signal_stops_every_process(tmp_path: Path, data: Path, publish: Publi
     assert said.count("curl ") == 3
     assert "start_date=2024-01-02&end_date=2024-12-31" in said
     assert all(ends(pid) for pid in started)
+
+
+def test_the_key_that_is_told_of_is_of_this_data_root(data: Path) -> None:
+    assert f"`demandgraph keys new --role operator --data {data}`" in "".join(key_lines(data, "dg_x"))
+    assert f"$(demandgraph keys new --role admin --data {data})" in "".join(key_lines(data, None))
 
 
 def test_a_kill_leaves_no_process(tmp_path: Path, data: Path, publish: Publish) -> None:
