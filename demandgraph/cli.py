@@ -28,6 +28,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     data = data_root(options.data)
     for sentence in () if options.command == "serve" else layers(os.environ).mistaken():  # the API tells them itself
         Console(stderr=True, soft_wrap=True).print(f"warning: {sentence}", markup=False, highlight=False)
+    try:
+        return _do(options, data)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        said = f"{where}{error.strerror or error}. Make room or make {data} writable, or name another root with --data."
+        Console(stderr=True, soft_wrap=True).print(said, style="bold red", markup=False, highlight=False)
+        return 1
+
+
+def _do(options: argparse.Namespace, data: Path) -> int:
     match options.command:
         case "up":
             up = Up(data, console, port=options.port, dagster_port=options.dagster_port, workers=options.workers)

@@ -10,6 +10,7 @@ import pytest
 
 from demandgraph import cli
 from demandgraph.cli import main, parser
+from demandgraph.home import Home
 from tests.demandgraph.conftest import Publish
 
 
@@ -95,6 +96,29 @@ def test_what_runs_no_graph_makes_nothing_in_the_data_root(commands: list[tuple[
     main(["rollback", "20260101T000000Z-1a2b3c4d", "--data", str(data)])
 
     assert not data.exists()
+
+
+@pytest.mark.parametrize("command", ["up", "materialize", "keys new --role admin", "keys revoke x", "rollback x"])
+def test_a_data_root_that_cannot_be_written_is_told_in_a_sentence(tmp_path: Path, command: str) -> None:
+    (tmp_path / "file").touch()
+    started = [sys.executable, "-P", "-m", "demandgraph", *command.split(), "--data", str(tmp_path / "file")]
+
+    done = subprocess.run(started, capture_output=True, text=True, timeout=100)
+
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert str(tmp_path / "file") in done.stderr
+
+
+def test_a_disk_without_room_for_the_records_of_runs_is_told_in_a_sentence(data: Path) -> None:
+    Home(data).make()
+    started = [sys.executable, "-P", "-m", "demandgraph", "materialize", "--data", str(data)]
+
+    done = subprocess.run(["sh", "-c", 'ulimit -f 0; exec "$@"', "sh", *started], capture_output=True, text=True, timeout=100)
+
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "error: a database of Dagster: " in done.stderr
 
 
 def test_the_command_is_installed(data: Path) -> None:
