@@ -25,6 +25,8 @@ console = Console(soft_wrap=True)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code; 2 for a command that is not understood."""
     options = parser().parse_args(arguments)
+    if options.command == "up" and options.port == options.dagster_port:
+        parser().error(f"--port and --dagster-port are both {options.port}: two servers need two ports")
     data = data_root(options.data)
     for sentence in () if options.command == "serve" else layers(os.environ).mistaken():  # the API tells them itself
         Console(stderr=True, soft_wrap=True).print(f"warning: {sentence}", markup=False, highlight=False)
@@ -73,7 +75,7 @@ def parser() -> argparse.ArgumentParser:
     port = setting("DEMANDGRAPH_PORT") or "8123"
     up.add_argument("--port", type=_port, default=port, help="of the API (DEMANDGRAPH_PORT, else 8123)")
     up.add_argument("--dagster-port", type=_port, default=3000, help="of the Dagster UI (%(default)s)")
-    up.add_argument("--workers", type=int, help="processes of the API")
+    up.add_argument("--workers", type=_workers, help="processes of the API")
 
     make = commands.add_parser("materialize", parents=[root], help="run the graph, or a part of it, and publish")
     where = make.add_mutually_exclusive_group()
@@ -84,7 +86,7 @@ def parser() -> argparse.ArgumentParser:
 
     serve = commands.add_parser("serve", parents=[root], help="run the API alone, over what is published")
     serve.add_argument("--port", type=_port, help="of the API (DEMANDGRAPH_PORT, else 8123)")
-    serve.add_argument("--workers", type=int, help="processes of the API")
+    serve.add_argument("--workers", type=_workers, help="processes of the API")
 
     actions = commands.add_parser("keys", parents=[root], help="make, list and revoke API keys").add_subparsers(
         dest="action", required=True, metavar="ACTION"
@@ -138,3 +140,10 @@ def _port(text: str) -> int:
     if not 1 <= port <= 65535:
         raise argparse.ArgumentTypeError(f"{port} is no port: 1 to 65535")
     return port
+
+
+def _workers(text: str) -> int:
+    workers = int(text)
+    if not 1 <= workers <= 64:
+        raise argparse.ArgumentTypeError(f"{workers} workers: use 1 to 64")
+    return workers

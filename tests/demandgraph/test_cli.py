@@ -70,6 +70,9 @@ def test_the_port_may_be_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ["serve", "--port", "0"],
         ["serve", "--port", "x"],
+        ["serve", "--workers", "0"],
+        ["up", "--workers", "65"],
+        ["up", "--port", "18461", "--dagster-port", "18461"],
         ["materialize", "--preset", "a", "--source", "b"],
         ["fly"],
         [],
@@ -77,7 +80,7 @@ def test_the_port_may_be_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_wrong_command_line_is_refused(wrong: Sequence[str]) -> None:
     with pytest.raises(SystemExit) as refused:
-        parser().parse_args(wrong)
+        main(wrong)
 
     assert refused.value.code == 2
 
