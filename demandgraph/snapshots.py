@@ -88,14 +88,14 @@ def show(data: Path, console: Console, *, as_json: bool) -> int:
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     for heading in ("", "snapshot", "source", "as of", "rows", "age"):
         table.add_column(heading, no_wrap=True)
-    if any(each.omitted for each in found):
-        table.add_column("left out")
     for each in found:
         mark = "[green]served[/]" if each.current else ""
         age = in_words(timedelta(seconds=each.age_seconds))
-        omitted = [", ".join(each.omitted)] if each.omitted else []
-        table.add_row(mark, each.id, each.source, each.as_of, f"{each.rows:,}", age, *omitted)
+        table.add_row(mark, each.id, each.source, each.as_of, f"{each.rows:,}", age)
     console.print(table)
+    for each in found:
+        if each.omitted:
+            console.print(f"{each.id} leaves out {', '.join(each.omitted)}.", markup=False, highlight=False)
     return 0
 
 
