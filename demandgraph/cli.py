@@ -2,12 +2,11 @@
 
 import argparse
 import os
-import signal
-import subprocess
+import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import get_args
+from typing import NoReturn, get_args
 
 from rich.console import Console
 
@@ -26,14 +25,27 @@ console = Console(soft_wrap=True)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code; 2 for a command that is not understood."""
     options = parser().parse_args(arguments)
+    if options.command == "up" and options.port == options.dagster_port:
+        parser().error(f"--port and --dagster-port are both {options.port}: two servers need two ports")
     data = data_root(options.data)
     for sentence in () if options.command == "serve" else layers(os.environ).mistaken():  # the API tells them itself
         Console(stderr=True, soft_wrap=True).print(f"warning: {sentence}", markup=False, highlight=False)
+    try:
+        return _do(options, data)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        said = f"{where}{error.strerror or error}. Make room or make {data} writable, or name another root with --data."
+        Console(stderr=True, soft_wrap=True).print(said, style="bold red", markup=False, highlight=False)
+        return 1
+
+
+def _do(options: argparse.Namespace, data: Path) -> int:
     match options.command:
         case "up":
             up = Up(data, console, port=options.port, dagster_port=options.dagster_port, workers=options.workers)
             return up.run()
         case "materialize":
+            Home(data).make()
             return _run(data, "pipelines", "materialize", *_given(options, "preset", "source", "path", "select"))
         case "serve":
             return _run(data, "serving", *_given(options, "port", "workers"))
@@ -63,7 +75,7 @@ def parser() -> argparse.ArgumentParser:
     port = setting("DEMANDGRAPH_PORT") or "8123"
     up.add_argument("--port", type=_port, default=port, help="of the API (DEMANDGRAPH_PORT, else 8123)")
     up.add_argument("--dagster-port", type=_port, default=3000, help="of the Dagster UI (%(default)s)")
-    up.add_argument("--workers", type=int, help="processes of the API")
+    up.add_argument("--workers", type=_workers, help="processes of the API")
 
     make = commands.add_parser("materialize", parents=[root], help="run the graph, or a part of it, and publish")
     where = make.add_mutually_exclusive_group()
@@ -74,7 +86,7 @@ def parser() -> argparse.ArgumentParser:
 
     serve = commands.add_parser("serve", parents=[root], help="run the API alone, over what is published")
     serve.add_argument("--port", type=_port, help="of the API (DEMANDGRAPH_PORT, else 8123)")
-    serve.add_argument("--workers", type=int, help="processes of the API")
+    serve.add_argument("--workers", type=_workers, help="processes of the API")
 
     actions = commands.add_parser("keys", parents=[root], help="make, list and revoke API keys").add_subparsers(
         dest="action", required=True, metavar="ACTION"
@@ -108,14 +120,12 @@ def _given(options: argparse.Namespace, *names: str) -> list[str]:
     ]
 
 
-def _run(data: Path, module: str, *arguments: str) -> int:
-    """Run a module of ours in the foreground and pass its exit code on. Ctrl-C goes to it; it decides how to stop."""
-    Home(data).make()
-    signal.signal(signal.SIGINT, lambda *_: None)  # before the child starts: an ignored signal would be inherited
-    child = subprocess.Popen([*PYTHON, "-m", module, *arguments], env=environment(data))  # noqa: S603 - our own modules
-    signal.signal(signal.SIGTERM, lambda number, _: child.send_signal(number))
-    code = child.wait()
-    return 128 - code if code < 0 else code
+def _run(data: Path, module: str, *arguments: str) -> NoReturn:
+    """Become a module of ours: what is signalled, killed or waited for is the one that does the work."""
+    command = [*PYTHON, "-m", module, *arguments]
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execve(command[0], command, environment(data))  # noqa: S606 - our own modules
 
 
 def _days(text: str) -> int:
@@ -130,3 +140,10 @@ def _port(text: str) -> int:
     if not 1 <= port <= 65535:
         raise argparse.ArgumentTypeError(f"{port} is no port: 1 to 65535")
     return port
+
+
+def _workers(text: str) -> int:
+    workers = int(text)
+    if not 1 <= workers <= 64:
+        raise argparse.ArgumentTypeError(f"{workers} workers: use 1 to 64")
+    return workers

@@ -22,7 +22,7 @@ from assets_config.contract.layout import Published
 from assets_config.declared import load_declarations
 from assets_config.entries import DeclarationError
 from demandgraph import health
-from demandgraph.home import Home, setting
+from demandgraph.home import Home, command, setting
 from demandgraph.installed import requirements
 from demandgraph.ports import api_host
 from demandgraph.running import running_now
@@ -116,14 +116,15 @@ def snapshots(data: Path) -> Iterator[Finding]:
     """Every byte of every kept snapshot is read and compared with its checksum."""
     published = Published(data)
     manifests, faults = read_manifests(published)
-    yield _pointer(published, [manifest.id for manifest in manifests])
+    yield _pointer(data, [manifest.id for manifest in manifests])
     for fault in faults:
         yield Finding("snapshot", "broken", fault, "Restore the file from a backup, or delete it: it is not served.")
     found = damages(published, manifests)
     for manifest in manifests:
         wrong = found[manifest.id]
         if wrong:
-            mend = "demandgraph materialize --select publish makes the part again from the warehouse; or roll back."
+            again = command(data, "materialize --select publish")
+            mend = f"{again} makes the part again from the warehouse; or roll back."
             yield Finding(f"snapshot {manifest.id}", "broken", "; ".join(wrong), mend)
         else:
             files = sum(len(part.files) for part in manifest.parts.values())
@@ -136,13 +137,18 @@ def dagster_home(data: Path) -> Iterator[Finding]:
         return
     home = Home(data)
     if not home.instance.exists():
-        yield Finding("Dagster home", "note", f"{home.folder} is not there yet", "demandgraph up or materialize makes it.")
+        yield Finding(
+            "Dagster home", "note", f"{home.folder} is not there yet", f"{command(data, 'up')}, or materialize, makes it."
+        )
         return
+    mend = f"Correct {home.instance}, or delete it: it is made again."
     try:
         yaml.safe_load(home.instance.read_text(encoding="utf-8"))
     except (yaml.YAMLError, OSError) as error:
-        mend = f"Correct {home.instance}, or delete it: it is made again."
         yield Finding("Dagster home", "broken", str(error), mend)
+        return
+    if not home.instance.stat().st_size:
+        yield Finding("Dagster home", "broken", f"{home.instance} is empty: Dagster goes by its own defaults", mend)
         return
     for path in sorted(home.folder.rglob("*.db")):
         fault = _database_fault(path)
@@ -168,7 +174,7 @@ def keys(data: Path) -> Iterator[Finding]:
     if mode & 0o077:
         yield Finding("API keys", "broken", f"{file.path} is open to others (mode {mode:o})", f"chmod 600 {file.path}")
     elif not found:
-        yield Finding("API keys", "note", "there is none in the data root", "demandgraph keys new --role admin")
+        yield Finding("API keys", "note", "there is none in the data root", command(data, "keys new --role admin"))
     else:
         yield Finding("API keys", "ok", f"{len(found)} that count, {sum(key.role == 'admin' for key in found)} of them admin")
 
@@ -177,7 +183,7 @@ def processes(data: Path) -> Iterator[Finding]:
     """What an `up` of this data root runs, if there is one."""
     ports = running_now(Home(data))
     if ports is None:
-        yield Finding("demandgraph up", "note", "not running", "demandgraph up, or make run")
+        yield Finding("demandgraph up", "note", "not running", command(data, "up"))
         return
     asked = {
         f"API on port {ports.port}": health.api_answers(ports.port, api_host()),
@@ -202,14 +208,15 @@ def _database_fault(path: Path) -> str | None:
     return None if heads == 1 else f"it has {heads} schema versions instead of one"
 
 
-def _pointer(published: Published, kept: list[str]) -> Finding:
-    mend = "demandgraph materialize publishes a new snapshot; demandgraph rollback ID points to a kept one."
+def _pointer(data: Path, kept: list[str]) -> Finding:
+    published, make = Published(data), command(data, "materialize")
+    mend = f"{make} publishes a new snapshot; {command(data, 'rollback ID')} points to a kept one."
     try:
         pointer = read_pointer(published)
     except (msgspec.MsgspecError, OSError) as error:
         return Finding("served snapshot", "broken", f"{published.pointer} cannot be read: {error}", mend)
     if pointer is None and not kept:
-        return Finding("served snapshot", "note", "nothing is published yet", "demandgraph up, or demandgraph materialize")
+        return Finding("served snapshot", "note", "nothing is published yet", f"{command(data, 'up')}, or {make}")
     if pointer is None:
         return Finding("served snapshot", "broken", f"{published.pointer} is missing", mend)
     if pointer.snapshot not in kept:

@@ -1,8 +1,10 @@
 """The Dagster home of a data root, and the environment in which every process of that root runs."""
 
 import os
+import shlex
 from pathlib import Path
 
+from assets_config.contract.durable import write_bytes
 from assets_config.settings import layers
 
 INSTANCE = """\
@@ -59,11 +61,11 @@ class Home:
         self.running = self.folder / "up.json"  # held locked by the `up` that runs
 
     def make(self) -> None:
-        """Make the folder, and dagster.yaml where there is none."""
+        """Make the folder, and dagster.yaml where there is none, or an empty one: Dagster would go by its own defaults."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        if not self.instance.exists():
+        if not self.instance.exists() or not self.instance.stat().st_size:
             runs = max(2, os.cpu_count() or 1)
-            self.instance.write_text(INSTANCE.replace("RUNS", str(runs)), encoding="utf-8")
+            write_bytes(self.instance, INSTANCE.replace("RUNS", str(runs)).encode())  # whole or not at all: the disk may be full
 
     def write_workspace(self, *, code_server_port: int) -> None:
         self.workspace.write_text(WORKSPACE.format(port=code_server_port), encoding="utf-8")
@@ -72,6 +74,11 @@ class Home:
 def data_root(given: str | None) -> Path:
     """The root under which all state lies: --data, else DEMANDGRAPH_DATA, else `data` here."""
     return Path(given or setting("DEMANDGRAPH_DATA") or "data").absolute()
+
+
+def command(data: Path, words: str) -> str:
+    """A command of ours as it is typed for this data root."""
+    return f"demandgraph {words}" + ("" if data == data_root(None) else f" --data {shlex.quote(str(data))}")
 
 
 def setting(name: str) -> str | None:

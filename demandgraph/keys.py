@@ -12,6 +12,7 @@ from rich.table import Table
 from assets_config.contract.keys import KeyFile, KeysError
 from assets_config.contract.names import Role
 from assets_config.settings import layers
+from demandgraph.home import command
 from demandgraph.snapshots import in_words
 
 
@@ -40,7 +41,7 @@ def show(data: Path, console: Console, *, as_json: bool) -> int:
         console.out(msgspec.json.format(msgspec.json.encode(said)).decode(), highlight=False)
         return 0
     if not keys:
-        console.print("There is no key yet. [bold]demandgraph keys new --role admin[/] makes one.")
+        console.print(f"There is no key yet. [bold]{escape(command(data, 'keys new --role admin'))}[/] makes one.")
         return 0
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     for heading in ("id", "name", "role", "state", "age", "until"):

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from assets_config.contract.layout import Published
 from assets_config.contract.manifest import Manifest, Pointer
+from demandgraph.home import command
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -80,19 +82,20 @@ def show(data: Path, console: Console, *, as_json: bool) -> int:
         console.out(msgspec.json.format(msgspec.json.encode(found)).decode(), highlight=False)
         return 0
     if not found:
-        console.print(f"Nothing is published under {data}. [bold]demandgraph materialize[/] publishes a snapshot.")
+        make = escape(command(data, "materialize"))
+        console.print(f"Nothing is published under {escape(str(data))}. [bold]{make}[/] publishes a snapshot.")
         return 0
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     for heading in ("", "snapshot", "source", "as of", "rows", "age"):
         table.add_column(heading, no_wrap=True)
-    if any(each.omitted for each in found):
-        table.add_column("left out")
     for each in found:
         mark = "[green]served[/]" if each.current else ""
         age = in_words(timedelta(seconds=each.age_seconds))
-        omitted = [", ".join(each.omitted)] if each.omitted else []
-        table.add_row(mark, each.id, each.source, each.as_of, f"{each.rows:,}", age, *omitted)
+        table.add_row(mark, each.id, each.source, each.as_of, f"{each.rows:,}", age)
     console.print(table)
+    for each in found:
+        if each.omitted:
+            console.print(f"{each.id} leaves out {', '.join(each.omitted)}.", markup=False, highlight=False)
     return 0
 
 

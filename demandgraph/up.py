@@ -16,9 +16,9 @@ from demandgraph.home import Home, environment
 from demandgraph.ports import HOST, any_free_port, api_host, is_free, next_free_port
 from demandgraph.processes import PYTHON, Child, Guard, stop
 from demandgraph.running import AlreadyRunning, Running, claim
+from demandgraph.snapshots import read_manifests
 from demandgraph.welcome import welcome
 
-FIRST_PRESET = "demo_minimal"
 START_PATIENCE = 120.0
 RESTARTS = 3
 RESTARTS_WITHIN = 600.0
@@ -84,16 +84,29 @@ class Up:
         """One after the other: two processes that make Dagster's tables at once leave them unusable. The API comes first."""
         self.home.write_workspace(code_server_port=self.ports.code_server_port)
         if not Published(self.data).pointer.exists():
-            self._materialize()
+            self._publish()
         self._start(self.api, lambda: health.api_answers(self.ports.port, api_host()))
         self._start(self.code_server, lambda: health.code_server_answers(self.ports.code_server_port))
         self._start(self.dagster, lambda: health.dagster_answers(self.ports.dagster_port))
         self._start(self.daemon, lambda: health.daemon_answers(self.ports.dagster_port))
         welcome(self.console, self.data, self.ports, key=keys.first(self.data))  # made last: nobody sees it if this fails
 
-    def _materialize(self) -> None:
-        self.console.print(f"Nothing is published under {self.data} yet: making the preset {FIRST_PRESET}.")
-        first = self._child("materialize", "pipelines", "materialize", "--preset", FIRST_PRESET, log=False)
+    def _publish(self) -> None:
+        """Serve the newest kept snapshot, where there is one, else make a first one: of the owner's data before the demo."""
+        kept, _ = read_manifests(Published(self.data))
+        if kept:
+            self.console.print(f"{Published(self.data).pointer} is missing: serving the newest kept snapshot again.")
+            self._run_first(
+                "rollback", kept[0].id, failed="`demandgraph snapshots` lists those that `demandgraph rollback` may serve."
+            )
+            return
+        self.console.print(
+            f"Nothing is published under {self.data} yet: making what was loaded or landed there, else the preset demo_minimal."
+        )
+        self._run_first("materialize", failed="The first materialisation failed: see above, or ask `demandgraph doctor`.")
+
+    def _run_first(self, *arguments: str, failed: str) -> None:
+        first = self._child(arguments[0], "pipelines", *arguments, log=False)
         self.guard.add(first.start())
         try:
             while first.exit_code is None:
@@ -103,7 +116,7 @@ class Up:
             first.ended(within=10)
             raise
         if first.exit_code != 0:
-            raise UpError("The first materialisation failed: see above, or ask `demandgraph doctor`.")
+            raise UpError(failed)
         self.children.remove(first)
 
     def _watch(self) -> NoReturn:

@@ -4,8 +4,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from assets_config.contract.layout import Published
+from demandgraph.home import command
 from demandgraph.ports import HOST, api_host
 from demandgraph.running import Running
 from demandgraph.snapshots import served
@@ -20,7 +22,7 @@ def welcome(console: Console, data: Path, ports: Running, *, key: str | None) ->
         f"[bold green]API docs[/]    {api}/docs",
         f"[bold green]Dagster UI[/]  http://{HOST}:{ports.dagster_port}",
         "",
-        *key_lines(key),
+        *key_lines(data, key),
         "",
         *curl_lines(data, api, key),
         "",
@@ -30,11 +32,12 @@ def welcome(console: Console, data: Path, ports: Running, *, key: str | None) ->
         console.print(line, highlight=False, soft_wrap=True)
 
 
-def key_lines(key: str | None) -> list[str]:
+def key_lines(data: Path, key: str | None) -> list[str]:
     """A key that was just made, or how one is made."""
     if key is None:
-        return ["Writes need a key: KEY=$(demandgraph keys new --role admin) makes one."]
-    return [f"[bold green]Admin key[/]   {key}", "It is shown once. `demandgraph keys new --role operator` makes another."]
+        return [f"Writes need a key: KEY=$({escape(command(data, 'keys new --role admin'))}) makes one."]
+    another = escape(command(data, "keys new --role operator"))
+    return [f"[bold green]Admin key[/]   {key}", f"It is shown once. `{another}` makes another."]
 
 
 def curl_lines(data: Path, api: str, key: str | None) -> list[str]:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sqlite3
 import sys
 import uuid
 
@@ -36,6 +37,23 @@ def main() -> int:
     except (PipelineError, DeclarationError, SettingError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 1
+    except Exception as error:
+        fault = _disk_fault(error)
+        if fault is None:
+            raise
+        print(f"error: {fault}. Is there room, and may the data root be written? `demandgraph doctor` looks.", file=sys.stderr)  # noqa: T201
+        return 1
+
+
+def _disk_fault(error: BaseException | None) -> str | None:
+    """What the system said of a file, or of one of Dagster's databases; None where an error is of another kind."""
+    while error is not None:
+        if isinstance(error, OSError):
+            return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        if isinstance(error, sqlite3.OperationalError):
+            return f"a database of Dagster: {error}"
+        error = error.__cause__
+    return None
 
 
 def _rollback(snapshot_id: str) -> int:

@@ -13,7 +13,7 @@ from pipelines.report import GRAPH_POOL
 from pipelines.resources import Storage
 from pipelines.sources.land import land_seed
 from pipelines.sources.load import Ledger
-from pipelines.sources.origin import LANDED, choose
+from pipelines.sources.origin import LANDED, choose, first
 from pipelines.warehouse import Origin
 
 
@@ -94,6 +94,7 @@ def _wanted(ledger: Ledger, config: SourceConfig, declarations: Declarations, ru
     elif config.replay is not None or config.batch is not None:
         ledger.reactivate(config.replay or config.batch or "", run_id=run_id)
         if ledger.warehouse.origin() is None:
+            first(ledger.warehouse)  # what was posted to a restored backup does not stand for all that is published
             return Wanted(Origin(LANDED, None))
     else:
         origin = choose(ledger.warehouse, declarations, name=config.name, path=config.path)

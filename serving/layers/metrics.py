@@ -11,7 +11,7 @@ import time
 from bisect import bisect_left
 from collections import Counter as Counter_
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
@@ -150,7 +150,8 @@ class Meter:
 
         async def look_again() -> None:
             while True:
-                self.look()
+                with suppress(OSError):  # no file can be opened just now; the next look may find one
+                    self.look()
                 await asyncio.sleep(EVERY)
 
         try:

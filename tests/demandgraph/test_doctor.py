@@ -105,6 +105,17 @@ def test_an_unreadable_dagster_home_is_broken(data: Path) -> None:
     assert "dagster.yaml" in said
 
 
+def test_an_empty_dagster_yaml_is_broken(data: Path) -> None:
+    home = Home(data)
+    home.make()
+    home.instance.write_text("")
+
+    code, said = examine(data)
+
+    assert code == 1
+    assert "dagster.yaml is empty" in said
+
+
 def test_a_dagster_database_made_twice_is_broken(data: Path) -> None:
     home = Home(data)
     home.make()

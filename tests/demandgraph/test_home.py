@@ -1,10 +1,12 @@
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from demandgraph.home import Home, data_root, environment
+from demandgraph.home import Home, command, data_root, environment
 
 
 def test_dagster_accepts_the_instance_that_is_made(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,6 +34,25 @@ def test_an_edited_instance_is_kept(data: Path) -> None:
     assert home.instance.read_text() == "telemetry: {enabled: false}\n"
 
 
+def test_an_empty_instance_is_made_anew(data: Path) -> None:
+    home = Home(data)
+    home.folder.mkdir(parents=True)
+    home.instance.touch()
+
+    home.make()
+
+    assert yaml.safe_load(home.instance.read_text())["telemetry"] == {"enabled": False}
+
+
+def test_a_disk_without_room_leaves_no_instance(data: Path) -> None:
+    script = f"from pathlib import Path; from demandgraph.home import Home; Home(Path({str(data)!r})).make()"
+
+    done = subprocess.run(["sh", "-c", 'ulimit -f 0; exec "$@"', "sh", sys.executable, "-c", script], capture_output=True)
+
+    assert b"OSError" in done.stderr
+    assert list((data / "dagster").iterdir()) == []
+
+
 def test_the_workspace_names_the_code_server(data: Path) -> None:
     home = Home(data)
     home.make()
@@ -49,6 +70,13 @@ def test_the_option_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setenv("DEMANDGRAPH_DATA", "elsewhere")
     assert data_root(None) == tmp_path / "elsewhere"
     assert data_root("here") == tmp_path / "here"
+
+
+def test_a_command_names_the_root_unless_it_is_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert command(tmp_path / "data", "up") == "demandgraph up"
+    assert command(tmp_path / "my data", "up") == f"demandgraph up --data '{tmp_path}/my data'"
 
 
 def test_children_see_the_root_and_its_home(data: Path) -> None:

@@ -1,10 +1,13 @@
+import io
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
+from rich.console import Console
 
 from assets_config.contract.layout import Published
-from demandgraph.snapshots import in_words, kept, read_manifests, served
+from demandgraph.snapshots import in_words, kept, read_manifests, served, show
 from tests.demandgraph.conftest import Publish
 
 NOW = datetime(2026, 1, 2, 4, 4, 5, tzinfo=UTC)
@@ -39,6 +42,19 @@ def test_a_broken_manifest_is_told_and_passed_over(data: Path, publish: Publish)
 
     assert [manifest.id for manifest in manifests] == [OLD]
     assert NEW in faults[0]
+
+
+def test_a_narrow_terminal_shows_what_is_left_out_below_the_list(data: Path, publish: Publish) -> None:
+    manifest = publish(NEW)
+    omitted = {f"a_part_{n}": "not materialised" for n in range(9)}
+    Published(data).manifest(NEW).write_bytes(msgspec.json.encode(msgspec.structs.replace(manifest, omitted=omitted)))
+    output = io.StringIO()
+
+    show(data, Console(file=output, width=80, soft_wrap=True), as_json=False)
+
+    _, row, said = output.getvalue().splitlines()
+    assert row.split() == ["served", NEW, "demo_minimal", "2024-12-31", "1,200", *row.split()[-2:]]
+    assert said == f"{NEW} leaves out {', '.join(omitted)}."
 
 
 def test_nothing_is_kept_under_a_fresh_root(data: Path) -> None:

@@ -18,6 +18,7 @@ from demandgraph.home import Home
 from demandgraph.ports import HOST, any_free_port
 from demandgraph.running import Running, claim
 from demandgraph.up import Up
+from demandgraph.welcome import key_lines
 from tests.demandgraph.conftest import Publish, ends
 
 STAND_IN = """
@@ -44,6 +45,7 @@ def start(tmp_path: Path, data: Path, *, api: str = "time.sleep(200)") -> Iterat
     stand_in.write_text(
         "import sys, time, os\n"
         f"open({str(tmp_path / 'pids')!r}, 'a').write(f'{{os.getpid()}}\\n')\n"
+        f"if sys.argv[2] == 'pipelines': print('ran', *sys.argv[3:], flush=True)\n"
         f"if sys.argv[2] == 'serving': {api}\n"
         "time.sleep(200)\n"
     )
@@ -91,6 +93,11 @@ def test_a_signal_stops_every_process(tmp_path: Path, data: Path, publish: Publi
     assert all(ends(pid) for pid in started)
 
 
+def test_the_key_that_is_told_of_is_of_this_data_root(data: Path) -> None:
+    assert f"`demandgraph keys new --role operator --data {data}`" in "".join(key_lines(data, "dg_x"))
+    assert f"$(demandgraph keys new --role admin --data {data})" in "".join(key_lines(data, None))
+
+
 def test_a_kill_leaves_no_process(tmp_path: Path, data: Path, publish: Publish) -> None:
     publish("20260102T000000Z-00000000")
     with start(tmp_path, data) as process:
@@ -132,7 +139,7 @@ def test_a_server_that_keeps_dying_ends_all(tmp_path: Path, data: Path, publish:
 
 def test_a_failed_first_materialisation_ends_up(tmp_path: Path, data: Path) -> None:
     with start(tmp_path, data) as process:
-        read_until(process, "making the preset demo_minimal")
+        read_until(process, "else the preset demo_minimal")
         for pid in pids(tmp_path, 1):
             os.kill(pid, signal.SIGKILL)
 
@@ -141,6 +148,24 @@ def test_a_failed_first_materialisation_ends_up(tmp_path: Path, data: Path) -> N
     assert process.returncode == 1
     assert "The first materialisation failed" in said
     assert all(ends(pid) for pid in pids(tmp_path, 1))
+
+
+def test_the_first_materialisation_leaves_the_source_to_the_data_root(tmp_path: Path, data: Path) -> None:
+    with start(tmp_path, data) as process:
+        said = read_until(process, "ran ")
+
+    assert said.endswith("ran materialize\n")
+
+
+def test_a_lost_pointer_is_set_to_the_newest_snapshot(tmp_path: Path, data: Path, publish: Publish) -> None:
+    publish("20260101T000000Z-00000000")
+    publish("20260102T000000Z-00000000")
+    (data / "published/current.json").unlink()
+
+    with start(tmp_path, data) as process:
+        said = read_until(process, "ran ")
+
+    assert said.endswith("ran rollback 20260102T000000Z-00000000\n")
 
 
 def test_a_taken_port_is_named_with_one_that_works(data: Path) -> None:

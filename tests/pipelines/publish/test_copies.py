@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -14,14 +15,17 @@ from dagster import ExecuteInProcessResult
 from assets_config.contract.copies import CHECKSUMS, BackupParams
 from assets_config.contract.durable import locked
 from assets_config.contract.graph import ASSETS, BY_MONTH
+from assets_config.contract.landing import POSTED, Landing
 from assets_config.contract.state import SetAliasParams
 from assets_config.contract.tables import PARTS, STATE
+from assets_config.declared import load_declarations
 from pipelines.forecasts.registry.state import change_aliases
 from pipelines.publish import backups
 from pipelines.publish.backups import backup
 from pipelines.publish.parts import TABLE_KEYS
 from pipelines.publish.snapshot import amend, current, manifests
-from pipelines.warehouse import Warehouse
+from pipelines.sources.origin import LANDED, choose
+from pipelines.warehouse import Origin, Warehouse
 from tests.pipelines.forecasts.registry.test_state import AT, JOB, run_ids, run_job
 from tests.serving.conftest import client_of
 
@@ -98,6 +102,36 @@ def test_a_backup_is_a_data_root_that_answers_alike(warehouse: Warehouse, small_
     assert [path.name for path in sorted((root / "warehouse" / "core" / "surrogate").glob("*/*"))] == [
         *("category.parquet", "product.parquet", "store.parquet"),
     ]
+
+
+def test_a_run_over_a_backup_loads_nothing_that_was_not_asked_for(warehouse: Warehouse, small_config: Path, tmp_path: Path) -> None:
+    made = result(run_job(warehouse.root, small_config, "backup"))
+    restored = Warehouse(Path(shutil.copytree(warehouse.root / made["backup"], tmp_path / "restored")))
+    before = current(restored.published)
+
+    looked = run_job(restored.root, small_config, "materialize", assets=["sources", "core"])  # no source, as in daily_data
+    batch, _ = Landing(restored.root).receive(
+        *("sales-daily", POSTED, [("rows.csv", b"date,store_code,sku,quantity,unit_price\n2024-01-01,A,x,1,1\n")]),
+        media_type="text/csv",
+        received_at=datetime.now(UTC),
+    )
+    posted = run_job(restored.root, small_config, "ingest", batch_id=batch.batch_id)
+
+    for done in (looked, posted):
+        said = str(done.failure_data_for_node("sources__batches").error.cause.message)
+        assert f"made of small, but {restored.root / 'landing'} has no batch of it" in said
+    assert current(restored.published) == before
+
+
+def test_a_landing_zone_that_was_copied_alone_is_loaded_again(warehouse: Warehouse, tmp_path: Path) -> None:
+    alone, beside = Warehouse(tmp_path / "alone"), Warehouse(tmp_path / "beside")
+    for each in (alone, beside):
+        shutil.copytree(warehouse.root / "landing", each.root / "landing")
+    shutil.copytree(warehouse.root / "published", beside.root / "published")
+
+    chosen = [choose(each, load_declarations(), name=None, path=None) for each in (alone, beside)]
+
+    assert chosen == [Origin(LANDED, None)] * 2
 
 
 def test_a_backup_that_waits_holds_nothing_that_others_take_within_their_own_lock(warehouse: Warehouse) -> None:

@@ -1,5 +1,6 @@
 """What is counted: every request once, whoever answered it, and the state of what is served."""
 
+import asyncio
 import json
 import os
 import re
@@ -16,7 +17,9 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
 from assets_config.contract.layout import Published
 from pipelines.publish.snapshot import manifests
-from serving.layers.metrics import BUCKETS, Times
+from serving.layers import metrics
+from serving.layers.metrics import BUCKETS, Meter, Times
+from serving.library import Library
 from tests.serving.conftest import client_of, publish_sold, tear
 from tests.serving.served import PATIENCE, Server, server
 from tests.serving.test_snapshot import DOUBLED, KPIS
@@ -67,6 +70,28 @@ def test_times_that_are_told_at_once_are_counted_as_one_by_one(took: list[float]
     Times("s", "", ["route"], buckets=BUCKETS, registry=at_once).labels("/").observe_all(took)
 
     assert read(generate_latest(at_once).decode()) == pytest.approx(read(generate_latest(one_by_one).decode()))
+
+
+def test_a_look_that_the_system_refuses_is_not_the_last(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = iter([OSError(24, "Too many open files"), None, None])
+
+    class Refused(Meter):
+        seen = 0
+
+        def look(self) -> None:
+            self.seen += 1
+            if error := next(looks, None):
+                raise error
+
+    async def looked() -> int:
+        meter = Refused(Library(Published(root)))
+        async with meter.looking():
+            await asyncio.sleep(0.1)
+        return meter.seen
+
+    monkeypatch.setattr(metrics, "EVERY", 0.01)
+
+    assert asyncio.run(looked()) > 2
 
 
 def test_no_label_is_taken_from_what_a_client_sends(client: TestClient) -> None:

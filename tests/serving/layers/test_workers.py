@@ -38,6 +38,18 @@ def test_after_a_publish_every_worker_says_the_new_snapshot(root: Path) -> None:
         assert snapshots_said(served) == {first}
 
 
+def test_workers_end_with_a_server_that_is_killed(root: Path) -> None:
+    with server(root, workers=2) as served:
+        workers = served.workers()
+
+        served.process.kill()
+
+        deadline = time.monotonic() + PATIENCE
+        while any(Path(f"/proc/{pid}").exists() for pid in workers):
+            assert time.monotonic() < deadline, "a worker goes on"
+            time.sleep(0.1)
+
+
 def test_a_publish_while_all_ask_loses_and_mixes_nothing(root: Path) -> None:
     with server(root, workers=2) as served:
         units = {manifests(Published(root))[0].id: served.get(KPIS).json()["metrics"]["total_units"]}
