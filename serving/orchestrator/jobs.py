@@ -163,16 +163,18 @@ class Jobs:
             await asyncio.sleep(0.2)
         return job
 
-    async def newest(self) -> list[Job]:
-        """The newest runs, newest first; asked of Dagster at most once a second, and only what changed since."""
-        if self._refresh is None and time.monotonic() - self._refreshed >= 1:
-            self._refresh = asyncio.create_task(self._ask_for_changes())
-        if self._refresh is not None:
+    async def newest(self, *, within: float = 1.0) -> list[Job]:
+        """The newest runs, newest first, as Dagster told them at most so many seconds ago; it is asked only for what changed."""
+        oldest = time.monotonic() - within
+        while self._refreshed <= oldest:
+            if self._refresh is None:
+                self._refresh = asyncio.create_task(self._ask_for_changes())
             await asyncio.shield(self._refresh)  # a client that hangs up does not stop what others wait for
         return sorted(self._index.values(), key=lambda job: (job.created_at, job.job_id), reverse=True)
 
     async def _ask_for_changes(self) -> None:
         """Take over the runs that changed since the last time; all of them the first time."""
+        began = time.monotonic()
         asked = {} if self._changed is None else {"updatedAfter": self._changed - OVERLAP}
         changed, cursor, read = self._changed or 0.0, None, 0
         try:
@@ -191,7 +193,7 @@ class Jobs:
             if len(self._index) > NEWEST:
                 newest = sorted(self._index.values(), key=lambda job: (job.created_at, job.job_id))[-NEWEST:]
                 self._index = {job.job_id: job for job in newest}
-            self._refreshed = time.monotonic()  # not where Dagster is away: the next one shall hear of it too
+            self._refreshed = began  # not where Dagster is away: the next one shall hear of it too
         finally:
             self._refresh = None
 

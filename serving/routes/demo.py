@@ -85,7 +85,8 @@ async def get_demo_run(state: State, job_id: JobPath) -> DemoRun:
 
 async def refuse_a_second(jobs: Jobs) -> None:
     """Raises Conflict while a job makes the whole graph, or all data anew."""
-    going_on = [job for job in await jobs.newest() if job.job_type in WHOLE and job.status not in FINAL]
+    newest = await jobs.newest(within=0)  # the first may have been asked for a moment ago
+    going_on = [job for job in newest if job.job_type in WHOLE and job.status not in FINAL]
     for job in [await jobs.get(each.job_id) for each in going_on]:  # the list may be a moment behind
         if job.status not in FINAL:
             raise Conflict(f"Job {job.job_id} ({job.job_type}) is {job.status}: wait for it, or DELETE /api/v1/jobs/{job.job_id}.")

@@ -63,13 +63,19 @@ def test_diagnostics_tell_every_number_and_the_scale(client: TestClient) -> None
     assert found["standardisation"][0] == {"feature": "income", "mean": 50000, "deviation": 10000}
 
 
-@pytest.mark.parametrize(
-    ("cluster", "codes"), [("value", ["S2", "S3"]), ("2", ["S2", "S3"]), ("1", ["S1"]), ("mainstream", []), ("Value", [])]
-)
+@pytest.mark.parametrize(("cluster", "codes"), [("value", ["S2", "S3"]), ("2", ["S2", "S3"]), ("1", ["S1"])])
 def test_stores_are_found_by_their_cluster(cluster: str, codes: list[str], client: TestClient) -> None:
     found = client.get(f"{STORES}?cluster={cluster}").json()
 
     assert [each["code"] for each in found["items"]] == codes
+
+
+@pytest.mark.parametrize("cluster", ["mainstream", "Value", "3"])
+def test_a_cluster_that_there_is_not_is_not_found(cluster: str, client: TestClient) -> None:
+    answer = client.get(f"{STORES}?cluster={cluster}")
+
+    assert answer.status_code == 404
+    assert f"No cluster is called '{cluster}'" in answer.json()["detail"]
 
 
 def test_a_store_tells_its_cluster(client: TestClient) -> None:
