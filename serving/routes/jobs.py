@@ -126,7 +126,7 @@ async def list_jobs(
     state: State,
     page: Page = 1,
     page_size: PageSize = 20,
-    job_type: Annotated[str | None, QueryParameter(description="One of /jobs/types.", schema_extra={"enum": [*JOB_TYPES]})] = None,
+    job_type: Annotated[str | None, QueryParameter(schema_extra={"enum": [*JOB_TYPES]})] = None,
     status: FromQuery[JobStatus | None] = None,
     origin: FromQuery[JobOrigin | None] = None,
     sort_by: Annotated[
