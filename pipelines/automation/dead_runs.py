@@ -24,7 +24,7 @@ from pipelines.resources import Storage
 
 UNDER_WAY = [DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
 TO_END = (DagsterRunStatus.QUEUED, DagsterRunStatus.STARTED)
-PROCESS_TAG = "demandgraph/process"
+PROCESS_TAG = ".dagster/demandgraph/process"  # the UI hides what begins so
 """Of a run: its id, its process, and when that began. A retry has its parent's too: one of another id says nothing."""
 
 PATIENCE = 20.0  # seconds that a process may take to end by itself once it was told

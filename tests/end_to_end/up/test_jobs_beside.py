@@ -1,10 +1,13 @@
 """A long job of the graph: what waits behind it, what runs beside it, and jobs that are cancelled at any moment."""
 
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
+from dagster import DagsterInstance
 
+from pipelines.automation.dead_runs import PROCESS_TAG
 from tests.end_to_end.running import Running, children, until
 from tests.serving.conftest import client_of
 
@@ -40,13 +43,16 @@ def test_a_run_is_a_fork_of_a_process_that_has_loaded_the_graph(up: Running, lon
     [loaded] = [pid for pid, words in children(code_server) if "pipelines.preload" in words]
 
     [(process, _)] = children(loaded)
-    tags = {tag["key"]: tag["value"] for tag in dagster_run(up, long)["tags"]}
-    assert tags["demandgraph/process"].split()[1] == str(process), "so that no later process of that number is taken for it"
+    with DagsterInstance.from_config(str(up.data / "dagster")) as instance:
+        run = instance.get_run_by_id(str(UUID(long.removeprefix("/jobs/"))))
+    assert run is not None
+    assert run.tags[PROCESS_TAG].split()[1] == str(process), "so that no later process of that number is taken for it"
 
 
 def test_a_job_beside_the_graph_does_not_wait_for_it(up: Running, long: str) -> None:
     one = {"store_id": "S001", "product_id": "SKU-0001"}
-    run = up.read("/registry/runs?status=success")["items"][0]["run_id"]
+    trained = up.ended(up.start("train", {"model_type": "moving_average", **one}))
+    run = trained["result"]["run_id"]
 
     tried = up.ended(up.start("predict", {"run_id": run, "horizon": 7, **one}))
 
