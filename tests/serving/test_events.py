@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
-from dagster import DagsterInstance, RunsFilter
+from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -530,8 +530,12 @@ def test_what_is_held_of_a_topic_is_bounded(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_job_whose_process_was_killed_says_so(dagster: Dagster, api: Server) -> None:
     run = started(dagster, assets=1)
     with DagsterInstance.from_config(str(dagster.home)) as instance:
-        [found] = instance.get_runs(RunsFilter(run_ids=[str(uuid.UUID(run.job_id))]))
-        instance.report_run_failed(found, "The process of this run (281) was killed.")
+        under_way = RunsFilter(run_ids=[str(uuid.UUID(run.job_id))], statuses=[DagsterRunStatus.STARTED])
+        deadline = time.monotonic() + PATIENCE
+        while not (found := instance.get_runs(under_way)):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        instance.report_run_failed(found[0], "The process of this run (281) was killed.")
 
     job = api.get(f"/api/v1/jobs/{run.job_id}").json()
 
